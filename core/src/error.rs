@@ -1,0 +1,79 @@
+//! The one error type of the waist.
+//!
+//! Libraries above and below have typed errors of their own; whatever crosses a trait of this crate is an
+//! [`Error`]. Its message is written for the person at the terminal: what happened, to what, what to do.
+
+use std::path::PathBuf;
+
+/// Result with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a caller and an encoder, connector or language model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's fault: shapes, ranges, options.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// A legal request that this object cannot serve; the descriptor said so beforehand.
+    #[error("{what} does not support {ability}")]
+    Unsupported {
+        /// Id of the encoder, connector or model.
+        what: String,
+        /// The ability that is missing, as a noun phrase.
+        ability: String,
+    },
+    /// Architecture numbers that cannot be read or contradict one another.
+    #[error("{id}: architecture: {message}")]
+    Arch {
+        /// Registry id.
+        id: String,
+        /// What is wrong and which keys there are.
+        message: String,
+    },
+    /// A weights file that cannot be opened or parsed.
+    #[error("{path}: {message}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Tensors that are missing, left over or misshapen.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsReport),
+    /// The device refused: out of memory, not there, lost.
+    #[error("device: {0}")]
+    Device(String),
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// A panic caught at the plugin boundary.
+    #[error("plugin `{plugin}` panicked at {location}: {message}")]
+    Panic {
+        /// Plugin name.
+        plugin: String,
+        /// `file:line` of the panic, or "unknown place".
+        location: String,
+        /// Panic message.
+        message: String,
+    },
+    /// A tensor operation failed.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A broken promise inside the program or a plugin.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// [`Error::InvalidInput`] from anything that prints.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::InvalidInput(message.into())
+    }
+
+    /// [`Error::Unsupported`].
+    pub fn unsupported(what: impl Into<String>, ability: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), ability: ability.into() }
+    }
+}

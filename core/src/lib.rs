@@ -1,0 +1,34 @@
+//! The narrow waist of Zoo: the traits that encoders, connectors and language models implement, the plain data
+//! around them, weight files, and the kit for plugin authors.
+//!
+//! **The one decision.** Traits speak candle tensors, because connectors and language models must be
+//! differentiable; but no candle type ever crosses a dynamic library. Between a host and a plugin stand the C
+//! tables of `zoo-abi` and DLPack tensors, and both ends look like the same trait. So the same encoder can be
+//! linked statically into a test or loaded from a file, and nothing above this crate can tell.
+//!
+//! The traits are one page: [`traits`](Encoder). This crate names no encoder family.
+
+#![warn(missing_docs)]
+
+mod descriptor;
+mod error;
+mod features;
+mod fusion;
+mod llm;
+mod preprocess;
+pub mod sdk;
+mod spec;
+mod traits;
+pub mod weights;
+
+pub use descriptor::{
+    ConnectorDescriptor, ConnectorInput, Cost, EncoderDescriptor, LayerInfo, LlmDescriptor, PrefixToken,
+    Resolution,
+};
+pub use error::{Error, Result};
+pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
+pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock};
+pub use llm::{Cache, LayerHook, NoHook};
+pub use preprocess::{Filter, Preprocess, ResizeCrop};
+pub use spec::{Precision, Spec};
+pub use traits::{Connector, Differentiable, Encoder, LanguageModel};

@@ -1,0 +1,126 @@
+//! The narrow waist: what an encoder, a connector and a language model are.
+//!
+//! Tensors are candle's. Shapes: `B` images, `N` patch tokens in row-major order of their grid, `C` channels,
+//! `T` text or sequence positions, `H` width of the language model. Few methods are required; the others have
+//! defaults in terms of those and exist so that an implementation can do better. What an object cannot do is
+//! written in its descriptor, and asking for it anyway is [`Error::Unsupported`], never a panic.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescriptor};
+use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
+use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock};
+use crate::llm::{Cache, LayerHook};
+use crate::{Error, Result};
+
+/// Looks at images: normalised pixels in, feature maps out. Inference is deterministic.
+pub trait Encoder: Send + Sync {
+    /// What this encoder is and can do.
+    fn descriptor(&self) -> &EncoderDescriptor;
+
+    /// Feature maps of `pixels` `[B, 3, H, W]` (normalised, on the encoder's device) at the requested layers,
+    /// one per layer in the order of the request. Layer indices are timm's (`forward_intermediates`).
+    fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>>;
+
+    /// [`Encoder::forward`] with each map bound to the images it came from.
+    fn features(&self, batch: &ImageBatch, request: &FeatureRequest) -> Result<Vec<Features>> {
+        let maps = self.forward(batch.pixels(), request)?;
+        maps.into_iter().map(|map| Features::new(map, batch.origins().to_vec())).collect()
+    }
+
+    /// Multiply-accumulates and working memory of one call on `batch` images of `height × width` pixels.
+    fn cost(&self, batch: usize, height: usize, width: usize) -> Cost;
+
+    /// The door to gradients, where the descriptor's `vjp` says that there is one.
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        None
+    }
+}
+
+/// An encoder that can be trained through: its gradient graph never leaves it, products with it do.
+pub trait Differentiable: Send + Sync {
+    /// Names of the trainable parameters, as in the public checkpoint layout.
+    fn parameter_names(&self) -> Vec<String>;
+    /// Current value of a parameter.
+    fn parameter(&self, name: &str) -> Result<Tensor>;
+    /// Replaces a parameter; shape and dtype must stay.
+    fn set_parameter(&self, name: &str, value: &Tensor) -> Result<()>;
+    /// Vector-Jacobian product: gradients of `Σ ⟨map_i, cotangent_i⟩` with respect to the pixels and to the
+    /// named parameters (in that order). `cotangents[i]` has the shape of the i-th requested map's tokens.
+    fn vjp(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        cotangents: &[Tensor],
+        parameters: &[String],
+    ) -> Result<(Tensor, Vec<Tensor>)>;
+}
+
+/// Turns the feature maps of an ensemble into tokens of the language model's width. Plain candle code, so that
+/// it can be trained with candle's own backward pass.
+pub trait Connector: Send + Sync {
+    /// What this connector expects and gives.
+    fn descriptor(&self) -> &ConnectorDescriptor;
+
+    /// Fuses one feature tensor per encoder, in ensemble order, into `[B, grid, H]` tokens.
+    fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused>;
+
+    /// The sequence block of image `row`: padding cut away and row ends marked, where the connector does so.
+    fn block(&self, fused: &Fused, row: usize) -> Result<ImageBlock> {
+        ImageBlock::plain(fused, row)
+    }
+
+    /// In-LLM aggregation: hidden states of the cells of one image after the `step`-th hooked decoder layer,
+    /// `[h·w, H]` in, the same shape out (residual included). Cambrian-1, section 3 of arXiv 2406.16860.
+    fn refine(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Tensor> {
+        let _ = (step, cells, fused);
+        Err(Error::unsupported(&self.descriptor().id, "aggregation inside the language model"))
+    }
+}
+
+/// A decoder-only language model cut into pieces that a host can stop between.
+pub trait LanguageModel: Send + Sync {
+    /// Sizes and abilities.
+    fn descriptor(&self) -> &LlmDescriptor;
+    /// Embeddings `[B, T, H]` of token ids `[B, T]` (u32).
+    fn embed(&self, ids: &Tensor) -> Result<Tensor>;
+    /// An empty KV cache for `batch` sequences.
+    fn cache(&self, batch: usize) -> Result<Cache>;
+    /// Decoder layers `range` on hidden states `[B, T, H]` at `positions` `[B, T]` (u32); appends to the cache.
+    fn layers(
+        &self,
+        range: Range<usize>,
+        hidden: &Tensor,
+        positions: &Tensor,
+        cache: &mut Cache,
+    ) -> Result<Tensor>;
+    /// Final norm and head: f32 logits `[B, T, V]` of hidden states `[B, T, H]`.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor>;
+
+    /// All layers over a prompt, stopping after each layer that `hook` names so that it may replace the hidden
+    /// states. The keys and values of a hooked layer come from its input, hence from before the replacement.
+    fn prefill(
+        &self,
+        embeddings: &Tensor,
+        positions: &Tensor,
+        cache: &mut Cache,
+        hook: &mut dyn LayerHook,
+    ) -> Result<Tensor> {
+        let depth = self.descriptor().layers;
+        let (mut hidden, mut start) = (embeddings.clone(), 0);
+        for (step, layer) in hook.after().into_iter().filter(|&l| l < depth).enumerate() {
+            hidden = self.layers(start..layer + 1, &hidden, positions, cache)?;
+            hidden = hook.call(step, layer, hidden)?;
+            start = layer + 1;
+        }
+        if start < depth { self.layers(start..depth, &hidden, positions, cache) } else { Ok(hidden) }
+    }
+
+    /// One decode step: logits `[B, 1, V]` of the ids `[B, 1]` at `positions`. Hooks do not run here.
+    fn decode(&self, ids: &Tensor, positions: &Tensor, cache: &mut Cache) -> Result<Tensor> {
+        let hidden = self.layers(0..self.descriptor().layers, &self.embed(ids)?, positions, cache)?;
+        self.logits(&hidden)
+    }
+}

@@ -1,0 +1,57 @@
+//! Where canonical tensors stand in a published checkpoint.
+
+/// Where one canonical tensor comes from. Names are without the layout's prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The tensor of this name.
+    Key(String),
+    /// Equal parts along dimension 0, as when q, k and v are stored apart.
+    Concat(Vec<Piece>),
+}
+
+/// One part of a [`Source::Concat`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// The tensor of this name.
+    Key(String),
+    /// Zeros: a part that the layout leaves out, such as a key bias.
+    Zeros,
+}
+
+impl Source {
+    /// A tensor under its own name.
+    pub fn key(name: impl Into<String>) -> Self {
+        Self::Key(name.into())
+    }
+
+    /// Equal parts that are all stored.
+    pub fn concat<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Concat(names.into_iter().map(|n| Piece::Key(n.into())).collect())
+    }
+}
+
+/// One way in which a family's checkpoints are published.
+#[derive(Clone)]
+pub struct Layout {
+    /// Short name: `hf`, `open_clip`, `timm`, `original`.
+    pub name: &'static str,
+    /// Prefixes under which the tower may stand in a file, tried in order. Keys outside the prefix that matched
+    /// belong to other parts of the model and are nobody's concern; with the prefix `""` every key counts.
+    pub prefixes: &'static [&'static str],
+    /// A key, without prefix, that only this layout has.
+    pub marker: &'static str,
+    /// Where the tensor of a canonical name stands.
+    pub map: fn(&str) -> Source,
+    /// Keys, without prefix, that may stay unused: exact names, or a name part followed by `*`.
+    pub ignored: &'static [&'static str],
+}
+
+impl Layout {
+    /// Whether a leftover key may be left over.
+    pub fn ignores(&self, key: &str) -> bool {
+        self.ignored.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => key == *pattern,
+        })
+    }
+}

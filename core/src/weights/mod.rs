@@ -1,0 +1,89 @@
+//! Checkpoints: from the files that people publish to the tensors that a model wants.
+//!
+//! A model asks a [`Params`] for tensors by *canonical* name; a [`Layout`] says where each stands in the layout
+//! at hand (Hugging Face, open_clip, timm, original). Nothing fails at the first surprise: whatever is missing,
+//! misshapen or left over is collected and reported once, by [`Params::finish`]. The same code path also runs
+//! without any file ([`Weights::record`]): it then lists the tensors that a checkpoint must hold, which is how
+//! parameters are counted, manifests checked and random weights made.
+
+mod checkpoint;
+mod layout;
+mod params;
+mod report;
+
+pub use checkpoint::Checkpoint;
+pub use layout::{Layout, Piece, Source};
+pub use params::{Init, Loaded, Params, TensorInfo};
+pub use report::WeightsReport;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use candle_core::{DType, Device};
+
+use crate::Result;
+
+/// Where the tensors of one object come from.
+pub struct Weights {
+    kind: Kind,
+    dtype: DType,
+    layout: Option<String>,
+    trainable: bool,
+}
+
+enum Kind {
+    Files(Checkpoint),
+    Record(Rc<RefCell<Vec<TensorInfo>>>),
+}
+
+impl Weights {
+    /// Opens weight files or a folder of them; tensors are handed out as `dtype`.
+    ///
+    /// # Errors
+    /// [`crate::Error::File`] for a file that is not there, not readable, or no checkpoint.
+    pub fn open(paths: &[PathBuf], dtype: DType) -> Result<Self> {
+        Ok(Self { kind: Kind::Files(Checkpoint::open(paths)?), dtype, layout: None, trainable: false })
+    }
+
+    /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
+    pub fn record(dtype: DType) -> Self {
+        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, trainable: false }
+    }
+
+    /// Insists on the layout of this name instead of detecting it.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Option<String>) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Hands out variables, so that gradients can be taken with respect to the weights.
+    #[must_use]
+    pub fn trainable(mut self, yes: bool) -> Self {
+        self.trainable = yes;
+        self
+    }
+
+    /// When recording: the tensors that were asked for so far, as a checkpoint in the chosen layout would hold
+    /// them. Empty otherwise.
+    pub fn manifest(&self) -> Vec<TensorInfo> {
+        match &self.kind {
+            Kind::Record(list) => list.borrow().clone(),
+            Kind::Files(_) => Vec::new(),
+        }
+    }
+
+    /// The dtype in which tensors are handed out.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Starts reading with the first of `layouts` that the files match.
+    ///
+    /// # Errors
+    /// [`crate::Error::File`] when none matches, with the keys that were looked for.
+    pub fn params(&self, layouts: &[Layout], device: &Device) -> Result<Params> {
+        Params::new(self, layouts, device)
+    }
+}

@@ -1,0 +1,266 @@
+//! Reading tensors by canonical name.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use super::{Checkpoint, Kind, Layout, Piece, Source, Weights, WeightsReport};
+use crate::{Error, Result};
+
+/// How a tensor starts when nobody trained it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// All the same.
+    Const(f64),
+    /// Normal.
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        std: f64,
+    },
+    /// Uniform in `-bound..bound`.
+    Uniform {
+        /// Bound.
+        bound: f64,
+    },
+}
+
+impl Init {
+    /// torch's default for the weight and the bias of a linear or convolution layer with this many inputs.
+    pub fn fan_in(inputs: usize) -> Self {
+        Self::Uniform { bound: 1.0 / (inputs.max(1) as f64).sqrt() }
+    }
+}
+
+/// One tensor of a checkpoint: what a manifest lists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TensorInfo {
+    /// Key in the published layout, prefix included.
+    pub key: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// How it starts when made from nothing.
+    pub init: Init,
+}
+
+struct State {
+    files: Option<Checkpoint>,
+    layout: Layout,
+    prefix: &'static str,
+    device: Device,
+    dtype: DType,
+    trainable: bool,
+    report: WeightsReport,
+    used: BTreeSet<String>,
+    manifest: Rc<RefCell<Vec<TensorInfo>>>,
+    vars: BTreeMap<String, Var>,
+    count: u64,
+}
+
+/// A view of the checkpoint at one path of names. Clones share what was read and what went wrong.
+#[derive(Clone)]
+pub struct Params {
+    state: Rc<RefCell<State>>,
+    path: String,
+}
+
+/// What is known once everything was read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Variables by published key; filled when trainable.
+    pub vars: BTreeMap<String, Var>,
+}
+
+impl Params {
+    pub(super) fn new(weights: &Weights, layouts: &[Layout], device: &Device) -> Result<Self> {
+        let wanted: Vec<&Layout> =
+            layouts.iter().filter(|l| weights.layout.as_deref().is_none_or(|name| l.name == name)).collect();
+        if wanted.is_empty() {
+            let known: Vec<_> = layouts.iter().map(|l| l.name).collect();
+            return Err(Error::invalid(format!(
+                "there is no layout `{}`; known: {}",
+                weights.layout.as_deref().unwrap_or(""),
+                known.join(", ")
+            )));
+        }
+        let (files, layout, prefix) = match &weights.kind {
+            Kind::Record(_) => (None, wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("")),
+            Kind::Files(files) => {
+                let found = wanted.iter().find_map(|layout| {
+                    let at = |p: &&&str| files.contains(&format!("{p}{}", layout.marker));
+                    layout.prefixes.iter().find(at).map(|p| ((*layout).clone(), *p))
+                });
+                let Some((layout, prefix)) = found else {
+                    let tried: Vec<_> = wanted
+                        .iter()
+                        .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes[0], l.marker))
+                        .collect();
+                    return Err(files.fault(format!(
+                        "no known layout: looked for {}; the file has {} tensors, such as {}",
+                        tried.join(", "),
+                        files.len(),
+                        files.sample()
+                    )));
+                };
+                (Some(files.clone()), layout, prefix)
+            }
+        };
+        let manifest = match &weights.kind {
+            Kind::Record(list) => list.clone(),
+            Kind::Files(_) => Rc::default(),
+        };
+        let report = WeightsReport {
+            files: files.as_ref().map_or_else(String::new, Checkpoint::name),
+            layout: layout.name.to_owned(),
+            ..WeightsReport::default()
+        };
+        let state = State {
+            files,
+            layout,
+            prefix,
+            device: device.clone(),
+            dtype: weights.dtype,
+            trainable: weights.trainable,
+            report,
+            used: BTreeSet::new(),
+            manifest,
+            vars: BTreeMap::new(),
+            count: 0,
+        };
+        Ok(Self { state: Rc::new(RefCell::new(state)), path: String::new() })
+    }
+
+    /// The view one name deeper.
+    #[must_use]
+    pub fn pp(&self, name: impl std::fmt::Display) -> Self {
+        let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
+        Self { state: self.state.clone(), path }
+    }
+
+    /// Name of the layout that is being read.
+    pub fn layout(&self) -> &'static str {
+        self.state.borrow().layout.name
+    }
+
+    /// The dtype in which tensors are handed out.
+    pub fn dtype(&self) -> DType {
+        self.state.borrow().dtype
+    }
+
+    /// The device on which tensors are handed out.
+    pub fn device(&self) -> Device {
+        self.state.borrow().device.clone()
+    }
+
+    /// Whether the checkpoint holds the first stored part of `name`; always true when recording.
+    pub fn contains(&self, name: &str) -> bool {
+        let state = self.state.borrow();
+        let canonical = join(&self.path, name);
+        let first = match (state.layout.map)(&canonical) {
+            Source::Key(key) => Some(key),
+            Source::Concat(pieces) => pieces.into_iter().find_map(|p| match p {
+                Piece::Key(key) => Some(key),
+                Piece::Zeros => None,
+            }),
+        };
+        match (&state.files, first) {
+            (Some(files), Some(key)) => files.contains(&format!("{}{key}", state.prefix)),
+            _ => true,
+        }
+    }
+
+    /// The tensor `name`, on the device, in the dtype. Always gives a tensor of this shape: what is missing or
+    /// misshapen is reported by [`Params::finish`].
+    ///
+    /// # Errors
+    /// Reading or converting failed: a truncated file, no memory.
+    pub fn get(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        self.state.borrow_mut().get(&join(&self.path, name), shape.into().dims(), init)
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] listing every missing, misshapen and unexpected tensor.
+    pub fn finish(self) -> Result<Loaded> {
+        let mut state = self.state.borrow_mut();
+        if let Some(files) = &state.files {
+            let extra = files
+                .keys()
+                .filter_map(|key| key.strip_prefix(state.prefix).map(|short| (key, short)))
+                .filter(|(key, short)| !state.used.contains(*key) && !state.layout.ignores(short))
+                .map(|(key, _)| key.to_owned())
+                .collect();
+            state.report.extra = extra;
+        }
+        if !state.report.is_clean() {
+            return Err(state.report.clone().into());
+        }
+        Ok(Loaded { parameters: state.count, vars: std::mem::take(&mut state.vars) })
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+impl State {
+    fn get(&mut self, canonical: &str, shape: &[usize], init: Init) -> Result<Tensor> {
+        self.count += shape.iter().product::<usize>() as u64;
+        match (self.layout.map)(canonical) {
+            Source::Key(key) => self.stored(&key, shape, init),
+            Source::Concat(pieces) => {
+                let mut part = shape.to_vec();
+                part[0] /= pieces.len().max(1);
+                let parts = pieces
+                    .iter()
+                    .map(|piece| match piece {
+                        Piece::Key(key) => self.stored(key, &part, init),
+                        Piece::Zeros => self.placeholder(&part),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                if self.files.is_none() {
+                    return self.placeholder(shape);
+                }
+                Ok(Tensor::cat(&parts, 0)?)
+            }
+        }
+    }
+
+    /// A zero of any shape that takes no memory.
+    fn placeholder(&self, shape: &[usize]) -> Result<Tensor> {
+        Ok(Tensor::zeros((), self.dtype, &self.device)?.broadcast_as(shape)?)
+    }
+
+    fn stored(&mut self, key: &str, shape: &[usize], init: Init) -> Result<Tensor> {
+        let key = format!("{}{key}", self.prefix);
+        let Some(files) = &self.files else {
+            self.manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
+            return self.placeholder(shape);
+        };
+        let Some(stored) = files.shape(&key) else {
+            self.report.missing.push(key);
+            return self.placeholder(shape);
+        };
+        self.used.insert(key.clone());
+        if stored != shape {
+            self.report.misshapen.push(format!("{key}: the file has {stored:?}, expected {shape:?}"));
+            return self.placeholder(shape);
+        }
+        let tensor = files.load(&key)?.to_dtype(self.dtype)?.to_device(&self.device)?;
+        if !self.trainable {
+            return Ok(tensor);
+        }
+        let var = Var::from_tensor(&tensor)?;
+        let tensor = var.as_tensor().clone();
+        self.vars.insert(key, var);
+        Ok(tensor)
+    }
+}
