@@ -1,0 +1,158 @@
+//! The file format of a golden case.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use zoo_core::{Precision, Spec};
+
+/// `<case>.json`, with its tensors.
+pub(super) struct Case {
+    pub name: String,
+    pub reference: String,
+    pub subject: Subject,
+    pub architecture: String,
+    pub arch: Map<String, Value>,
+    pub layout: Option<String>,
+    pub weights: Vec<PathBuf>,
+    /// Inputs and expected outputs by name.
+    pub data: HashMap<String, Tensor>,
+}
+
+/// What kind of object is under test, by the id used in messages, and what is expected of it.
+pub(super) enum Subject {
+    Encoder(String, Vec<EncoderExpectation>),
+    Connector(String, Vec<ConnectorExpectation>),
+}
+
+/// Patch tokens `[B, N, C]` of one layer, or its prefix tokens `[B, P, C]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EncoderExpectation {
+    pub tensor: String,
+    pub layer: i32,
+    #[serde(default)]
+    pub norm: bool,
+    #[serde(default)]
+    pub prefix: bool,
+}
+
+/// One output of a connector.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConnectorExpectation {
+    pub tensor: String,
+    #[serde(flatten)]
+    pub what: ConnectorOutput,
+}
+
+/// Which output.
+#[derive(Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ConnectorOutput {
+    /// `Fused::tokens`.
+    Tokens,
+    /// `Fused::attention[index]`.
+    Attention { index: usize },
+    /// Tokens of the block of one image.
+    Block { row: usize },
+    /// Hidden states of one image after the `step`-th aggregation inside the language model, given the data
+    /// tensor `hidden` `[h·w, H]`.
+    Refine { step: usize, row: usize, hidden: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: String,
+    encoder: Option<String>,
+    connector: Option<String>,
+    architecture: String,
+    arch: Map<String, Value>,
+    layout: Option<String>,
+    weights: Vec<String>,
+    data: String,
+    expect: Vec<Value>,
+    reference: String,
+}
+
+/// All cases of a folder, by file name.
+pub(super) fn all(dir: &Path) -> Result<Vec<Case>, String> {
+    let entries = std::fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| read(path).map_err(|e| format!("{}: {e}", path.display()))).collect()
+}
+
+fn read(path: &Path) -> Result<Case, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let file: File = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    if file.expect.is_empty() {
+        return Err("nothing is expected: a case without `expect` checks nothing".into());
+    }
+    let subject = match (file.encoder, file.connector) {
+        (Some(id), None) => Subject::Encoder(id, expectations(file.expect)?),
+        (None, Some(id)) => Subject::Connector(id, expectations(file.expect)?),
+        _ => return Err("a case has either `encoder` or `connector`".into()),
+    };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let data = candle_core::safetensors::load(dir.join(&file.data), &Device::Cpu)
+        .map_err(|e| format!("{}: {e}", file.data))?;
+    Ok(Case {
+        name: file.case,
+        reference: file.reference,
+        subject,
+        architecture: file.architecture,
+        arch: file.arch,
+        layout: file.layout,
+        weights: file.weights.iter().map(|name| dir.join(name)).collect(),
+        data,
+    })
+}
+
+fn expectations<T: serde::de::DeserializeOwned>(values: Vec<Value>) -> Result<Vec<T>, String> {
+    values.into_iter().map(|v| serde_json::from_value(v).map_err(|e| format!("`expect`: {e}"))).collect()
+}
+
+impl Case {
+    /// What the plugin's loader is told.
+    pub fn spec(&self, precision: Precision) -> Spec {
+        let (Subject::Encoder(id, _) | Subject::Connector(id, _)) = &self.subject;
+        Spec { id: id.clone(), architecture: self.architecture.clone(), arch: self.arch.clone(), precision }
+    }
+
+    /// A tensor of the data file.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor, String> {
+        self.data.get(name).ok_or_else(|| {
+            let mut names: Vec<&str> = self.data.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            format!("the data file has no tensor `{name}`; it has {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn expectations_are_strict() {
+        let read =
+            |value| expectations::<ConnectorExpectation>(vec![value]).map(|mut list| list.remove(0).what);
+        assert!(matches!(read(json!({"tensor": "t", "what": "tokens"})), Ok(ConnectorOutput::Tokens)));
+        let refine = json!({"tensor": "r", "what": "refine", "step": 1, "row": 0, "hidden": "hidden.0"});
+        assert!(matches!(read(refine), Ok(ConnectorOutput::Refine { step: 1, .. })));
+        assert!(read(json!({"tensor": "b", "what": "block", "rwo": 0})).is_err());
+        assert!(read(json!({"tensor": "b", "what": "block", "row": 0, "step": 1})).is_err());
+        let layer = |value| expectations::<EncoderExpectation>(vec![value]);
+        assert!(layer(json!({"tensor": "t", "layer": -2})).is_ok());
+        assert!(layer(json!({"tensor": "t", "layer": -2, "norms": true})).is_err());
+    }
+}
