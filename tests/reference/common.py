@@ -1,0 +1,165 @@
+"""What every golden script shares: reproducible, non-degenerate weights and the files of a case.
+
+A golden script builds small reference models (transformers, timm, open_clip, plain torch), gives them random
+weights in which nothing is left at its neutral start, runs them in float32 and writes
+
+* `<case>.json`                what to open and what to expect,
+* `<weights>.safetensors`      weights in the public key layout,
+* `<case>.data.safetensors`    inputs and expected outputs.
+
+Use it from `plugins/<family>/golden/make.py`:
+
+    import sys, pathlib
+    HERE = pathlib.Path(__file__).resolve().parent
+    sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
+    import common
+
+Versions are pinned in requirements.txt beside this file.
+"""
+
+import json
+import math
+import pathlib
+
+import torch
+from safetensors.torch import save_file
+
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+
+
+def generator(seed):
+    """A generator that gives the same numbers on every machine."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def is_scale(name):
+    """Whether a vector parameter multiplies a branch: norm weights, layer scale, ConvNeXt gamma."""
+    leaf = name.rsplit(".", 1)[-1]
+    return leaf in ("gamma", "gamma_1", "gamma_2", "lambda1", "weight")
+
+
+def feeds_activation(name):
+    """Whether a bias goes into an activation: the first layer of an MLP."""
+    parts = name.split(".")
+    return parts[-1] == "bias" and any(p in ("fc1", "c_fc", "weights_in", "w12") for p in parts)
+
+
+@torch.no_grad()
+def randomise(module, seed):
+    """Random weights with nothing neutral: tokens, positions, norms, layer scales and biases all vary, and the
+    biases into activations lean to the negative side, where the forms of GELU differ most."""
+    g = generator(seed)
+    for name, p in sorted(module.named_parameters()):
+        noise = torch.randn(p.shape, generator=g)
+        if p.squeeze().dim() <= 1 and not is_token(name):
+            if feeds_activation(name):
+                p.copy_(noise * 0.5 - 0.5)
+            elif name.endswith("bias"):
+                p.copy_(noise * 0.2)
+            elif is_scale(name):
+                p.copy_(1.0 + noise * 0.2)
+            else:
+                p.copy_(noise * 0.5)
+        elif is_token(name):
+            p.copy_(noise * 0.5)
+        else:
+            fan_in = math.prod(p.shape[1:])
+            p.copy_(noise / math.sqrt(fan_in))
+    for name, b in sorted(module.named_buffers()):
+        if b.is_floating_point() and name.endswith(("running_mean", "running_var")):
+            noise = torch.rand(b.shape, generator=g)
+            b.copy_(noise + 0.5 if name.endswith("var") else noise - 0.5)
+    return module.eval()
+
+
+def is_token(name):
+    """Whether a parameter is an embedding: class token, registers, position table, queries."""
+    words = ("token", "embedding", "pos_embed", "position", "latent", "quer")
+    leaf = ".".join(name.split(".")[-2:])
+    return any(w in leaf for w in words) and not any(w in leaf for w in ("proj", "patch_embed"))
+
+
+def pixels(batch, height, width, seed, channels=3):
+    """Normalised pixels f32 [batch, channels, height, width] with both coarse structure and noise."""
+    g = generator(seed)
+    coarse = torch.randn(batch, channels, 4, 4, generator=g)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
+    return smooth + 0.5 * torch.randn(batch, channels, height, width, generator=g)
+
+
+def write_weights(folder, name, tensors):
+    """Writes `<name>.safetensors` and returns the file's name."""
+    file = f"{name}.safetensors"
+    flat = {k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}
+    save_file(flat, str(pathlib.Path(folder) / file))
+    return file
+
+
+def write_data(folder, case, tensors):
+    """Writes `<case>.data.safetensors` and returns the file's name."""
+    return write_weights(folder, f"{case}.data", tensors)
+
+
+def write_json(folder, name, value):
+    """Writes `<name>.json`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    (pathlib.Path(folder) / f"{name}.json").write_text(text)
+
+
+def write_encoder_case(folder, case, *, encoder, architecture, arch, weights, pixels, expect, reference,
+                       layout=None):
+    """One encoder case. `weights` is a file name or a list of them (see `write_weights`); `expect` is a list of
+    `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)` with tensors [B, N, C], patch tokens unless
+    `prefix`."""
+    tensors, rows = {"pixels": pixels}, []
+    for tensor, layer, norm, *prefix in expect:
+        prefix = bool(prefix and prefix[0])
+        name = f"layer{layer}{'.norm' if norm else ''}{'.prefix' if prefix else ''}"
+        tensors[name] = tensor
+        rows.append({"tensor": name, "layer": layer, "norm": norm, "prefix": prefix})
+    write_json(folder, case, {
+        "case": case,
+        "encoder": encoder,
+        "architecture": architecture,
+        "arch": arch,
+        "layout": layout,
+        "weights": [weights] if isinstance(weights, str) else list(weights),
+        "data": write_data(folder, case, tensors),
+        "expect": rows,
+        "reference": reference,
+    })
+
+
+def write_connector_case(folder, case, *, connector, architecture, arch, weights, features, image_sizes, expect,
+                         reference, layout=None, extra=None):
+    """One connector case. `features`: one tensor [B, N, C] per encoder; `image_sizes`: (width, height) per row;
+    `expect`: list of dicts as in the JSON, each with its tensor under "value"; `extra`: further tensors that
+    expectations name, such as hidden states."""
+    tensors = {f"features.{k}": f for k, f in enumerate(features)}
+    tensors["image_sizes"] = torch.tensor(image_sizes, dtype=torch.int64)
+    tensors.update(extra or {})
+    rows = []
+    for row in expect:
+        row = dict(row)
+        tensors[row["tensor"]] = row.pop("value")
+        rows.append(row)
+    write_json(folder, case, {
+        "case": case,
+        "connector": connector,
+        "architecture": architecture,
+        "arch": arch,
+        "layout": layout,
+        "weights": [weights] if isinstance(weights, str) else list(weights),
+        "data": write_data(folder, case, tensors),
+        "expect": rows,
+        "reference": reference,
+    })
+
+
+def write_manifest(folder, row, tensors, header=()):
+    """`manifest-<row>.txt`: one line `key shape` per tensor of a full-size model, sorted, as a checkpoint of the
+    public layout holds them. `tensors` maps keys to anything with a `shape` (meta tensors will do)."""
+    lines = [f"# {line}" for line in header]
+    lines += [f"{key} {'x'.join(map(str, t.shape)) or 'scalar'}" for key, t in sorted(tensors.items())]
+    (pathlib.Path(folder) / f"manifest-{row}.txt").write_text("\n".join(lines) + "\n")
