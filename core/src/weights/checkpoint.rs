@@ -1,61 +1,138 @@
-//! Weight files of every container that people publish.
+//! Weight files of every container that people publish, behind one set of names.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::locate;
+use super::mapped::Mapped;
+use super::pickle::TorchZip;
+use super::safetensors::Safetensors;
 use crate::{Error, Result};
 
 /// Opened weight files: names, shapes, and tensors on demand. Cheap to clone.
+///
+/// Files are mapped, not read: a tensor costs memory from the moment it is asked for, and a 3 GB file whose
+/// vision tower is a tenth of it costs a tenth.
 #[derive(Clone)]
 pub struct Checkpoint(Arc<Inner>);
 
 struct Inner {
     paths: Vec<PathBuf>,
+    files: Vec<Container>,
+    /// Which file holds a tensor.
+    index: BTreeMap<String, usize>,
+}
+
+enum Container {
+    Safetensors(Safetensors),
+    TorchZip(TorchZip),
+}
+
+impl Container {
+    fn open(path: &Path) -> Result<Self> {
+        let file = Mapped::open(path)?;
+        if file.bytes().starts_with(b"PK\x03\x04") {
+            TorchZip::parse(file).map(Self::TorchZip)
+        } else {
+            Safetensors::parse(file).map(Self::Safetensors)
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Safetensors(file) => file.path(),
+            Self::TorchZip(file) => file.path(),
+        }
+    }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Safetensors(file) => Box::new(file.keys()),
+            Self::TorchZip(file) => Box::new(file.keys()),
+        }
+    }
+
+    fn shape(&self, key: &str) -> Option<&[usize]> {
+        match self {
+            Self::Safetensors(file) => file.shape(key),
+            Self::TorchZip(file) => file.shape(key),
+        }
+    }
+
+    fn load(&self, key: &str) -> Result<Tensor> {
+        match self {
+            Self::Safetensors(file) => file.load(key),
+            Self::TorchZip(file) => file.load(key),
+        }
+    }
 }
 
 impl Checkpoint {
-    /// Opens files, or a folder that holds them: `.safetensors`, sharded safetensors by their
-    /// `*.safetensors.index.json`, `.bin` / `.pth` / `.pt` (zip pickles, read without executing anything).
+    /// Opens files, or a folder that holds them: `.safetensors`, sharded checkpoints by their `*.index.json`,
+    /// `.bin` / `.pth` / `.pt` / `.tar` (zip pickles, read without executing anything). The container is told
+    /// from the content, not from the name.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that is not there, not readable, or no checkpoint.
+    /// [`Error::File`] for a file that is not there, not readable, cut short, or no checkpoint; for two files
+    /// that hold a tensor of the same name.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
-        Ok(Self(Arc::new(Inner { paths: paths.to_vec() })))
+        let mut files = Vec::new();
+        let mut index = BTreeMap::new();
+        for path in locate::files(paths)? {
+            let file = Container::open(&path)?;
+            for key in file.keys() {
+                if let Some(other) = index.insert(key.to_owned(), files.len()) {
+                    let first: &Container = files.get(other).unwrap_or(&file);
+                    let message = format!("tensor `{key}` also stands in {}", first.path().display());
+                    return Err(Error::File { path, message });
+                }
+            }
+            files.push(file);
+        }
+        Ok(Self(Arc::new(Inner { paths: paths.to_vec(), files, index })))
     }
 
-    /// All tensor names.
+    fn file(&self, key: &str) -> Option<&Container> {
+        self.0.index.get(key).and_then(|&i| self.0.files.get(i))
+    }
+
+    /// All tensor names, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
+        self.0.index.keys().map(String::as_str)
     }
 
     /// Number of tensors.
     pub fn len(&self) -> usize {
-        self.keys().count()
+        self.0.index.len()
     }
 
     /// Whether there is no tensor at all.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.index.is_empty()
     }
 
     /// Whether a tensor of this name is there.
     pub fn contains(&self, key: &str) -> bool {
-        self.shape(key).is_some()
+        self.0.index.contains_key(key)
     }
 
     /// Shape of a tensor, without reading it.
-    pub fn shape(&self, _key: &str) -> Option<&[usize]> {
-        None
+    pub fn shape(&self, key: &str) -> Option<&[usize]> {
+        self.file(key).and_then(|file| file.shape(key))
     }
 
     /// Reads a tensor onto the CPU in its stored dtype.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is truncated or the tensor cannot be read.
+    /// [`Error::File`] when there is no such tensor or its dtype or storage cannot be read.
     pub fn load(&self, key: &str) -> Result<Tensor> {
-        Err(self.fault(format!("there is no tensor `{key}`")))
+        match self.file(key) {
+            Some(file) => file.load(key),
+            None => Err(self.fault(format!("there is no tensor `{key}`"))),
+        }
     }
 
     /// The files, for messages.

@@ -5,6 +5,8 @@
 pub enum Source {
     /// The tensor of this name.
     Key(String),
+    /// The tensor of this name, which is stored without the leading axes of length 1.
+    Squeezed(String),
     /// Equal parts along dimension 0, as when q, k and v are stored apart.
     Concat(Vec<Piece>),
 }
@@ -22,6 +24,11 @@ impl Source {
     /// A tensor under its own name.
     pub fn key(name: impl Into<String>) -> Self {
         Self::Key(name.into())
+    }
+
+    /// A tensor that is stored without its leading axes of length 1, as a class token `[D]` for `[1, 1, D]`.
+    pub fn squeezed(name: impl Into<String>) -> Self {
+        Self::Squeezed(name.into())
     }
 
     /// Equal parts that are all stored.

@@ -8,8 +8,13 @@
 
 mod checkpoint;
 mod layout;
+mod locate;
+mod mapped;
 mod params;
+mod pickle;
 mod report;
+mod safetensors;
+mod store;
 
 pub use checkpoint::Checkpoint;
 pub use layout::{Layout, Piece, Source};
@@ -17,10 +22,11 @@ pub use params::{Init, Loaded, Params, TensorInfo};
 pub use report::WeightsReport;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 use crate::Result;
 
@@ -34,6 +40,7 @@ pub struct Weights {
 
 enum Kind {
     Files(Checkpoint),
+    Tensors(Rc<BTreeMap<String, Tensor>>),
     Record(Rc<RefCell<Vec<TensorInfo>>>),
 }
 
@@ -44,6 +51,11 @@ impl Weights {
     /// [`crate::Error::File`] for a file that is not there, not readable, or no checkpoint.
     pub fn open(paths: &[PathBuf], dtype: DType) -> Result<Self> {
         Ok(Self { kind: Kind::Files(Checkpoint::open(paths)?), dtype, layout: None, trainable: false })
+    }
+
+    /// Tensors in memory, by published key. They are handed out as they are, so that gradients reach them.
+    pub fn tensors(tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
+        Self { kind: Kind::Tensors(Rc::new(tensors)), dtype, layout: None, trainable: false }
     }
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
@@ -70,7 +82,7 @@ impl Weights {
     pub fn manifest(&self) -> Vec<TensorInfo> {
         match &self.kind {
             Kind::Record(list) => list.borrow().clone(),
-            Kind::Files(_) => Vec::new(),
+            Kind::Files(_) | Kind::Tensors(_) => Vec::new(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, Kind, Layout, Piece, Source, Weights, WeightsReport};
+use super::store::Store;
+use super::{Layout, Piece, Source, Weights, WeightsReport};
 use crate::{Error, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -49,7 +50,7 @@ pub struct TensorInfo {
 }
 
 struct State {
-    files: Option<Checkpoint>,
+    store: Store,
     layout: Layout,
     prefix: &'static str,
     device: Device,
@@ -57,7 +58,6 @@ struct State {
     trainable: bool,
     report: WeightsReport,
     used: BTreeSet<String>,
-    manifest: Rc<RefCell<Vec<TensorInfo>>>,
     vars: BTreeMap<String, Var>,
     count: u64,
 }
@@ -90,39 +90,30 @@ impl Params {
                 known.join(", ")
             )));
         }
-        let (files, layout, prefix) = match &weights.kind {
-            Kind::Record(_) => (None, wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("")),
-            Kind::Files(files) => {
+        let store = Store::from(&weights.kind);
+        let (layout, prefix) = match &store {
+            Store::Record(_) => (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("")),
+            stored => {
                 let found = wanted.iter().find_map(|layout| {
-                    let at = |p: &&&str| files.contains(&format!("{p}{}", layout.marker));
+                    let at = |p: &&&str| stored.contains(&format!("{p}{}", layout.marker));
                     layout.prefixes.iter().find(at).map(|p| ((*layout).clone(), *p))
                 });
-                let Some((layout, prefix)) = found else {
+                found.ok_or_else(|| {
                     let tried: Vec<_> = wanted
                         .iter()
-                        .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes[0], l.marker))
+                        .map(|l| {
+                            let prefix = l.prefixes.first().copied().unwrap_or("");
+                            format!("{} (`{prefix}{}`)", l.name, l.marker)
+                        })
                         .collect();
-                    return Err(files.fault(format!(
-                        "no known layout: looked for {}; the file has {} tensors, such as {}",
-                        tried.join(", "),
-                        files.len(),
-                        files.sample()
-                    )));
-                };
-                (Some(files.clone()), layout, prefix)
+                    stored.unknown_layout(&tried.join(", "))
+                })?
             }
         };
-        let manifest = match &weights.kind {
-            Kind::Record(list) => list.clone(),
-            Kind::Files(_) => Rc::default(),
-        };
-        let report = WeightsReport {
-            files: files.as_ref().map_or_else(String::new, Checkpoint::name),
-            layout: layout.name.to_owned(),
-            ..WeightsReport::default()
-        };
+        let report =
+            WeightsReport { files: store.name(), layout: layout.name.to_owned(), ..WeightsReport::default() };
         let state = State {
-            files,
+            store,
             layout,
             prefix,
             device: device.clone(),
@@ -130,7 +121,6 @@ impl Params {
             trainable: weights.trainable,
             report,
             used: BTreeSet::new(),
-            manifest,
             vars: BTreeMap::new(),
             count: 0,
         };
@@ -164,15 +154,15 @@ impl Params {
         let state = self.state.borrow();
         let canonical = join(&self.path, name);
         let first = match (state.layout.map)(&canonical) {
-            Source::Key(key) => Some(key),
+            Source::Key(key) | Source::Squeezed(key) => Some(key),
             Source::Concat(pieces) => pieces.into_iter().find_map(|p| match p {
                 Piece::Key(key) => Some(key),
                 Piece::Zeros => None,
             }),
         };
-        match (&state.files, first) {
-            (Some(files), Some(key)) => files.contains(&format!("{}{key}", state.prefix)),
-            _ => true,
+        match (&state.store, first) {
+            (Store::Record(_), _) | (_, None) => true,
+            (store, Some(key)) => store.contains(&format!("{}{key}", state.prefix)),
         }
     }
 
@@ -191,15 +181,14 @@ impl Params {
     /// [`Error::Weights`] listing every missing, misshapen and unexpected tensor.
     pub fn finish(self) -> Result<Loaded> {
         let mut state = self.state.borrow_mut();
-        if let Some(files) = &state.files {
-            let extra = files
-                .keys()
-                .filter_map(|key| key.strip_prefix(state.prefix).map(|short| (key, short)))
-                .filter(|(key, short)| !state.used.contains(*key) && !state.layout.ignores(short))
-                .map(|(key, _)| key.to_owned())
-                .collect();
-            state.report.extra = extra;
-        }
+        let extra = state
+            .store
+            .keys()
+            .filter_map(|key| key.strip_prefix(state.prefix).map(|short| (key, short)))
+            .filter(|(key, short)| !state.used.contains(*key) && !state.layout.ignores(short))
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        state.report.extra = extra;
         if !state.report.is_clean() {
             return Err(state.report.clone().into());
         }
@@ -216,9 +205,15 @@ impl State {
         self.count += shape.iter().product::<usize>() as u64;
         match (self.layout.map)(canonical) {
             Source::Key(key) => self.stored(&key, shape, init),
+            Source::Squeezed(key) => {
+                let leading = shape.iter().take_while(|&&d| d == 1).count();
+                Ok(self.stored(&key, &shape[leading..], init)?.reshape(shape)?)
+            }
             Source::Concat(pieces) => {
                 let mut part = shape.to_vec();
-                part[0] /= pieces.len().max(1);
+                if let Some(first) = part.first_mut() {
+                    *first /= pieces.len().max(1);
+                }
                 let parts = pieces
                     .iter()
                     .map(|piece| match piece {
@@ -226,7 +221,7 @@ impl State {
                         Piece::Zeros => self.placeholder(&part),
                     })
                     .collect::<Result<Vec<_>>>()?;
-                if self.files.is_none() {
+                if matches!(self.store, Store::Record(_)) {
                     return self.placeholder(shape);
                 }
                 Ok(Tensor::cat(&parts, 0)?)
@@ -241,11 +236,11 @@ impl State {
 
     fn stored(&mut self, key: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         let key = format!("{}{key}", self.prefix);
-        let Some(files) = &self.files else {
-            self.manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
+        if let Store::Record(manifest) = &self.store {
+            manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
             return self.placeholder(shape);
-        };
-        let Some(stored) = files.shape(&key) else {
+        }
+        let Some(stored) = self.store.shape(&key) else {
             self.report.missing.push(key);
             return self.placeholder(shape);
         };
@@ -254,7 +249,7 @@ impl State {
             self.report.misshapen.push(format!("{key}: the file has {stored:?}, expected {shape:?}"));
             return self.placeholder(shape);
         }
-        let tensor = files.load(&key)?.to_dtype(self.dtype)?.to_device(&self.device)?;
+        let tensor = self.store.load(&key)?.to_dtype(self.dtype)?.to_device(&self.device)?;
         if !self.trainable {
             return Ok(tensor);
         }
