@@ -1,1 +1,3 @@
 //! zoo-nn
+
+pub mod resample;

@@ -1,0 +1,329 @@
+//! Separable resampling of token grids: feature maps to another token count, position tables to another size.
+//!
+//! Each axis is a list of taps with f32 weights that were computed in f64, so that the same weights serve two
+//! evaluations: a sparse one (CPU, no gradient wanted), and plain matrix products (any device,
+//! differentiable). Sums are f32 whatever the dtype of the tokens. The conventions are torch's
+//! `interpolate(align_corners=False)`.
+
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use rayon::prelude::*;
+use zoo_core::{Error, Grid, Result};
+
+/// Interpolation kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kernel {
+    /// Triangle, two taps.
+    Linear,
+    /// Keys' cubic convolution with this `a`, four taps. torch takes -0.75 without and -0.5 with antialiasing.
+    Cubic(f64),
+}
+
+impl Kernel {
+    fn support(self) -> usize {
+        match self {
+            Self::Linear => 1,
+            Self::Cubic(_) => 2,
+        }
+    }
+
+    fn value(self, t: f64) -> f64 {
+        let t = t.abs();
+        match self {
+            Self::Linear => (1.0 - t).max(0.0),
+            Self::Cubic(a) if t <= 1.0 => ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0,
+            Self::Cubic(a) if t < 2.0 => ((t - 5.0) * t + 8.0) * t * a - 4.0 * a,
+            Self::Cubic(_) => 0.0,
+        }
+    }
+}
+
+/// Resampling along one axis: for each output cell, the input cells that it is a weighted sum of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    from: usize,
+    cells: Vec<Vec<(usize, f32)>>,
+}
+
+impl Axis {
+    /// Interpolation without antialiasing: output cell `i` samples the input at `(i + 0.5) · step - 0.5`, where
+    /// taps outside clamp to the border. `step` is `from / to`, except where a reference says otherwise.
+    pub fn interpolate(kernel: Kernel, from: usize, to: usize, step: f64) -> Self {
+        let (support, last) = (kernel.support() as i64, from.saturating_sub(1) as i64);
+        let cells = (0..to).map(|i| {
+            let source = (i as f64 + 0.5) * step - 0.5;
+            let first = source.floor() as i64 - support + 1;
+            let taps = (first..first + 2 * support)
+                .map(|j| (j.clamp(0, last) as usize, kernel.value(source - j as f64)));
+            merge(taps, 1.0)
+        });
+        Self { from, cells: cells.collect() }
+    }
+
+    /// Antialiased resampling: the kernel is widened when shrinking, and taps outside are left out.
+    pub fn antialias(kernel: Kernel, from: usize, to: usize) -> Self {
+        let step = from as f64 / to as f64;
+        let width = step.max(1.0);
+        let support = kernel.support() as f64 * width;
+        let cells = (0..to).map(|i| {
+            let centre = (i as f64 + 0.5) * step;
+            let first = (centre - support + 0.5).max(0.0) as usize;
+            let end = ((centre + support + 0.5) as usize).min(from);
+            let taps = (first..end).map(|j| (j, kernel.value((j as f64 + 0.5 - centre) / width)));
+            merge(taps.clone(), taps.map(|(_, w)| w).sum())
+        });
+        Self { from, cells: cells.collect() }
+    }
+
+    /// Dense weights `[to, from]`, f32.
+    ///
+    /// # Errors
+    /// The device refused.
+    pub fn matrix(&self, device: &Device) -> Result<Tensor> {
+        let mut dense = vec![0f32; self.cells.len() * self.from];
+        for (row, taps) in dense.chunks_mut(self.from.max(1)).zip(&self.cells) {
+            for &(j, weight) in taps {
+                row[j] = weight;
+            }
+        }
+        Ok(Tensor::from_vec(dense, (self.cells.len(), self.from), device)?)
+    }
+}
+
+/// Adds up taps that fell on the same cell, drops those without weight.
+fn merge(taps: impl Iterator<Item = (usize, f64)>, total: f64) -> Vec<(usize, f32)> {
+    let mut merged: Vec<(usize, f64)> = Vec::with_capacity(4);
+    for (j, weight) in taps {
+        match merged.last_mut() {
+            Some((last, sum)) if *last == j => *sum += weight,
+            _ => merged.push((j, weight)),
+        }
+    }
+    merged.into_iter().map(|(j, w)| (j, (w / total) as f32)).filter(|&(_, w)| w != 0.0).collect()
+}
+
+/// Resampling of a grid, rows and columns apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Separable {
+    /// Along the height.
+    pub rows: Axis,
+    /// Along the width.
+    pub cols: Axis,
+}
+
+impl Separable {
+    /// Bilinear without antialiasing, even when shrinking: how feature maps are brought to another token count
+    /// (Cambrian-1, arXiv 2406.16860, section 3).
+    pub fn bilinear(from: Grid, to: Grid) -> Self {
+        let axis = |from, to| Axis::interpolate(Kernel::Linear, from, to, from as f64 / to as f64);
+        Self { rows: axis(from.h, to.h), cols: axis(from.w, to.w) }
+    }
+
+    /// Grid that [`Separable::apply`] takes.
+    pub fn from(&self) -> Grid {
+        Grid { h: self.rows.from, w: self.cols.from }
+    }
+
+    /// Grid that [`Separable::apply`] gives.
+    pub fn to(&self) -> Grid {
+        Grid { h: self.rows.cells.len(), w: self.cols.cells.len() }
+    }
+
+    /// Resamples tokens `[B, from.cells(), C]`, row-major, to `[B, to.cells(), C]`. Computed in f32, returned
+    /// in the dtype of the tokens. Differentiable.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the tokens do not fill the grid.
+    pub fn apply(&self, tokens: &Tensor) -> Result<Tensor> {
+        let (from, to) = (self.from(), self.to());
+        let (batch, channels) = match *tokens.dims() {
+            [b, n, c] if n == from.cells() => (b, c),
+            ref dims => {
+                return Err(Error::invalid(format!("tokens {dims:?} do not fill a grid of {from} cells")));
+            }
+        };
+        let x = tokens.to_dtype(DType::F32)?;
+        let y = if x.device().is_cpu() && !x.track_op() {
+            x.contiguous()?.apply_op1_no_bwd(self)?
+        } else {
+            let x = x.reshape((batch, from.h, from.w * channels))?;
+            let x = self.rows.matrix(x.device())?.broadcast_matmul(&x)?;
+            let x = x.reshape((batch * to.h, from.w, channels))?;
+            self.cols.matrix(x.device())?.broadcast_matmul(&x)?.reshape((batch, to.cells(), channels))?
+        };
+        Ok(y.to_dtype(tokens.dtype())?)
+    }
+}
+
+/// Token interpolation: bilinear from one grid to another ([`Separable::bilinear`]), untouched when they are
+/// equal. Tokens are `[B, N, C]`; the result keeps their dtype.
+///
+/// # Errors
+/// [`Error::InvalidInput`] when the tokens do not fill `from` or one of the grids is empty.
+pub fn tokens(tokens: &Tensor, from: Grid, to: Grid) -> Result<Tensor> {
+    if from.cells() == 0 || to.cells() == 0 {
+        return Err(Error::invalid(format!("cannot resample a grid of {from} cells to {to}")));
+    }
+    if from == to { Ok(tokens.clone()) } else { Separable::bilinear(from, to).apply(tokens) }
+}
+
+impl CustomOp1 for Separable {
+    fn name(&self) -> &'static str {
+        "resample"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (batch, n, channels) = layout.shape().dims3()?;
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("resample: the tokens are not contiguous");
+        };
+        let x = &storage.as_slice::<f32>()?[start..end];
+        let (from, to) = (self.from(), self.to());
+        let (stride_in, stride_out) = (from.w * channels, to.w * channels);
+        let mut out = vec![0f32; batch * to.cells() * channels];
+        let fill = |line: &mut Vec<f32>, (index, row): (usize, &mut [f32])| {
+            let image = &x[index / to.h * n * channels..][..n * channels];
+            line.fill(0.0);
+            for &(i, weight) in &self.rows.cells[index % to.h] {
+                accumulate(line, &image[i * stride_in..][..stride_in], weight);
+            }
+            for (cell, taps) in row.chunks_mut(channels).zip(&self.cols.cells) {
+                for &(j, weight) in taps {
+                    accumulate(cell, &line[j * channels..][..channels], weight);
+                }
+            }
+        };
+        out.par_chunks_mut(stride_out).enumerate().for_each_init(|| vec![0f32; stride_in], fill);
+        Ok((CpuStorage::F32(out), (batch, to.cells(), channels).into()))
+    }
+}
+
+fn accumulate(sum: &mut [f32], x: &[f32], weight: f32) {
+    for (s, x) in sum.iter_mut().zip(x) {
+        *s += x * weight;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+
+    use super::*;
+
+    fn ramp(grid: Grid, channels: usize) -> Tensor {
+        let n = 2 * grid.cells() * channels;
+        let values: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        Tensor::from_vec(values, (2, grid.cells(), channels), &Device::Cpu).unwrap()
+    }
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+        (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+    }
+
+    /// `torch.nn.functional.interpolate(arange(5.) ** 2, ...)`, all with `align_corners=False`.
+    #[test]
+    fn axes_agree_with_torch() {
+        let x = [0f32, 1., 4., 9., 16.];
+        let sample = |axis: &Axis| -> Vec<f32> {
+            axis.cells.iter().map(|taps| taps.iter().map(|&(j, w)| w * x[j]).sum()).collect()
+        };
+        let check = |axis: Axis, expected: &[f32]| {
+            let got = sample(&axis);
+            assert_eq!(got.len(), expected.len());
+            assert!(got.iter().zip(expected).all(|(g, e)| (g - e).abs() < 2e-5), "{got:?} {expected:?}");
+        };
+        let plain = |kernel, to| Axis::interpolate(kernel, 5, to, 5.0 / to as f64);
+        check(plain(Kernel::Linear, 3), &[0.333_333_3, 4.0, 13.666_666]);
+        check(plain(Kernel::Linear, 8), &[0.0, 0.4375, 1.1875, 3.0625, 5.5625, 8.6875, 12.9375, 16.0]);
+        check(plain(Kernel::Cubic(-0.75), 3), &[0.148_149_01, 4.0, 14.074_071]);
+        check(
+            plain(Kernel::Cubic(-0.75), 8),
+            &[
+                -0.092_834_47,
+                0.187_561_04,
+                1.176_513_7,
+                2.619_384_8,
+                5.441_65,
+                8.471_435,
+                13.395_081,
+                16.649_841,
+            ],
+        );
+        // `scale_factor=3.1 / 5`: the size is floored, the step is not.
+        let scaled = Axis::interpolate(Kernel::Cubic(-0.75), 5, 3, 5.0 / 3.1);
+        check(scaled, &[0.139_333_72, 3.553_575_8, 13.190_599]);
+        check(Axis::antialias(Kernel::Cubic(-0.5), 5, 3), &[0.169_231_05, 4.195_348_7, 13.338_458]);
+        check(
+            Axis::antialias(Kernel::Cubic(-0.5), 5, 8),
+            &[
+                -0.071_955_72,
+                0.243_749_3,
+                1.128_906_3,
+                2.847_656_3,
+                5.347_656_3,
+                8.628_906,
+                13.488_183,
+                16.503_689,
+            ],
+        );
+    }
+
+    /// The formula of torch's bilinear mode, cell by cell in f64.
+    #[test]
+    fn token_interpolation_is_the_four_tap_formula() {
+        for (from, to) in [(27, 24), (256, 96), (32, 96)] {
+            let x = ramp(Grid::square(from), 1);
+            let got = tokens(&x, Grid::square(from), Grid::square(to)).unwrap();
+            let got: Vec<f32> = got.flatten_all().unwrap().to_vec1().unwrap();
+            let x: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+            let tap = |i: usize| {
+                let source = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
+                let low = source.floor() as usize;
+                (low, (low + 1).min(from - 1), source - low as f64)
+            };
+            for (index, got) in got.iter().enumerate() {
+                let (image, cell) = (index / (to * to), index % (to * to));
+                let ((top, bottom, v), (left, right, u)) = (tap(cell / to), tap(cell % to));
+                let at = |i, j| f64::from(x[image * from * from + i * from + j]);
+                let upper = at(top, left) * (1.0 - u) + at(top, right) * u;
+                let lower = at(bottom, left) * (1.0 - u) + at(bottom, right) * u;
+                let expected = upper * (1.0 - v) + lower * v;
+                assert!((f64::from(*got) - expected).abs() < 1e-6, "{from} to {to}, cell {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn sparse_and_dense_agree_and_gradients_flow() {
+        let (from, to) = (Grid { h: 7, w: 5 }, Grid { h: 3, w: 8 });
+        let x = ramp(from, 6);
+        let sparse = tokens(&x, from, to).unwrap();
+        let var = Var::from_tensor(&x).unwrap();
+        let dense = tokens(var.as_tensor(), from, to).unwrap();
+        assert!(dense.track_op() && !sparse.track_op());
+        assert!(largest_difference(&sparse, &dense) < 1e-5);
+        // Rows of the weights sum to one, so the gradients of a plain sum add up to the number of outputs.
+        let grads = dense.sum_all().unwrap().backward().unwrap();
+        let total: f32 = grads.get(&var).unwrap().sum_all().unwrap().to_scalar().unwrap();
+        assert!((total - (2 * to.cells() * 6) as f32).abs() < 1e-2, "{total}");
+    }
+
+    #[test]
+    fn equal_grids_are_untouched_and_dtypes_kept() {
+        let grid = Grid { h: 3, w: 4 };
+        let x = ramp(grid, 5).to_dtype(DType::BF16).unwrap();
+        let same = tokens(&x, grid, grid).unwrap();
+        assert_eq!(
+            largest_difference(&same.to_dtype(DType::F32).unwrap(), &x.to_dtype(DType::F32).unwrap()),
+            0.0
+        );
+        let other = tokens(&x, grid, Grid::square(2)).unwrap();
+        assert_eq!((other.dtype(), other.dims()), (DType::BF16, &[2, 4, 5][..]));
+    }
+
+    #[test]
+    fn wrong_grids_are_refused() {
+        let x = ramp(Grid::square(3), 2);
+        assert!(tokens(&x, Grid::square(4), Grid::square(2)).is_err());
+        assert!(tokens(&x, Grid::square(3), Grid { h: 0, w: 2 }).is_err());
+    }
+}
