@@ -1,0 +1,21 @@
+//! What must hold beyond the types.
+
+mod links;
+mod row;
+mod unique;
+
+pub(crate) use links::links;
+
+use crate::parse::Rows;
+use crate::problem::Problem;
+
+/// What is wrong with the rows of one file, each by itself.
+pub(crate) fn rows(rows: &Rows) -> Vec<Problem> {
+    let mut problems = unique::within_file(rows);
+    rows.encoders.iter().for_each(|entry| row::encoder(entry, &mut problems));
+    rows.connectors.iter().for_each(|entry| row::connector(entry, &mut problems));
+    rows.ensembles.iter().for_each(|entry| row::ensemble(entry, &mut problems));
+    rows.llms.iter().for_each(|entry| row::llm(entry, &mut problems));
+    rows.models.iter().for_each(|entry| row::model(entry, &mut problems));
+    problems
+}

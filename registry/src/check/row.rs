@@ -1,0 +1,141 @@
+//! Rows, each by itself.
+
+use zoo_core::Grid;
+
+use crate::parse::Entry;
+use crate::problem::Problem;
+use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row};
+use crate::select::Selection;
+
+pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
+    let row = &entry.row;
+    names(entry, problems);
+    for (key, list) in [("aliases", &row.aliases), ("towers", &row.towers)] {
+        for (i, name) in list.iter().enumerate() {
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                let message = format!("`{name}` is no name: names have no spaces and are not empty");
+                problems.push(entry.problem(&format!("{key}.{i}"), message, None));
+            }
+        }
+    }
+    let before = problems.len();
+    per_layer(entry, "stride", &row.stride, problems);
+    per_layer(entry, "channels", &row.channels, problems);
+    if let (OneOrMany::Many(a), OneOrMany::Many(b)) = (&row.stride, &row.channels) {
+        if a.len() != b.len() {
+            let message = format!("{} channels for {} strides", b.len(), a.len());
+            let help = Some("give one of each per layer, or a single number for all layers".into());
+            problems.push(entry.problem("channels", message, help));
+        }
+    }
+    if row.preprocess.normalise.mean_std().1.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
+        let message = "a standard deviation must be greater than zero";
+        problems.push(entry.problem("preprocess.normalise", message, None));
+    }
+    if problems.len() == before {
+        if let Err(fault) = Selection::of(row).check() {
+            let path = if fault.key == "layers" { "select.layers" } else { fault.key };
+            problems.push(entry.problem(path, fault.message, None));
+        }
+    }
+}
+
+pub(super) fn connector(entry: &Entry<ConnectorRow>, problems: &mut Vec<Problem>) {
+    let row = &entry.row;
+    names(entry, problems);
+    at_least_one(entry, "output", row.output, problems);
+    if row.inputs.is_empty() {
+        problems.push(entry.problem("inputs", "a connector needs an input", None));
+    }
+    let queries = row.queries.iter().enumerate().map(|(i, &n)| (format!("queries.{i}"), n));
+    let mut sides = Vec::new();
+    for (path, tokens) in queries {
+        if let Some(side) = square(entry, &path, tokens, problems) {
+            sides.push(side);
+        }
+    }
+    if let Some(tokens) = row.tokens {
+        square(entry, "tokens", tokens, problems);
+    }
+    for (i, input) in row.inputs.iter().enumerate() {
+        at_least_one(entry, &format!("inputs.{i}.channels"), input.channels, problems);
+        let path = format!("inputs.{i}.tokens");
+        let side = input.tokens.and_then(|tokens| square(entry, &path, tokens, problems));
+        let uneven = side.and_then(|side| sides.iter().find(|&&q| side % q != 0).map(|q| (side, q)));
+        if let Some((side, q)) = uneven {
+            let message = format!("a grid of {side}×{side} cannot be cut into {q}×{q} windows");
+            let help = Some(format!("the side must be a multiple of {q}: {}", multiples(*q)));
+            problems.push(entry.problem(&path, message, help));
+        }
+    }
+}
+
+pub(super) fn ensemble(entry: &Entry<EnsembleRow>, problems: &mut Vec<Problem>) {
+    names(entry, problems);
+    if entry.row.members.is_empty() {
+        problems.push(entry.problem("members", "an ensemble needs a member", None));
+    }
+    for (i, member) in entry.row.members.iter().enumerate() {
+        if let Some(tokens) = member.tokens {
+            square(entry, &format!("members.{i}.tokens"), tokens, problems);
+        }
+    }
+}
+
+pub(super) fn llm(entry: &Entry<LlmRow>, problems: &mut Vec<Problem>) {
+    names(entry, problems);
+    at_least_one(entry, "hidden", entry.row.hidden, problems);
+}
+
+pub(super) fn model(entry: &Entry<ModelRow>, problems: &mut Vec<Problem>) {
+    names(entry, problems);
+}
+
+/// Token counts of the first grids that `q × q` windows can tile.
+pub(super) fn multiples(q: usize) -> String {
+    [1, 2, 4].map(|m| (m * q).pow(2).to_string()).join(", ") + ", … tokens"
+}
+
+fn names<T: Row>(entry: &Entry<T>, problems: &mut Vec<Problem>) {
+    let id = entry.row.id();
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    if id.is_empty() || !id.chars().all(legal) || id.starts_with(['-', '.']) {
+        let help = Some("use lower-case letters, digits, `-`, `_` and `.`".into());
+        problems.push(entry.problem("id", format!("`{id}` is no id"), help));
+    }
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    for (key, name) in entry.row.plugin().into_iter().flat_map(|(p, a)| [("plugin", p), ("architecture", a)])
+    {
+        if name.is_empty() || !name.chars().all(legal) {
+            let help = "use lower-case letters, digits, `-` and `_`; a registry names a plugin, never a file";
+            problems.push(entry.problem(key, format!("`{name}` is no {key} name"), Some(help.into())));
+        }
+    }
+}
+
+fn per_layer(entry: &Entry<EncoderRow>, key: &str, values: &OneOrMany<usize>, problems: &mut Vec<Problem>) {
+    let list = values.as_slice();
+    if list.is_empty() {
+        problems.push(entry.problem(key, format!("`{key}` is empty"), None));
+    } else if list.contains(&0) {
+        problems.push(entry.problem(key, format!("`{key}` cannot be zero"), None));
+    }
+}
+
+fn at_least_one<T>(entry: &Entry<T>, path: &str, value: usize, problems: &mut Vec<Problem>) {
+    if value == 0 {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        problems.push(entry.problem(path, format!("`{key}` cannot be zero"), None));
+    }
+}
+
+/// The side of a square of `tokens`.
+fn square<T>(entry: &Entry<T>, path: &str, tokens: usize, problems: &mut Vec<Problem>) -> Option<usize> {
+    match Grid::of_tokens(tokens) {
+        Ok(grid) => Some(grid.h),
+        Err(error) => {
+            problems.push(entry.problem(path, error.to_string(), None));
+            None
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! One name, one row.
+
+use std::collections::HashMap;
+
+use crate::parse::{Entry, Rows};
+use crate::problem::{Place, Problem};
+use crate::rows::{Kind, Row};
+
+/// A name as a row claims it.
+struct Claim {
+    name: String,
+    kind: Kind,
+    /// Whether the name is the row's id.
+    id: bool,
+    /// Index of the row among those of its kind.
+    row: usize,
+    place: Place,
+}
+
+/// The same id twice in one table of one file: the later one would silently hide the earlier.
+pub(super) fn within_file(rows: &Rows) -> Vec<Problem> {
+    clashes(rows, |old, new| old.id && new.id && old.kind == new.kind)
+}
+
+/// The same name for two rows of the whole registry.
+pub(super) fn across(rows: &Rows) -> Vec<Problem> {
+    clashes(rows, |old, new| (old.kind, old.row) != (new.kind, new.row) || !(old.id || new.id))
+}
+
+fn clashes(rows: &Rows, counts: impl Fn(&Claim, &Claim) -> bool) -> Vec<Problem> {
+    let mut seen: HashMap<String, Claim> = HashMap::new();
+    let mut problems = Vec::new();
+    for claim in claims(rows) {
+        // Names are looked up without regard to case.
+        let key = claim.name.to_ascii_lowercase();
+        match seen.get(&key) {
+            Some(old) if counts(old, &claim) => problems.push(Problem {
+                message: format!("{} stands at {}:{} already", claim.title(), old.place.file, old.place.line),
+                help: Some("a name belongs to one row; rename or remove one of them".into()),
+                place: claim.place,
+            }),
+            Some(_) => {}
+            None => {
+                seen.insert(key, claim);
+            }
+        }
+    }
+    problems
+}
+
+impl Claim {
+    fn title(&self) -> String {
+        if self.id {
+            format!("the {} `{}`", self.kind, self.name)
+        } else {
+            format!("the name `{}`", self.name)
+        }
+    }
+}
+
+fn claims(rows: &Rows) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    ids(&rows.encoders, &mut claims);
+    ids(&rows.connectors, &mut claims);
+    ids(&rows.ensembles, &mut claims);
+    ids(&rows.llms, &mut claims);
+    ids(&rows.models, &mut claims);
+    for (row, entry) in rows.encoders.iter().enumerate() {
+        for (key, names) in [("aliases", &entry.row.aliases), ("towers", &entry.row.towers)] {
+            for (i, name) in names.iter().enumerate() {
+                let place = entry.source.place(entry.spans.at(&format!("{key}.{i}")));
+                claims.push(Claim { name: name.clone(), kind: Kind::Encoder, id: false, row, place });
+            }
+        }
+    }
+    claims
+}
+
+fn ids<T: Row>(entries: &[Entry<T>], claims: &mut Vec<Claim>) {
+    for (row, entry) in entries.iter().enumerate() {
+        let place = entry.source.place(entry.spans.at("id"));
+        claims.push(Claim { name: entry.row.id().to_owned(), kind: T::KIND, id: true, row, place });
+    }
+}

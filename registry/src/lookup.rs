@@ -1,0 +1,63 @@
+//! Names that are not in the registry, or not usable as they stand.
+
+use crate::names::alternatives;
+use crate::rows::Kind;
+use crate::tower::TowerError;
+
+/// Why a name gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// There is no such row.
+    #[error("there is no {kind} `{name}`{}", self.advice().map_or_else(String::new, |help| format!("; {help}")))]
+    Unknown {
+        /// What was looked for.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// Names that resemble it, the nearest first.
+        nearest: Vec<String>,
+        /// Another kind of row that has this id.
+        elsewhere: Option<Kind>,
+    },
+    /// A tower name with a suffix that cannot be.
+    #[error(transparent)]
+    Tower(#[from] TowerError),
+    /// A legal name with a resolution, layers or token count that this encoder does not have.
+    #[error("`{name}`: {message}")]
+    Selection {
+        /// The name.
+        name: String,
+        /// What does not work, and what would.
+        message: String,
+    },
+}
+
+impl LookupError {
+    /// Names that resemble the unknown one, the nearest first.
+    pub fn nearest(&self) -> &[String] {
+        match self {
+            Self::Unknown { nearest, .. } => nearest,
+            _ => &[],
+        }
+    }
+
+    /// The message and the advice apart.
+    pub(crate) fn parts(&self) -> (String, Option<String>) {
+        match self {
+            Self::Unknown { kind, name, .. } => (format!("there is no {kind} `{name}`"), self.advice()),
+            other => (other.to_string(), None),
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::Unknown { elsewhere: Some(kind), name, .. } => {
+                Some(format!("`{name}` is the id of a {kind}"))
+            }
+            Self::Unknown { nearest, .. } => {
+                alternatives(nearest).map(|list| format!("did you mean {list}?"))
+            }
+            _ => None,
+        }
+    }
+}

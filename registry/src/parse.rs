@@ -1,0 +1,183 @@
+//! From text to rows. What the rows say of each other is checked later.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::names::suggestion;
+use crate::problem::{Problem, Source};
+use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
+use crate::spans::Node;
+
+/// The version of the format that this crate reads.
+const VERSION: u32 = 1;
+
+/// One registry file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Its name in messages: usually its path.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Layer {
+    /// A file that was read already.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The registry that is compiled into the program.
+    pub fn shipped() -> Self {
+        Self::new("registry.toml", include_str!("../../registry.toml"))
+    }
+}
+
+/// A row and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<T> {
+    pub row: T,
+    pub source: Arc<Source>,
+    pub spans: Node,
+}
+
+impl<T> Entry<T> {
+    /// A problem at a dotted path of this row, such as `members.0.tokens`.
+    pub fn problem(&self, path: &str, message: impl Into<String>, help: Option<String>) -> Problem {
+        self.source.problem(self.spans.at(path), message, help)
+    }
+}
+
+/// The rows of one file, or of all files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub encoders: Vec<Entry<EncoderRow>>,
+    pub connectors: Vec<Entry<ConnectorRow>>,
+    pub ensembles: Vec<Entry<EnsembleRow>>,
+    pub llms: Vec<Entry<LlmRow>>,
+    pub models: Vec<Entry<ModelRow>>,
+}
+
+/// Reads one file; the rows that could be read, and what is wrong with the others.
+pub(crate) fn parse(layer: &Layer) -> (Rows, Vec<Problem>) {
+    let source = Arc::new(Source { name: layer.name.clone(), text: layer.text.as_str().into() });
+    let (document, errors) = DeTable::parse_recoverable(&layer.text);
+    if !errors.is_empty() {
+        let problems = errors.iter().map(|e| explain(&source, e, "the file", 0..0)).collect();
+        return (Rows::default(), problems);
+    }
+    let mut reader = Reader { source, rows: Rows::default(), problems: Vec::new() };
+    reader.document(document.into_inner());
+    (reader.rows, reader.problems)
+}
+
+struct Reader {
+    source: Arc<Source>,
+    rows: Rows,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn document(&mut self, document: DeTable<'_>) {
+        let mut version = None;
+        for (key, value) in document {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.table() == key.get_ref().as_ref());
+            match kind {
+                Some(Kind::Encoder) => self.rows.encoders = self.table(value),
+                Some(Kind::Connector) => self.rows.connectors = self.table(value),
+                Some(Kind::Ensemble) => self.rows.ensembles = self.table(value),
+                Some(Kind::Llm) => self.rows.llms = self.table(value),
+                Some(Kind::Model) => self.rows.models = self.table(value),
+                None if key.get_ref() == "version" => version = Some(value),
+                None => {
+                    let known = ["version"].into_iter().chain(Kind::ALL.map(Kind::table));
+                    let help = suggestion(key.get_ref(), "the tables of a registry", known);
+                    let message = format!("unknown key `{}`", key.get_ref());
+                    self.problems.push(self.source.problem(key.span(), message, help));
+                }
+            }
+        }
+        self.version(version);
+        self.problems.sort_by_key(|p| p.place.span.start);
+    }
+
+    fn version(&mut self, value: Option<Spanned<DeValue<'_>>>) {
+        let help = || Some(format!("write `version = {VERSION}` at the top"));
+        let Some(value) = value else {
+            self.problems.push(self.source.problem(0..0, "the file does not say its version", help()));
+            return;
+        };
+        let span = value.span();
+        match u32::deserialize(toml::de::ValueDeserializer::from(value)) {
+            Ok(VERSION) => {}
+            Ok(other) => {
+                let message = format!("this file has version {other}; this program reads version {VERSION}");
+                self.problems.push(self.source.problem(span, message, None));
+            }
+            Err(_) => {
+                self.problems.push(self.source.problem(span, "the version is a whole number", help()));
+            }
+        }
+    }
+
+    /// The rows of one `[[…]]` table.
+    fn table<T: Row + DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Vec<Entry<T>> {
+        let name = T::KIND.table();
+        let span = value.span();
+        let DeValue::Array(list) = value.into_inner() else {
+            let help = Some(format!("write `[[{name}]]` above each row"));
+            self.problems.push(self.source.problem(span, format!("`{name}` is a list of tables"), help));
+            return Vec::new();
+        };
+        let mut entries = Vec::with_capacity(list.len());
+        for item in list {
+            let spans = Node::of(&item);
+            match T::deserialize(toml::de::ValueDeserializer::from(item)) {
+                Ok(row) => entries.push(Entry { row, source: self.source.clone(), spans }),
+                Err(error) => {
+                    self.problems.push(explain(&self.source, &error, &format!("[[{name}]]"), spans.span));
+                }
+            }
+        }
+        entries
+    }
+}
+
+/// serde's words in those of a person who edits a file.
+fn explain(
+    source: &Source,
+    error: &toml::de::Error,
+    table: &str,
+    default: std::ops::Range<usize>,
+) -> Problem {
+    let span = error.span().unwrap_or(default);
+    let message = error.message();
+    // serde quotes every name: first the wrong one, then the right ones.
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let name = quoted.next().unwrap_or("");
+    let known: Vec<&str> = quoted.collect();
+    let (message, help) = if message.starts_with("unknown field") {
+        (format!("unknown key `{name}` in {table}"), suggestion(name, "the keys here", known))
+    } else if message.starts_with("unknown variant") {
+        (format!("unknown value `{name}`"), suggestion(name, "the values here", known))
+    } else if message.starts_with("missing field") {
+        (format!("{table} lacks the key `{name}`"), None)
+    } else {
+        (plain(message), None)
+    };
+    source.problem(span, message, help)
+}
+
+/// Type names of Rust in words.
+fn plain(message: &str) -> String {
+    let head = message.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+    match &message[head.len()..] {
+        "usize" | "u64" | "u32" | "u8" => format!("{head}a whole number that is not negative"),
+        "i64" | "i32" => format!("{head}a whole number"),
+        "f32" | "f64" => format!("{head}a number"),
+        _ => message.to_owned(),
+    }
+}

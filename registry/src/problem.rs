@@ -1,0 +1,114 @@
+//! What is wrong with a registry file, and where.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text with the name under which messages mention it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub name: String,
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// The line and column of a range of bytes.
+    pub fn place(&self, span: Range<usize>) -> Place {
+        let floor = |mut i: usize| {
+            i = i.min(self.text.len());
+            while !self.text.is_char_boundary(i) {
+                i -= 1;
+            }
+            i
+        };
+        let start = floor(span.start);
+        let end = floor(span.end).max(start);
+        let before = &self.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        Place {
+            file: self.name.clone(),
+            line: before.matches('\n').count() + 1,
+            column: self.text[line_start..start].chars().count() + 1,
+            span: start..end,
+            text: self.text.clone(),
+        }
+    }
+
+    /// A problem at a range of bytes.
+    pub fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Problem {
+        Problem { message: message.into(), help, place: self.place(span) }
+    }
+}
+
+/// A range of characters in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Bytes of `text`, on character boundaries.
+    pub span: Range<usize>,
+    /// The whole file.
+    pub text: Arc<str>,
+}
+
+impl Place {
+    /// The line in which the range starts, without its end.
+    pub fn source_line(&self) -> &str {
+        self.text.lines().nth(self.line - 1).unwrap_or("")
+    }
+}
+
+/// One thing that is wrong.
+///
+/// [`Display`](fmt::Display) draws it with the line of the file and a caret:
+///
+/// ```text
+/// registry.toml:14:1: unknown key `chanels` in [[encoder]]
+///    |
+/// 14 | chanels = 1024
+///    | ^^^^^^^
+///    = help: did you mean `channels`?
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, where that is known.
+    pub help: Option<String>,
+    /// Where.
+    pub place: Place,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { file, line, column, span, .. } = &self.place;
+        let source = self.place.source_line();
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        // Tabs stay tabs, so that the caret stands under its character whatever their width.
+        let indent: String =
+            source.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let rest = source.chars().count().saturating_sub(column - 1);
+        let marked = self.place.text[span.clone()].chars().count().min(rest).max(1);
+        writeln!(f, "{file}:{line}:{column}: {}", self.message)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {source}")?;
+        write!(f, "{margin} | {indent}{}", "^".repeat(marked))?;
+        match &self.help {
+            Some(help) => write!(f, "\n{margin} = help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with the registry files, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+pub struct RegistryError {
+    /// In the order of files and lines; never empty.
+    pub problems: Vec<Problem>,
+}

@@ -1,0 +1,112 @@
+//! `[[encoder]]`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zoo_core::{FeatureRequest, Layers, Preprocess};
+
+use super::{Kind, OneOrMany, Pixels, Row, Weights};
+
+/// What an encoder learnt from, after the classes of Cambrian-1 (arXiv 2406.16860, appendix F.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Supervision {
+    /// Pairs of images and texts.
+    Language,
+    /// Agreement between views of an image.
+    SelfSupervisedContrastive,
+    /// Filling in hidden pixels.
+    SelfSupervisedMasked,
+    /// Predicting hidden parts in feature space.
+    SelfSupervisedPredictive,
+    /// Masks of objects.
+    Segmentation,
+    /// Depth maps.
+    Depth,
+    /// Making images.
+    Generative,
+    /// Class labels.
+    ClassLabel,
+}
+
+/// Which output of an encoder is its feature map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// Layers, negative from the end: -1 is the last block, before any final norm. Several are resampled to one
+    /// grid and concatenated on channels.
+    pub layers: Vec<i32>,
+    /// Whether the encoder's final norm is applied.
+    pub norm: bool,
+}
+
+impl Select {
+    /// The same as a request, patch tokens only.
+    pub fn request(&self) -> FeatureRequest {
+        FeatureRequest { layers: Layers::Indices(self.layers.clone()), norm: self.norm, prefix: false }
+    }
+}
+
+/// An encoder with its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderRow {
+    /// Unique name: lower-case letters, digits, `-`, `_`, `.`.
+    pub id: String,
+    /// One line for people.
+    pub description: String,
+    /// The plugin that implements it, `[a-z0-9_-]+`.
+    pub plugin: String,
+    /// Which of the plugin's architectures.
+    pub architecture: String,
+    /// Architecture numbers, as the plugin defines them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub arch: Map<String, Value>,
+    /// What it learnt from.
+    pub supervision: Supervision,
+    /// Licence of the weights, as an SPDX identifier where there is one.
+    pub licence: String,
+    /// Other names it is known by: timm, open_clip, Hugging Face.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Tower names of Cambrian-1 configurations, without their `-res…`, `-interp…` and `-multi-stage` suffixes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub towers: Vec<String>,
+    /// Side in pixels of the image it is given unless something else is asked for.
+    pub resolution: usize,
+    /// Pixels per cell of the feature grid: one number, or one per layer from the first.
+    pub stride: OneOrMany<usize>,
+    /// Channels: one number, or one per layer from the first.
+    pub channels: OneOrMany<usize>,
+    /// Which output is its feature map unless something else is asked for.
+    pub select: Select,
+    /// How its pixels are made.
+    pub preprocess: Pixels,
+    /// Where its weights come from.
+    pub weights: Weights,
+}
+
+impl EncoderRow {
+    /// The pixel pipeline for images of `resolution × resolution`.
+    pub fn preprocess_at(&self, resolution: usize) -> Preprocess {
+        // Sizes are checked to fit when the row is read; a request beyond them saturates and fails there.
+        let pixels = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.preprocess.at(pixels(self.resolution)).at(pixels(resolution))
+    }
+}
+
+impl Row for EncoderRow {
+    const KIND: Kind = Kind::Encoder;
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn plugin(&self) -> Option<(&str, &str)> {
+        Some((&self.plugin, &self.architecture))
+    }
+
+    fn other_names(&self) -> impl Iterator<Item = &str> {
+        self.aliases.iter().chain(&self.towers).map(String::as_str)
+    }
+}
