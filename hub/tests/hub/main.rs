@@ -1,0 +1,7 @@
+//! Downloads from a Hub of our own on loopback. Every test is bounded in time by the server's faults, not by luck:
+//! nothing waits longer than a few hundred milliseconds unless it is about to fail.
+
+mod layout;
+mod refusals;
+mod resume;
+mod server;
