@@ -1,1 +1,40 @@
-//! zoo-host
+//! The engine for applications: finds and loads plugins, opens encoders and ensembles from the registry, prepares
+//! images, runs everything, and joins what comes out.
+//!
+//! **The one decision.** Whatever must be the same for every encoder happens here and not in plugins: pixels,
+//! token resampling, weight files, downloads, the registry. A plugin sees normalised tensors and weight files, so
+//! two encoders can differ only in what they are.
+//!
+//! ```no_run
+//! use zoo_host::{EncoderRequest, Options, Zoo};
+//!
+//! let zoo = Zoo::open(Options::default())?;
+//! let encoder = zoo.encoder(&EncoderRequest::new("trilobite-clip"))?;
+//! let photo = zoo_preprocess::open("photo.jpg", &Default::default())?;
+//! let seen = encoder.encode(&encoder.prepare(&[photo])?)?;
+//! println!("{:?} tokens on {}", seen.tokens.dims(), seen.grid);
+//! # Ok::<(), zoo_host::HostError>(())
+//! ```
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod device;
+mod encoder;
+mod ensemble;
+mod error;
+mod generate;
+mod inspect;
+mod paths;
+pub mod plugins;
+mod weights;
+mod zoo;
+
+pub use device::DeviceChoice;
+pub use encoder::{Encoded, EncoderRequest, EncoderSession};
+pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
+pub use error::HostError;
+pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
+pub use paths::Folders;
+pub use weights::WeightsStatus;
+pub use zoo::{Options, Zoo};

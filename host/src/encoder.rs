@@ -1,0 +1,208 @@
+//! One encoder, ready to look at images.
+
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+use serde_json::{Map, Value};
+use zoo_core::{
+    Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin, Preprocess,
+};
+use zoo_preprocess::{Decoded, ResizeMode, RgbImage, prepare_batch};
+
+use crate::HostError;
+
+/// What is wanted of an encoder; whatever is absent is as in its registry row.
+#[derive(Debug, Clone, Default)]
+pub struct EncoderRequest {
+    /// Id, alias or tower name.
+    pub id: String,
+    /// A weight file or folder that replaces the row's.
+    pub weights: Option<PathBuf>,
+    /// Architecture numbers that replace the row's, key by key.
+    pub arch_override: Option<Map<String, Value>>,
+    /// Layers; several are concatenated on channels.
+    pub layers: Option<Vec<i32>>,
+    /// Whether the final norm is applied. Layers that are given without it are taken as they are.
+    pub norm: Option<bool>,
+    /// Also return the prefix tokens.
+    pub prefix: bool,
+    /// Tokens after resampling; a square.
+    pub tokens: Option<usize>,
+    /// Side of the image in pixels.
+    pub resolution: Option<usize>,
+}
+
+impl EncoderRequest {
+    /// The encoder of this name as its row has it.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+}
+
+/// A request and its row, resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub id: String,
+    pub layers: Vec<i32>,
+    pub norm: bool,
+    pub prefix: bool,
+    pub tokens: Option<usize>,
+    pub preprocess: Preprocess,
+    pub untrained: bool,
+}
+
+/// An opened encoder with its pixel pipeline and its choice of outputs.
+pub struct EncoderSession {
+    plan: Plan,
+    encoder: Box<dyn Encoder>,
+    device: Device,
+    mode: ResizeMode,
+}
+
+/// What an encoder saw, as one tensor.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// f32 `[B, N, C]` on the CPU, row-major on `grid`; several layers are concatenated on channels.
+    pub tokens: Tensor,
+    /// Grid of `tokens`, after resampling.
+    pub grid: Grid,
+    /// f32 `[B, P, C]` on the CPU, when asked for and when the encoder has prefix tokens.
+    pub prefix: Option<Tensor>,
+    /// The layers that were taken and their grids before resampling.
+    pub layers: Vec<(usize, Grid)>,
+    /// One per image.
+    pub origins: Vec<Origin>,
+}
+
+impl EncoderSession {
+    pub(crate) fn new(plan: Plan, encoder: Box<dyn Encoder>, device: Device, mode: ResizeMode) -> Self {
+        Self { plan, encoder, device, mode }
+    }
+
+    /// Registry id.
+    pub fn id(&self) -> &str {
+        &self.plan.id
+    }
+
+    /// What the plugin says of it.
+    pub fn descriptor(&self) -> &EncoderDescriptor {
+        self.encoder.descriptor()
+    }
+
+    /// The pixel pipeline at the resolution in use.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.plan.preprocess
+    }
+
+    /// How pixels are resampled.
+    pub fn resize_mode(&self) -> ResizeMode {
+        self.mode
+    }
+
+    /// Whether its weights come from a seed and not from training.
+    pub fn untrained(&self) -> bool {
+        self.plan.untrained
+    }
+
+    /// The request that goes to the encoder.
+    pub fn request(&self) -> FeatureRequest {
+        FeatureRequest {
+            layers: Layers::Indices(self.plan.layers.clone()),
+            norm: self.plan.norm,
+            prefix: self.plan.prefix,
+        }
+    }
+
+    /// Cost of one call on `batch` images at the resolution in use.
+    pub fn cost(&self, batch: usize) -> Cost {
+        let side = self.plan.preprocess.size as usize;
+        self.encoder.cost(batch, side, side)
+    }
+
+    /// The encoder itself.
+    pub fn encoder(&self) -> &dyn Encoder {
+        self.encoder.as_ref()
+    }
+
+    /// Decoded images to normalised pixels on the encoder's device.
+    ///
+    /// # Errors
+    /// [`HostError::Image`] for an image that cannot be prepared, [`HostError::Core`] when the device is full.
+    pub fn prepare(&self, images: &[Decoded]) -> Result<ImageBatch, HostError> {
+        let rgb: Vec<&RgbImage> = images.iter().map(|d| &d.image).collect();
+        Ok(prepare_batch(&rgb, &self.plan.preprocess, self.mode)?.to_batch(&self.device)?)
+    }
+
+    /// Looks at images.
+    ///
+    /// # Errors
+    /// [`HostError::Core`] for illegal sizes or layers, and for what the encoder reports.
+    pub fn encode(&self, batch: &ImageBatch) -> Result<Encoded, HostError> {
+        let on_device;
+        let batch = if batch.pixels().device().same_device(&self.device) {
+            batch
+        } else {
+            on_device = ImageBatch::new(batch.pixels().to_device(&self.device)?, batch.origins().to_vec())?;
+            &on_device
+        };
+        let features = self.encoder.features(batch, &self.request())?;
+        let maps: Vec<FeatureMap> = features.into_iter().map(zoo_core::Features::into_map).collect();
+        Ok(join(maps, self.plan.tokens, batch.origins().to_vec())?)
+    }
+}
+
+/// Several layers as one map: each resampled to the same grid, then concatenated on channels. The grid is that of
+/// `tokens`, or of the last layer.
+fn join(maps: Vec<FeatureMap>, tokens: Option<usize>, origins: Vec<Origin>) -> zoo_core::Result<Encoded> {
+    let last = maps.last().ok_or_else(|| zoo_core::Error::Internal("an encoder returned no feature map".into()))?;
+    let grid = tokens.map_or(Ok(last.grid), Grid::of_tokens)?;
+    let layers = maps.iter().map(|m| (m.layer, m.grid)).collect();
+    let host = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous();
+    let resampled = maps
+        .iter()
+        .map(|m| Ok(host(&zoo_nn::resample::tokens(&m.tokens, m.grid, grid)?)?))
+        .collect::<zoo_core::Result<Vec<_>>>()?;
+    let prefixes = maps
+        .iter()
+        .filter_map(|m| m.prefix.as_ref())
+        .filter(|p| p.dim(1).is_ok_and(|n| n > 0))
+        .map(host)
+        .collect::<Result<Vec<_>, _>>()?;
+    let prefix = if prefixes.is_empty() { None } else { Some(concat(prefixes)?) };
+    Ok(Encoded { tokens: concat(resampled)?, grid, prefix, layers, origins })
+}
+
+fn concat(mut tensors: Vec<Tensor>) -> zoo_core::Result<Tensor> {
+    Ok(if tensors.len() == 1 { tensors.swap_remove(0) } else { Tensor::cat(&tensors, 2)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(layer: usize, side: usize, channels: usize, value: f32) -> FeatureMap {
+        let tokens = Tensor::full(value, (1, side * side, channels), &Device::Cpu).unwrap();
+        FeatureMap { tokens, prefix: None, grid: Grid::square(side), layer, normed: false }
+    }
+
+    fn origin() -> Vec<Origin> {
+        vec![Origin { image: 0, size: (8, 8), crop: None, padded: false }]
+    }
+
+    #[test]
+    fn stages_meet_on_one_grid_in_their_order() {
+        let out = join(vec![map(0, 8, 2, 1.0), map(1, 4, 3, 2.0)], Some(36), origin()).unwrap();
+        assert_eq!(out.tokens.dims(), [1, 36, 5]);
+        assert_eq!(out.layers, [(0, Grid::square(8)), (1, Grid::square(4))]);
+        let first: Vec<f32> = out.tokens.get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
+        assert_eq!(first, [1.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn without_a_token_count_the_last_layer_gives_the_grid() {
+        let out = join(vec![map(0, 8, 2, 1.0), map(1, 4, 3, 2.0)], None, origin()).unwrap();
+        assert_eq!(out.grid, Grid::square(4));
+        let message = join(vec![map(0, 8, 2, 1.0)], Some(37), origin()).unwrap_err().to_string();
+        assert!(message.contains("36 and 49"), "{message}");
+    }
+}

@@ -1,0 +1,112 @@
+//! Several encoders and a connector, ready to look at the same images.
+
+use std::path::PathBuf;
+
+use candle_core::{DType, Device};
+use zoo_core::{Connector, ConnectorDescriptor, ConnectorInputs, Fused};
+use zoo_preprocess::Decoded;
+
+use crate::encoder::{Encoded, EncoderSession};
+use crate::HostError;
+
+/// What is wanted of an ensemble; whatever is absent is as in the registry.
+#[derive(Debug, Clone, Default)]
+pub struct EnsembleRequest {
+    /// A folder with weights that replace those of the rows: `<encoder id>.safetensors` or a folder of that name
+    /// for a member, `<connector id>…` for the connector. What is not there stays as in the row.
+    pub weights: Option<PathBuf>,
+    /// Leave the connector out, and with it its weights: features of the members only.
+    pub features_only: bool,
+}
+
+/// An opened ensemble.
+pub struct EnsembleSession {
+    id: String,
+    members: Vec<EncoderSession>,
+    connector: Option<OpenConnector>,
+}
+
+pub(crate) struct OpenConnector {
+    pub connector: Box<dyn Connector>,
+    pub dtype: DType,
+    pub device: Device,
+    pub untrained: bool,
+}
+
+/// What an ensemble saw.
+#[derive(Debug, Clone)]
+pub struct EnsembleOutput {
+    /// One per member, in order.
+    pub members: Vec<Encoded>,
+    /// Tokens f32 `[B, T, H]` and attention f32 `[B, T]` per member on the CPU, where there is a connector.
+    pub fused: Option<Fused>,
+}
+
+impl EnsembleSession {
+    pub(crate) fn new(id: String, members: Vec<EncoderSession>, connector: Option<OpenConnector>) -> Self {
+        Self { id, members, connector }
+    }
+
+    /// Registry id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The encoders, in order.
+    pub fn members(&self) -> &[EncoderSession] {
+        &self.members
+    }
+
+    /// The connector.
+    pub fn connector(&self) -> Option<&dyn Connector> {
+        self.connector.as_ref().map(|c| c.connector.as_ref())
+    }
+
+    /// What the connector says of itself.
+    pub fn connector_descriptor(&self) -> Option<&ConnectorDescriptor> {
+        self.connector().map(Connector::descriptor)
+    }
+
+    /// Whether any part has weights from a seed and not from training.
+    pub fn untrained(&self) -> bool {
+        self.members.iter().any(EncoderSession::untrained) || self.connector.as_ref().is_some_and(|c| c.untrained)
+    }
+
+    /// Looks at images with every member, then fuses. `progress` is told the id of each part before it runs.
+    ///
+    /// # Errors
+    /// [`HostError`] of the first part that fails.
+    pub fn encode(&self, images: &[Decoded], progress: &dyn Fn(&str)) -> Result<EnsembleOutput, HostError> {
+        let members = self
+            .members
+            .iter()
+            .map(|member| {
+                progress(member.id());
+                member.encode(&member.prepare(images)?)
+            })
+            .collect::<Result<Vec<_>, HostError>>()?;
+        let image_sizes = images.iter().map(|d| d.image.dimensions()).collect();
+        let fused = self.fuse(&members, image_sizes, progress)?;
+        Ok(EnsembleOutput { members, fused })
+    }
+
+    fn fuse(
+        &self,
+        members: &[Encoded],
+        image_sizes: Vec<(u32, u32)>,
+        progress: &dyn Fn(&str),
+    ) -> Result<Option<Fused>, HostError> {
+        let Some(open) = &self.connector else { return Ok(None) };
+        progress(&open.connector.descriptor().id);
+        let features = members
+            .iter()
+            .map(|m| m.tokens.to_dtype(open.dtype)?.to_device(&open.device))
+            .collect::<Result<_, _>>()?;
+        let mut fused = open.connector.forward(&ConnectorInputs { features, image_sizes })?;
+        fused.tokens = fused.tokens.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+        for share in &mut fused.attention {
+            *share = share.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+        }
+        Ok(Some(fused))
+    }
+}

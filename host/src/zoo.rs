@@ -1,0 +1,373 @@
+//! What an application calls: registry, plugins, weights and device brought together.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use serde_json::{Map, Value};
+use zoo_core::sdk::{DeviceName, OpenOptions};
+use zoo_core::{Precision, Spec};
+use zoo_hub::{Hub, Progress, Settings};
+use zoo_preprocess::ResizeMode;
+use zoo_registry::{ConnectorRow, Kind, Layer, Registry, Row, Selection, Weights};
+
+use crate::encoder::{EncoderRequest, EncoderSession, Plan};
+use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
+use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
+use crate::plugins::{ObjectKind, PluginDoor, PluginSet};
+use crate::weights::{self, WeightsStatus};
+use crate::{DeviceChoice, Folders, HostError, generate};
+
+/// How to open a [`Zoo`].
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Registry files laid over the shipped one, later over earlier.
+    pub registries: Vec<PathBuf>,
+    /// Plugin folders searched before the usual ones; absolute.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Open no socket, whatever is asked for.
+    pub offline: bool,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Element type of weights and activations.
+    pub precision: Precision,
+    /// Resample pixels with SIMD, differing from Pillow by at most a few units in the last place.
+    pub fast_resize: bool,
+}
+
+/// The registry, the plugins and the device. Opening one loads no plugin and no weights.
+pub struct Zoo {
+    registry: Registry,
+    plugins: PluginSet,
+    hub: Hub,
+    folders: Folders,
+    device: Device,
+    precision: Precision,
+    mode: ResizeMode,
+}
+
+impl Zoo {
+    /// Reads the registry (shipped, rows that plugins bring, the user's `registry.toml`, then
+    /// [`Options::registries`]) and the manifests of the plugins, and opens the device.
+    ///
+    /// # Errors
+    /// [`HostError`] for a registry that is wrong and a device that is not there. A plugin that is wrong is an error
+    /// only once it is used.
+    pub fn open(options: Options) -> Result<Self, HostError> {
+        let folders = Folders::from_env();
+        let device = options.device.open()?;
+        let plugins = PluginSet::discover(&options.plugin_dirs, &folders.data)?;
+        let mut layers = vec![Layer::shipped()];
+        layers.extend(plugins.registry_layers());
+        let own = folders.config.join("registry.toml");
+        for path in own.is_file().then_some(&own).into_iter().chain(&options.registries) {
+            let text =
+                std::fs::read_to_string(path).map_err(|e| HostError::io(path, "cannot read the registry", e))?;
+            layers.push(Layer::new(path.display().to_string(), text));
+        }
+        let registry = Registry::load(&layers)?;
+        let mut settings = Settings::from_env()?;
+        settings.offline |= options.offline;
+        let mode = if options.fast_resize { ResizeMode::Fast } else { ResizeMode::Exact };
+        Ok(Self {
+            registry,
+            plugins,
+            hub: Hub::new(settings),
+            folders,
+            device,
+            precision: options.precision,
+            mode,
+        })
+    }
+
+    /// All rows.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The plugins that were found.
+    pub fn plugins(&self) -> &PluginSet {
+        &self.plugins
+    }
+
+    /// The cache and the way to the Hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The user's folders.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// Where things compute.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Opens an encoder: its plugin, then its weights.
+    ///
+    /// # Errors
+    /// [`HostError`] naming the row, the plugin or the tensors that do not fit.
+    pub fn encoder(&self, request: &EncoderRequest) -> Result<EncoderSession, HostError> {
+        let selection = self.registry.select(&request.id)?;
+        self.open_encoder(&selection, request)
+    }
+
+    /// Opens all members of an ensemble, and its connector.
+    ///
+    /// # Errors
+    /// [`HostError`] of the first part that cannot be opened.
+    pub fn ensemble(&self, id: &str, request: &EnsembleRequest) -> Result<EnsembleSession, HostError> {
+        let row = self.registry.ensemble(id)?;
+        let replacement = |id: &str| request.weights.as_deref().and_then(|f| weights::in_folder(f, id));
+        if let Some(folder) = request.weights.as_deref().filter(|f| !f.is_dir()) {
+            return Err(HostError::WeightsMissing(format!(
+                "{}: the weights of an ensemble are a folder with one file or folder per part, named by its id",
+                folder.display()
+            )));
+        }
+        let mut members = Vec::with_capacity(row.members.len());
+        for member in &row.members {
+            let selection = self.registry.member(member)?;
+            let request = EncoderRequest {
+                id: selection.row.id.clone(),
+                weights: replacement(&selection.row.id),
+                ..EncoderRequest::default()
+            };
+            members.push(self.open_encoder(&selection, &request)?);
+        }
+        let connector = match &row.connector {
+            Some(id) if !request.features_only => {
+                let row = self.registry.connector(id)?;
+                Some(self.open_connector(row, replacement(id))?)
+            }
+            _ => None,
+        };
+        Ok(EnsembleSession::new(row.id.clone(), members, connector))
+    }
+
+    /// What an encoder is, without its weights: descriptor, tensors, cost.
+    ///
+    /// # Errors
+    /// [`HostError`] when the row or its plugin is not there, or they disagree.
+    pub fn inspect_encoder(&self, request: &EncoderRequest) -> Result<EncoderInspection, HostError> {
+        let selection = self.registry.select(&request.id)?;
+        self.inspect_selection(&selection, request)
+    }
+
+    /// What each part of an ensemble is, without weights. Parts whose plugin is not there carry the error.
+    ///
+    /// # Errors
+    /// [`HostError::Lookup`] when there is no such ensemble.
+    pub fn inspect_ensemble(&self, id: &str) -> Result<EnsembleInspection, HostError> {
+        let row = self.registry.ensemble(id)?;
+        let members = row
+            .members
+            .iter()
+            .map(|member| {
+                let selection = self.registry.member(member)?;
+                self.inspect_selection(&selection, &EncoderRequest::new(&selection.row.id))
+            })
+            .collect();
+        let connector = match &row.connector {
+            Some(id) => {
+                let row = self.registry.connector(id)?;
+                Some(self.inspect_connector(row))
+            }
+            None => None,
+        };
+        Ok(EnsembleInspection { id: row.id.clone(), members, connector })
+    }
+
+    /// Where the weights of an encoder are.
+    ///
+    /// # Errors
+    /// [`HostError::Lookup`] when there is no such encoder.
+    pub fn weights_status(&self, id: &str) -> Result<WeightsStatus, HostError> {
+        let row = self.registry.select(id)?.row;
+        Ok(weights::status(&self.hub, Some(&row.weights), self.base(Kind::Encoder, &row.id).as_deref()))
+    }
+
+    /// Where the weights of a connector are.
+    pub fn connector_status(&self, row: &ConnectorRow) -> WeightsStatus {
+        weights::status(&self.hub, row.weights.as_ref(), self.base(Kind::Connector, &row.id).as_deref())
+    }
+
+    /// Downloads the weights of an encoder, a connector, or all parts of an ensemble. Nothing to do for weights
+    /// that are not on the Hub.
+    ///
+    /// # Errors
+    /// [`HostError::Lookup`] for a name that is none of these, [`HostError::Hub`] for a download that failed.
+    pub fn pull(&self, id: &str, progress: &dyn Progress) -> Result<Vec<PathBuf>, HostError> {
+        if let Ok(row) = self.registry.ensemble(id) {
+            let mut files = Vec::new();
+            for member in &row.members {
+                let row = self.registry.member(member)?.row;
+                files.extend(weights::pull(&self.hub, Some(&row.weights), progress)?);
+            }
+            if let Some(connector) = &row.connector {
+                let row = self.registry.connector(connector)?;
+                files.extend(weights::pull(&self.hub, row.weights.as_ref(), progress)?);
+            }
+            return Ok(files);
+        }
+        if let Ok(row) = self.registry.connector(id) {
+            return weights::pull(&self.hub, row.weights.as_ref(), progress);
+        }
+        weights::pull(&self.hub, Some(&self.registry.select(id)?.row.weights), progress)
+    }
+
+    fn open_encoder(
+        &self,
+        selection: &Selection<'_>,
+        request: &EncoderRequest,
+    ) -> Result<EncoderSession, HostError> {
+        let row = selection.row;
+        let door = self.plugins.get(&row.plugin)?;
+        let spec = self.spec(row, &row.arch, request.arch_override.as_ref());
+        let (files, untrained) = self.files(
+            &door,
+            ObjectKind::Encoder,
+            &spec,
+            (Kind::Encoder, Some(&row.weights)),
+            request.weights.clone(),
+        )?;
+        let options = self.open_options(files, row.weights.layout(), request.weights.is_some());
+        let encoder = door.open_encoder(&spec, &options)?;
+        let plan = plan(selection, request, untrained);
+        if request.arch_override.is_none() {
+            check(selection, encoder.descriptor())?;
+        }
+        Ok(EncoderSession::new(plan, encoder, self.device.clone(), self.mode))
+    }
+
+    fn open_connector(
+        &self,
+        row: &ConnectorRow,
+        replacement: Option<PathBuf>,
+    ) -> Result<OpenConnector, HostError> {
+        let door = self.plugins.get(&row.plugin)?;
+        let spec = self.spec(row, &row.arch, None);
+        let replaced = replacement.is_some();
+        let (files, untrained) = self.files(
+            &door,
+            ObjectKind::Connector,
+            &spec,
+            (Kind::Connector, row.weights.as_ref()),
+            replacement,
+        )?;
+        let layout = row.weights.as_ref().and_then(Weights::layout);
+        let connector = door.open_connector(&spec, &self.open_options(files, layout, replaced))?;
+        Ok(OpenConnector {
+            connector,
+            dtype: self.precision.dtype(),
+            device: self.device.clone(),
+            untrained,
+        })
+    }
+
+    fn inspect_selection(
+        &self,
+        selection: &Selection<'_>,
+        request: &EncoderRequest,
+    ) -> Result<EncoderInspection, HostError> {
+        let row = selection.row;
+        let door = self.plugins.get(&row.plugin)?;
+        let spec = self.spec(row, &row.arch, request.arch_override.as_ref());
+        let plan = plan(selection, request, matches!(row.weights, Weights::Seed(_)));
+        EncoderInspection::new(&door, &spec, &plan)
+    }
+
+    fn inspect_connector(&self, row: &ConnectorRow) -> Result<ConnectorInspection, HostError> {
+        let door = self.plugins.get(&row.plugin)?;
+        ConnectorInspection::new(&door, &self.spec(row, &row.arch, None))
+    }
+
+    fn spec<R: Row>(&self, row: &R, arch: &Map<String, Value>, replace: Option<&Map<String, Value>>) -> Spec {
+        let mut arch = arch.clone();
+        arch.extend(replace.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+        let architecture = row.plugin().map_or_else(String::new, |(_, architecture)| architecture.to_owned());
+        Spec { id: row.id().to_owned(), architecture, arch, precision: self.precision }
+    }
+
+    fn open_options(&self, weights: Vec<PathBuf>, layout: Option<&str>, replaced: bool) -> OpenOptions {
+        // A file that the user brings need not have the layout that the row insists on.
+        let layout = layout.filter(|_| !replaced).map(str::to_owned);
+        OpenOptions { weights, layout, device: DeviceName::of(&self.device), trainable: false }
+    }
+
+    /// The files to open, and whether their numbers come from a seed.
+    fn files(
+        &self,
+        door: &PluginDoor,
+        kind: ObjectKind,
+        spec: &Spec,
+        (rows, weights): (Kind, Option<&Weights>),
+        replacement: Option<PathBuf>,
+    ) -> Result<(Vec<PathBuf>, bool), HostError> {
+        if let Some(path) = replacement {
+            return Ok((vec![path], false));
+        }
+        let id = &spec.id;
+        match weights::status(&self.hub, weights, self.base(rows, id).as_deref()) {
+            WeightsStatus::Local(path) => Ok((vec![path], false)),
+            WeightsStatus::Cached(paths) => Ok((paths, false)),
+            WeightsStatus::Generated { seed } => {
+                let tensors = door.inspect(kind, spec)?.tensors;
+                let folder = self.folders.cache.join("generated");
+                Ok((vec![generate::generated(&folder, id, seed, &tensors)?], true))
+            }
+            WeightsStatus::Missing { repo, files } => Err(HostError::WeightsMissing(format!(
+                "the weights of `{id}` are not on this machine ({repo}: {}); run `zoo pull {id}`, or give a file or \
+                 folder with --weights",
+                files.join(", ")
+            ))),
+            WeightsStatus::None => Err(HostError::WeightsMissing(format!(
+                "`{id}` is an architecture without published weights; give a file or folder with --weights"
+            ))),
+        }
+    }
+
+    /// The folder that relative weight paths of a row count from.
+    fn base(&self, kind: Kind, id: &str) -> Option<PathBuf> {
+        let origin = self.registry.origin(kind, id)?;
+        Path::new(&origin.file).parent().map(Path::to_path_buf)
+    }
+}
+
+fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) -> Plan {
+    let resolution = request.resolution.unwrap_or(selection.resolution);
+    // Layers that somebody asks for are taken as they are: the row's norm belongs to the row's layer.
+    let (layers, norm) = match &request.layers {
+        Some(layers) => (layers.clone(), request.norm.unwrap_or(false)),
+        None => (selection.layers.clone(), request.norm.unwrap_or(selection.norm)),
+    };
+    Plan {
+        id: selection.row.id.clone(),
+        layers,
+        norm,
+        prefix: request.prefix,
+        tokens: request.tokens.or(selection.tokens),
+        preprocess: selection.row.preprocess_at(resolution),
+        untrained: untrained && request.weights.is_none(),
+    }
+}
+
+/// A row promises channels and strides so that ensembles can be checked before anything is loaded; the plugin
+/// must keep the promise.
+fn check(selection: &Selection<'_>, said: &zoo_core::EncoderDescriptor) -> Result<(), HostError> {
+    for shape in selection.layer_shapes() {
+        let layer = zoo_core::Layers::Indices(vec![shape.layer]).resolve(said.layers.len())?[0];
+        let info = &said.layers[layer];
+        let side = selection.resolution / info.stride.max(1);
+        if info.channels != shape.channels || side != shape.grid.w {
+            return Err(HostError::Mismatch(format!(
+                "registry row `{}`: layer {} has {} channels on {}, but its plugin gives {} on {side}×{side}; \
+                 correct `channels`, `stride` or `arch`",
+                selection.row.id, shape.layer, shape.channels, shape.grid, info.channels
+            )));
+        }
+    }
+    Ok(())
+}
+
