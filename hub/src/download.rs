@@ -86,12 +86,11 @@ impl Download<'_> {
         }
         let mut incoming = incoming?;
         if incoming.start != part.len {
-            // The server does not do ranges and sends all of it.
-            part.restart()?;
-            incoming.body = Box::new(incoming.body.take(size + 1));
             if incoming.start != 0 {
                 return Err(self.broken(std::io::Error::other("it sends another range than asked for")));
             }
+            // The server does not do ranges and sends all of it.
+            part.restart()?;
         }
         let mut buffer = vec![0; 1 << 16];
         while part.len < size {
@@ -204,5 +203,20 @@ impl Part {
     fn remove(self) -> Result<()> {
         drop(self.file);
         fs::remove_file(&self.path).map_err(Error::io(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_before_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = Part::open(folder.path().join("x.incomplete")).unwrap();
+        assert!(part.check_space(1).is_ok());
+        let error = part.check_space(u64::MAX).unwrap_err();
+        assert!(matches!(error, Error::Space { need: u64::MAX, .. }), "{error}");
+        assert!(error.to_string().contains("HF_HUB_CACHE"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn repo(name: &str) -> Result<()> {
             && !part.starts_with(['.', '-'])
             && !part.contains("--")
     };
-    if parts.len() > 2 || !parts.iter().all(|part| legal(part)) {
+    if parts.len() > 2 || !parts.iter().all(legal) {
         return Err(bad(
             "repository",
             name,

@@ -39,7 +39,7 @@ fn same_tree_as_the_python_tools() {
     hub.fetch(REPO, "unet/model.safetensors", "refs/pr/1", None, &Quiet).unwrap();
     hub.fetch(REPO, "config.json", COMMIT, None, &Quiet).unwrap();
     let (large, small) = (sha256(&bytes), sha256(b"{}")[..40].to_owned());
-    // Recorded from huggingface_hub 2.4.0 against the same protocol.
+    // Recorded from huggingface_hub 2.4.0 against the same protocol; it adds a CACHEDIR.TAG for backup tools.
     let mut expected = vec![
         format!(".locks/models--org--name/{large}.lock"),
         format!(".locks/models--org--name/{small}.lock"),
