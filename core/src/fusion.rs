@@ -2,7 +2,9 @@
 
 use candle_core::{IndexOp, Tensor};
 
+use crate::descriptor::ConnectorDescriptor;
 use crate::features::Grid;
+use crate::geometry::unpad;
 use crate::{Error, Result};
 
 /// One tensor per encoder, in ensemble order.
@@ -13,6 +15,41 @@ pub struct ConnectorInputs {
     /// Width and height of each original image, before padding to a square. The connector derives from it which
     /// cells are padding.
     pub image_sizes: Vec<(u32, u32)>,
+}
+
+impl ConnectorInputs {
+    /// Whether these features are what `descriptor` expects: one tensor per encoder with its channels and tokens,
+    /// one image size per batch row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] naming the encoder and what it should have given.
+    pub fn check(&self, descriptor: &ConnectorDescriptor) -> Result<()> {
+        let id = &descriptor.id;
+        let fault = |message: String| Err(Error::invalid(format!("{id}: {message}")));
+        let (given, expected) = (self.features.len(), descriptor.inputs.len());
+        if given != expected || given == 0 {
+            return fault(format!("features of {given} encoders; this connector fuses {expected}"));
+        }
+        if let Some((w, h)) = self.image_sizes.iter().find(|(w, h)| *w == 0 || *h == 0) {
+            return fault(format!("an image of {w}×{h} pixels"));
+        }
+        for (k, (features, input)) in self.features.iter().zip(&descriptor.inputs).enumerate() {
+            let batch = self.image_sizes.len();
+            let tokens = input.tokens.map_or_else(|| "N".to_owned(), |n| n.to_string());
+            match *features.dims() {
+                [b, n, c]
+                    if b == batch && c == input.channels && input.tokens.is_none_or(|tokens| tokens == n) => {}
+                ref dims => {
+                    return fault(format!(
+                        "features of encoder {k} are {dims:?}; expected [{batch}, {tokens}, {}] for {batch} image \
+                         sizes",
+                        input.channels
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The fused image tokens.
@@ -53,6 +90,43 @@ impl ImageBlock {
             return Err(Error::invalid(format!("image {row} of a batch of {batch}")));
         }
         Ok(Self { tokens: fused.tokens.i(row)?, grid: fused.grid, newline: false })
+    }
+
+    /// Only the cells that show the image ([`unpad`] on the fused grid): what comes from pad-to-square goes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when there is no such row or its image size is not known.
+    pub fn unpadded(fused: &Fused, row: usize) -> Result<Self> {
+        let Self { tokens, grid, newline } = Self::plain(fused, row)?;
+        let known = fused.image_sizes.len();
+        let size = *fused.image_sizes.get(row).ok_or_else(|| {
+            Error::invalid(format!("image {row} has no size: {known} sizes for the whole batch"))
+        })?;
+        let kept = unpad(grid, size);
+        let tokens = tokens
+            .reshape((grid.h, grid.w, ()))?
+            .narrow(0, kept.rows.start, kept.rows.len())?
+            .narrow(1, kept.cols.start, kept.cols.len())?
+            .flatten_to(1)?;
+        Ok(Self { tokens, grid: kept.grid(), newline })
+    }
+
+    /// The block with `newline` `[H]` after every row of cells.
+    ///
+    /// # Errors
+    /// The vector does not fit the tokens.
+    pub fn with_newline(self, newline: &Tensor) -> Result<Self> {
+        let Grid { h, w } = self.grid;
+        let cells = self.tokens.reshape((h, w, ()))?;
+        let column =
+            newline.to_dtype(cells.dtype())?.reshape((1, 1, ()))?.broadcast_as((h, 1, cells.dim(2)?))?;
+        let tokens = Tensor::cat(&[&cells, &column], 1)?.flatten_to(1)?;
+        Ok(Self { tokens, newline: true, ..self })
+    }
+
+    /// Length in the sequence of a block of `grid` cells, with or without newlines.
+    pub fn length(grid: Grid, newline: bool) -> usize {
+        grid.h * (grid.w + usize::from(newline))
     }
 }
 

@@ -11,11 +11,14 @@
 #![warn(missing_docs)]
 
 mod descriptor;
+pub mod dlpack;
 mod error;
 mod features;
 mod fusion;
+mod geometry;
 mod llm;
 mod preprocess;
+mod refine;
 pub mod sdk;
 mod spec;
 mod traits;
@@ -28,7 +31,9 @@ pub use descriptor::{
 pub use error::{Error, Result};
 pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
 pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock};
+pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
+pub use refine::{ImageRefiner, PlacedImage};
 pub use spec::{Precision, Spec};
 pub use traits::{Connector, Differentiable, Encoder, LanguageModel};
