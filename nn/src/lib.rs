@@ -1,3 +1,38 @@
-//! zoo-nn
+//! Building blocks that encoder plugins share.
+//!
+//! **The one decision.** A network family is code once, and everything that differs between its members is data:
+//! numbers from a registry row, names from a [`zoo_core::weights::Layout`]. So a plugin is a table, and a repaired
+//! block is repaired for all of them.
+//!
+//! Numerics: weights and activations in the requested dtype; norms, softmax and every resampling in f32. Every
+//! block is differentiable by candle when its input or its weights track gradients, and uses fused kernels
+//! otherwise.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use zoo_core::{Grid, Result};
+//! use zoo_nn::pos_embed::{PosMode, resample};
+//!
+//! # fn main() -> Result<()> {
+//! // A 4 × 4 table of 8 channels for a 6 × 3 grid.
+//! let table = Tensor::randn(0f32, 1.0, (16, 8), &Device::Cpu)?;
+//! let table = resample(&table, Grid::square(4), Grid { h: 6, w: 3 }, PosMode::BicubicAntialias)?;
+//! assert_eq!(table.dims(), [18, 8]);
+//! # Ok(())
+//! # }
+//! ```
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod activation;
+pub mod attention;
+pub mod autograd;
+pub mod depthwise;
+pub mod linear;
+pub mod mlp;
+pub mod norm;
+pub mod patch_embed;
+pub mod pos_embed;
 pub mod resample;
+pub mod vit;

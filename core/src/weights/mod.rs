@@ -40,7 +40,7 @@ pub struct Weights {
 
 enum Kind {
     Files(Checkpoint),
-    Tensors(Rc<BTreeMap<String, Tensor>>),
+    Tensors(Rc<BTreeMap<String, Tensor>>, &'static str),
     Record(Rc<RefCell<Vec<TensorInfo>>>),
 }
 
@@ -53,9 +53,20 @@ impl Weights {
         Ok(Self { kind: Kind::Files(Checkpoint::open(paths)?), dtype, layout: None, trainable: false })
     }
 
-    /// Tensors in memory, by published key. They are handed out as they are, so that gradients reach them.
-    pub fn tensors(tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
-        Self { kind: Kind::Tensors(Rc::new(tensors)), dtype, layout: None, trainable: false }
+    /// Tensors in memory, by published key, in the layout and under the prefix that [`Loaded`] told. They are
+    /// handed out as they are, so that gradients reach them.
+    pub fn tensors(
+        tensors: BTreeMap<String, Tensor>,
+        dtype: DType,
+        layout: &str,
+        prefix: &'static str,
+    ) -> Self {
+        Self {
+            kind: Kind::Tensors(Rc::new(tensors), prefix),
+            dtype,
+            layout: Some(layout.to_owned()),
+            trainable: false,
+        }
     }
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
@@ -82,7 +93,7 @@ impl Weights {
     pub fn manifest(&self) -> Vec<TensorInfo> {
         match &self.kind {
             Kind::Record(list) => list.borrow().clone(),
-            Kind::Files(_) | Kind::Tensors(_) => Vec::new(),
+            Kind::Files(_) | Kind::Tensors(..) => Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::store::Store;
-use super::{Layout, Piece, Source, Weights, WeightsReport};
+use super::{Checkpoint, Layout, Piece, Source, Weights, WeightsReport};
 use crate::{Error, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -74,6 +74,10 @@ pub struct Params {
 pub struct Loaded {
     /// Number of parameters.
     pub parameters: u64,
+    /// Name of the layout that was read.
+    pub layout: &'static str,
+    /// The prefix under which it stood.
+    pub prefix: &'static str,
     /// Variables by published key; filled when trainable.
     pub vars: BTreeMap<String, Var>,
 }
@@ -93,22 +97,8 @@ impl Params {
         let store = Store::from(&weights.kind);
         let (layout, prefix) = match &store {
             Store::Record(_) => (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("")),
-            stored => {
-                let found = wanted.iter().find_map(|layout| {
-                    let at = |p: &&&str| stored.contains(&format!("{p}{}", layout.marker));
-                    layout.prefixes.iter().find(at).map(|p| ((*layout).clone(), *p))
-                });
-                found.ok_or_else(|| {
-                    let tried: Vec<_> = wanted
-                        .iter()
-                        .map(|l| {
-                            let prefix = l.prefixes.first().copied().unwrap_or("");
-                            format!("{} (`{prefix}{}`)", l.name, l.marker)
-                        })
-                        .collect();
-                    stored.unknown_layout(&tried.join(", "))
-                })?
-            }
+            Store::Tensors(_, prefix) => (wanted[0].clone(), *prefix),
+            Store::Files(files) => detect(files, &wanted)?,
         };
         let report =
             WeightsReport { files: store.name(), layout: layout.name.to_owned(), ..WeightsReport::default() };
@@ -192,8 +182,33 @@ impl Params {
         if !state.report.is_clean() {
             return Err(state.report.clone().into());
         }
-        Ok(Loaded { parameters: state.count, vars: std::mem::take(&mut state.vars) })
+        Ok(Loaded {
+            parameters: state.count,
+            layout: state.layout.name,
+            prefix: state.prefix,
+            vars: std::mem::take(&mut state.vars),
+        })
     }
+}
+
+/// The first layout and prefix whose marker is in the files.
+fn detect(files: &Checkpoint, wanted: &[&Layout]) -> Result<(Layout, &'static str)> {
+    let found = wanted.iter().find_map(|layout| {
+        let at = |p: &&&str| files.contains(&format!("{p}{}", layout.marker));
+        layout.prefixes.iter().find(at).map(|p| ((*layout).clone(), *p))
+    });
+    found.ok_or_else(|| {
+        let tried: Vec<_> = wanted
+            .iter()
+            .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes.first().unwrap_or(&""), l.marker))
+            .collect();
+        files.fault(format!(
+            "no known layout: looked for {}; the file has {} tensors, such as {}",
+            tried.join(", "),
+            files.len(),
+            files.sample()
+        ))
+    })
 }
 
 fn join(path: &str, name: &str) -> String {

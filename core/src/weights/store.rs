@@ -14,8 +14,8 @@ use crate::{Error, Result};
 pub(super) enum Store {
     /// Weight files.
     Files(Checkpoint),
-    /// Tensors in memory.
-    Tensors(Rc<BTreeMap<String, Tensor>>),
+    /// Tensors in memory, under this prefix.
+    Tensors(Rc<BTreeMap<String, Tensor>>, &'static str),
     /// Nothing: requests are written down.
     Record(Rc<RefCell<Vec<TensorInfo>>>),
 }
@@ -24,7 +24,7 @@ impl From<&Kind> for Store {
     fn from(kind: &Kind) -> Self {
         match kind {
             Kind::Files(files) => Self::Files(files.clone()),
-            Kind::Tensors(tensors) => Self::Tensors(tensors.clone()),
+            Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), prefix),
             Kind::Record(list) => Self::Record(list.clone()),
         }
     }
@@ -35,7 +35,7 @@ impl Store {
     pub(super) fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Files(files) => Box::new(files.keys()),
-            Self::Tensors(tensors) => Box::new(tensors.keys().map(String::as_str)),
+            Self::Tensors(tensors, _) => Box::new(tensors.keys().map(String::as_str)),
             Self::Record(_) => Box::new(std::iter::empty()),
         }
     }
@@ -49,7 +49,7 @@ impl Store {
     pub(super) fn shape(&self, key: &str) -> Option<&[usize]> {
         match self {
             Self::Files(files) => files.shape(key),
-            Self::Tensors(tensors) => tensors.get(key).map(Tensor::dims),
+            Self::Tensors(tensors, _) => tensors.get(key).map(Tensor::dims),
             Self::Record(_) => None,
         }
     }
@@ -58,7 +58,7 @@ impl Store {
     pub(super) fn load(&self, key: &str) -> Result<Tensor> {
         match self {
             Self::Files(files) => files.load(key),
-            Self::Tensors(tensors) => {
+            Self::Tensors(tensors, _) => {
                 let found = tensors.get(key).cloned();
                 found.ok_or_else(|| Error::Internal(format!("there is no tensor `{key}` in memory")))
             }
@@ -70,22 +70,8 @@ impl Store {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Files(files) => files.name(),
-            Self::Tensors(_) => "tensors in memory".to_owned(),
+            Self::Tensors(..) => "tensors in memory".to_owned(),
             Self::Record(_) => String::new(),
-        }
-    }
-
-    /// No layout fits; `tried` says which were looked for.
-    pub(super) fn unknown_layout(&self, tried: &str) -> Error {
-        let sample: Vec<String> = self.keys().take(3).map(|k| format!("`{k}`")).collect();
-        let message = format!(
-            "no known layout: looked for {tried}; there are {} tensors, such as {}",
-            self.keys().count(),
-            sample.join(", ")
-        );
-        match self {
-            Self::Files(files) => files.fault(message),
-            _ => Error::invalid(message),
         }
     }
 }

@@ -1,0 +1,82 @@
+//! Multi-head self-attention.
+
+use candle_core::{D, DType, Device, Tensor};
+use zoo_core::Result;
+use zoo_core::weights::Params;
+
+use crate::linear::Linear;
+
+/// Most bytes of attention scores that are held at a time; more queries than fit go in turns.
+const SCORE_BYTES: usize = 64 << 20;
+
+/// Self-attention of all tokens to all tokens, scale `(channels / heads)^-1/2`, softmax in f32. Tensors: `qkv`
+/// (q, k and v in this order along the rows) and `proj`.
+#[derive(Debug, Clone)]
+pub struct SelfAttention {
+    qkv: Linear,
+    proj: Linear,
+    heads: usize,
+}
+
+impl SelfAttention {
+    /// Reads the two maps at `params`.
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load(params: &Params, channels: usize, heads: usize, qkv_bias: bool) -> Result<Self> {
+        Ok(Self {
+            qkv: Linear::load(&params.pp("qkv"), channels, 3 * channels, qkv_bias)?,
+            proj: Linear::load(&params.pp("proj"), channels, channels, true)?,
+            heads,
+        })
+    }
+
+    /// `[B, T, C]` to the same shape.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the shape does not fit or memory runs out.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, tokens, channels) = x.dims3()?;
+        let head = channels / self.heads;
+        let dtype = x.dtype();
+        let mut qkv = self.qkv.forward(x)?;
+        if matches!(x.device(), Device::Cpu) {
+            // The CPU has no fast products of half-precision numbers.
+            qkv = qkv.to_dtype(DType::F32)?;
+        }
+        let qkv =
+            qkv.reshape((batch, tokens, 3, self.heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
+        let q = (qkv.get(0)? * (head as f64).powf(-0.5))?;
+        let (k, v) = (qkv.get(1)?.transpose(D::Minus2, D::Minus1)?, qkv.get(2)?);
+        let rows = SCORE_BYTES / (batch * self.heads * tokens * DType::F32.size_in_bytes()).max(1);
+        let rows = rows.clamp(1, tokens);
+        let mut parts = Vec::with_capacity(tokens.div_ceil(rows));
+        for start in (0..tokens).step_by(rows) {
+            let part = q.narrow(2, start, rows.min(tokens - start))?.contiguous()?;
+            let weights = softmax(&part.matmul(&k)?)?;
+            parts.push(weights.matmul(&v)?);
+        }
+        let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
+        let mixed = mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?;
+        self.proj.forward(&mixed)
+    }
+
+    /// Peak bytes of the scores for `batch` images of `tokens` tokens.
+    pub fn score_bytes(batch: usize, heads: usize, tokens: usize) -> u64 {
+        let all = (batch * heads * tokens * tokens * DType::F32.size_in_bytes()) as u64;
+        all.min(SCORE_BYTES as u64)
+    }
+}
+
+/// Softmax over the last axis, in f32; the dtype stays.
+pub fn softmax(scores: &Tensor) -> Result<Tensor> {
+    let dtype = scores.dtype();
+    let scores = scores.to_dtype(DType::F32)?;
+    let out = if scores.track_op() {
+        // The fused kernel has no backward pass.
+        candle_nn::ops::softmax(&scores, D::Minus1)?
+    } else {
+        candle_nn::ops::softmax_last_dim(&scores)?
+    };
+    Ok(out.to_dtype(dtype)?)
+}

@@ -1,0 +1,178 @@
+//! A vision transformer as numbers.
+
+use serde::{Deserialize, Serialize};
+use zoo_core::{Error, Grid, Result, Spec};
+
+use crate::activation::Activation;
+use crate::mlp::MlpKind;
+use crate::pos_embed::PosMode;
+
+/// What a block's feed-forward network applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViTAct {
+    /// Exact GELU.
+    GeluErf,
+    /// GELU's tanh approximation.
+    GeluTanh,
+    /// `x σ(1.702 x)`.
+    QuickGelu,
+    /// A gated network with SiLU; `mlp_dim` is its width after gating.
+    Swiglu,
+}
+
+impl From<ViTAct> for MlpKind {
+    fn from(act: ViTAct) -> Self {
+        match act {
+            ViTAct::GeluErf => Self::Plain(Activation::GeluErf),
+            ViTAct::GeluTanh => Self::Plain(Activation::GeluTanh),
+            ViTAct::QuickGelu => Self::Plain(Activation::QuickGelu),
+            ViTAct::Swiglu => Self::SwiGlu,
+        }
+    }
+}
+
+/// What the members of a family share; a plugin's defaults, each of which a registry row may override under the
+/// same name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViTStyle {
+    /// Activation.
+    pub act: ViTAct,
+    /// Epsilon of every LayerNorm.
+    pub norm_eps: f64,
+    /// Whether q, k and v have biases.
+    pub qkv_bias: bool,
+    /// Whether the patch convolution has one.
+    pub patch_bias: bool,
+    /// Whether a LayerNorm stands before the first block.
+    pub pre_norm: bool,
+    /// Whether a class token goes first.
+    pub class_token: bool,
+    /// Whether the position table has a row for the class token.
+    pub class_pos: bool,
+    /// Register tokens after the class token; positions are never added to them.
+    pub registers: usize,
+    /// Whether each branch is scaled per channel.
+    pub layer_scale: bool,
+    /// Whether a LayerNorm stands after the last block.
+    pub final_norm: bool,
+    /// How positions are resampled away from the native size.
+    pub pos_mode: PosMode,
+}
+
+/// The keys of a registry row's `arch` table. The six numbers are required; the rest defaults to the family's
+/// [`ViTStyle`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViTArch {
+    embed_dim: usize,
+    depth: usize,
+    num_heads: usize,
+    mlp_dim: usize,
+    patch_size: usize,
+    image_size: usize,
+    act: Option<ViTAct>,
+    norm_eps: Option<f64>,
+    qkv_bias: Option<bool>,
+    patch_bias: Option<bool>,
+    pre_norm: Option<bool>,
+    class_token: Option<bool>,
+    class_pos: Option<bool>,
+    registers: Option<usize>,
+    layer_scale: Option<bool>,
+    final_norm: Option<bool>,
+    pos_mode: Option<PosMode>,
+}
+
+/// A vision transformer: pre-norm blocks on patch tokens (arXiv 2010.11929).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViTConfig {
+    /// Width `D`.
+    pub embed_dim: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Inner width of the feed-forward network.
+    pub mlp_dim: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Side in pixels of the image that the position table was made for.
+    pub image_size: usize,
+    /// The rest.
+    pub style: ViTStyle,
+}
+
+impl ViTConfig {
+    /// The numbers of a registry row over the defaults of its family.
+    ///
+    /// # Errors
+    /// [`Error::Arch`] for an unknown or missing key and for numbers that contradict one another.
+    pub fn from_spec(spec: &Spec, style: ViTStyle) -> Result<Self> {
+        let arch: ViTArch = spec.arch()?;
+        let class_token = arch.class_token.unwrap_or(style.class_token);
+        let config = Self {
+            embed_dim: arch.embed_dim,
+            depth: arch.depth,
+            num_heads: arch.num_heads,
+            mlp_dim: arch.mlp_dim,
+            patch_size: arch.patch_size,
+            image_size: arch.image_size,
+            style: ViTStyle {
+                act: arch.act.unwrap_or(style.act),
+                norm_eps: arch.norm_eps.unwrap_or(style.norm_eps),
+                qkv_bias: arch.qkv_bias.unwrap_or(style.qkv_bias),
+                patch_bias: arch.patch_bias.unwrap_or(style.patch_bias),
+                pre_norm: arch.pre_norm.unwrap_or(style.pre_norm),
+                class_token,
+                class_pos: class_token && arch.class_pos.unwrap_or(style.class_pos),
+                registers: arch.registers.unwrap_or(style.registers),
+                layer_scale: arch.layer_scale.unwrap_or(style.layer_scale),
+                final_norm: arch.final_norm.unwrap_or(style.final_norm),
+                pos_mode: arch.pos_mode.unwrap_or(style.pos_mode),
+            },
+        };
+        config.check().map_err(|message| Error::Arch { id: spec.id.clone(), message })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let numbers = [
+            ("embed_dim", self.embed_dim),
+            ("depth", self.depth),
+            ("num_heads", self.num_heads),
+            ("mlp_dim", self.mlp_dim),
+            ("patch_size", self.patch_size),
+            ("image_size", self.image_size),
+        ];
+        if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
+            return Err(format!("`{name}` must not be 0"));
+        }
+        if let Some((name, number)) = numbers.iter().find(|(_, number)| *number > 1 << 20) {
+            return Err(format!("`{name}` = {number} is absurd"));
+        }
+        if !self.embed_dim.is_multiple_of(self.num_heads) {
+            return Err(format!(
+                "`embed_dim` = {} is no multiple of `num_heads` = {}",
+                self.embed_dim, self.num_heads
+            ));
+        }
+        if self.image_size < self.patch_size {
+            return Err(format!(
+                "`image_size` = {} is smaller than `patch_size` = {}",
+                self.image_size, self.patch_size
+            ));
+        }
+        Ok(())
+    }
+
+    /// Grid of the position table. Pixels beyond the last whole patch are not seen: 384 / 14 gives 27.
+    pub fn native_grid(&self) -> Grid {
+        Grid::square(self.image_size / self.patch_size)
+    }
+
+    /// Tokens before the patch tokens.
+    pub fn prefix_tokens(&self) -> usize {
+        usize::from(self.style.class_token) + self.style.registers
+    }
+}

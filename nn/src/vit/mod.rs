@@ -1,0 +1,12 @@
+//! The vision transformer that every plain-ViT plugin shares.
+//!
+//! Families differ in numbers ([`ViTConfig`], read from a registry row over a family's [`ViTStyle`]) and in the
+//! names under which their weights are published ([`zoo_core::weights::Layout`]), not in code.
+
+mod block;
+mod config;
+mod encoder;
+mod trunk;
+
+pub use config::{ViTAct, ViTConfig, ViTStyle};
+pub use encoder::ViT;
