@@ -1,0 +1,160 @@
+//! The dynamic door: what [`crate::export_plugin!`] expands to, and the C functions behind it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
+use abi_stable::marker_type::ErasedPrefix;
+use abi_stable::prefix_type::{PrefixRefTrait, PrefixTypeTrait};
+use abi_stable::std_types::{ROk, RStr, RString};
+use candle_core::Device;
+pub use zoo_abi::Entry;
+use zoo_abi::{FfiResult, HostServicesRef, Object, PluginRoot, PluginRootRef};
+
+pub use super::guard::guard;
+use super::serve_connector::ServedConnector;
+use super::serve_encoder::ServedEncoder;
+use super::serve_llm::ServedLlm;
+use super::served::object;
+use super::wire::{OpenRequest, from_json, to_json};
+use super::{DeviceName, Kind, Plugin};
+use crate::Result;
+
+/// Leads from a type to a plugin, so that C functions can be generated per plugin.
+pub trait Exported: 'static {
+    /// The plugin.
+    fn plugin() -> &'static Plugin;
+}
+
+/// The static that a library exports.
+pub const fn entry<E: Exported>() -> Entry {
+    // SAFETY: `root` returns a `PluginRootRef`, erased.
+    Entry::new(unsafe { LibHeader::from_constructor::<PluginRootRef>(root::<E>, CheckTypeLayout::Yes) })
+}
+
+extern "C" fn root<E: Exported>() -> RootModuleResult {
+    let root = PluginRoot {
+        abi_revision,
+        manifest: manifest::<E>,
+        init: init::<E>,
+        inspect: inspect::<E>,
+        open: open::<E>,
+    };
+    // Leaked once per library, which is never unloaded.
+    let root: PluginRootRef = root.leak_into_prefix();
+    // SAFETY: the host turns it back into a `PluginRootRef` after comparing layouts.
+    ROk(unsafe { root.to_prefix_ref().cast::<ErasedPrefix>() })
+}
+
+extern "C" fn abi_revision() -> u32 {
+    zoo_abi::ABI_REVISION
+}
+
+extern "C" fn manifest<E: Exported>() -> FfiResult<RString> {
+    let plugin = E::plugin();
+    guard(plugin.name, || Ok(to_json(&plugin.identity())?.into()))
+}
+
+extern "C" fn init<E: Exported>(host: HostServicesRef, _options: RStr<'_>) -> FfiResult<()> {
+    guard(E::plugin().name, || {
+        super::services::connect(host);
+        Ok(())
+    })
+}
+
+extern "C" fn inspect<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<RString> {
+    let plugin = E::plugin();
+    guard(plugin.name, || {
+        let OpenRequest { spec, options } = from_json("inspect request", request.as_str())?;
+        Ok(to_json(&plugin.inspect(Kind::from_code(kind)?, &spec, options.layout.as_deref())?)?.into())
+    })
+}
+
+extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Object> {
+    let plugin = E::plugin();
+    guard(plugin.name, || {
+        let OpenRequest { spec, options } = from_json("open request", request.as_str())?;
+        let kind = Kind::from_code(kind)?;
+        let (device, weights) = (device(options.device)?, options.weights(&spec)?);
+        Ok(match kind {
+            Kind::Encoder => {
+                let encoder = plugin.open_encoder(&spec, &weights, &device)?;
+                object(ServedEncoder { plugin: plugin.name, encoder, device })
+            }
+            Kind::Connector => {
+                let connector = plugin.open_connector(&spec, &weights, &device)?;
+                object(ServedConnector { plugin: plugin.name, connector, device })
+            }
+            Kind::Llm => {
+                object(ServedLlm::new(plugin.name, plugin.open_llm(&spec, &weights, &device)?, device))
+            }
+        })
+    })
+}
+
+/// One device object per device: tensors of two objects for the same device do not mix.
+fn device(name: DeviceName) -> Result<Device> {
+    static OPENED: Mutex<Option<HashMap<DeviceName, Device>>> = Mutex::new(None);
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let opened = opened.get_or_insert_default();
+    if let Some(device) = opened.get(&name) {
+        return Ok(device.clone());
+    }
+    let device = name.open()?;
+    opened.insert(name, device.clone());
+    Ok(device)
+}
+
+/// Exports a plugin through both doors: a static `PLUGIN` for Rust, a symbol `zoo_plugin_NAME` for hosts.
+///
+/// Every kind of object goes through the same macro; each list may be left out. An architecture name is what
+/// `architecture` in the registry refers to, a loader is `fn(&Spec, &Weights, &Device) -> Result<Box<dyn …>>`.
+///
+/// ```
+/// use zoo_core::{Error, Result, Spec, LanguageModel, weights::Weights};
+///
+/// fn load(spec: &Spec, _: &Weights, _: &candle_core::Device) -> Result<Box<dyn LanguageModel>> {
+///     Err(Error::unsupported(&spec.id, "talking"))
+/// }
+///
+/// zoo_core::export_plugin! {
+///     name: "mute",
+///     llms: { "silence" => load },
+/// }
+/// # fn main() { assert_eq!(PLUGIN.llms[0].0, "silence"); }
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    (
+        name: $name:literal
+        $(, encoders: { $($enc:literal => $enc_load:expr),* $(,)? })?
+        $(, connectors: { $($con:literal => $con_load:expr),* $(,)? })?
+        $(, llms: { $($llm:literal => $llm_load:expr),* $(,)? })?
+        $(,)?
+    ) => {
+        #[cfg(panic = "abort")]
+        compile_error!("a plugin must be compiled with panic = \"unwind\": one panic would end the host");
+
+        /// The static door of this plugin.
+        pub static PLUGIN: $crate::sdk::Plugin = $crate::sdk::Plugin {
+            name: $name,
+            version: env!("CARGO_PKG_VERSION"),
+            encoders: &[$($(($enc, $enc_load)),*)?],
+            connectors: &[$($(($con, $con_load)),*)?],
+            llms: &[$($(($llm, $llm_load)),*)?],
+        };
+
+        const _: () = {
+            struct Export;
+            impl $crate::sdk::export::Exported for Export {
+                fn plugin() -> &'static $crate::sdk::Plugin {
+                    &PLUGIN
+                }
+            }
+
+            // The name of the plugin is part of the symbol, so that several plugins link into one program.
+            #[unsafe(export_name = concat!("zoo_plugin_", $name))]
+            static ENTRY: $crate::sdk::export::Entry = $crate::sdk::export::entry::<Export>();
+        };
+    };
+}

@@ -1,0 +1,240 @@
+//! What a plugin offers, and its static door.
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::weights::{TensorInfo, Weights};
+use crate::{
+    Connector, ConnectorDescriptor, Encoder, EncoderDescriptor, Error, LanguageModel, LlmDescriptor, Result,
+    Spec,
+};
+
+/// Opens an encoder.
+pub type EncoderLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn Encoder>>;
+/// Opens a connector.
+pub type ConnectorLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn Connector>>;
+/// Opens a language model.
+pub type LlmLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn LanguageModel>>;
+
+/// Everything a plugin offers, by architecture name.
+pub struct Plugin {
+    /// Plugin name, `[a-z0-9_-]+`.
+    pub name: &'static str,
+    /// Plugin version.
+    pub version: &'static str,
+    /// Encoder architectures.
+    pub encoders: &'static [(&'static str, EncoderLoader)],
+    /// Connector architectures.
+    pub connectors: &'static [(&'static str, ConnectorLoader)],
+    /// Language model architectures.
+    pub llms: &'static [(&'static str, LlmLoader)],
+}
+
+/// The three kinds of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// [`Encoder`].
+    Encoder,
+    /// [`Connector`].
+    Connector,
+    /// [`LanguageModel`].
+    Llm,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Encoder, Self::Connector, Self::Llm];
+
+    /// Its number on the wire.
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Encoder => zoo_abi::kind::ENCODER,
+            Self::Connector => zoo_abi::kind::CONNECTOR,
+            Self::Llm => zoo_abi::kind::LLM,
+        }
+    }
+
+    /// The kind of a number on the wire.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a number of a later revision.
+    pub fn from_code(code: u32) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.code() == code)
+            .ok_or_else(|| Error::unsupported("this plugin", format!("objects of kind {code}")))
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Encoder => "encoder",
+            Self::Connector => "connector",
+            Self::Llm => "language model",
+        })
+    }
+}
+
+/// The descriptor of an object of any kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descriptor {
+    /// Of an encoder.
+    Encoder(EncoderDescriptor),
+    /// Of a connector.
+    Connector(ConnectorDescriptor),
+    /// Of a language model.
+    Llm(LlmDescriptor),
+}
+
+/// What can be known of an object without its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Its descriptor.
+    pub descriptor: Descriptor,
+    /// The tensors that a checkpoint must hold.
+    pub tensors: Vec<TensorInfo>,
+}
+
+impl Plugin {
+    /// Architecture names of one kind.
+    pub fn architectures(&self, kind: Kind) -> Vec<&'static str> {
+        match kind {
+            Kind::Encoder => self.encoders.iter().map(|(n, _)| *n).collect(),
+            Kind::Connector => self.connectors.iter().map(|(n, _)| *n).collect(),
+            Kind::Llm => self.llms.iter().map(|(n, _)| *n).collect(),
+        }
+    }
+
+    /// Opens an encoder.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for an architecture that this plugin does not have, listing those it has; and
+    /// whatever the loader says.
+    pub fn open_encoder(&self, spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Encoder>> {
+        self.loader(Kind::Encoder, self.encoders, spec)?(spec, weights, device)
+    }
+
+    /// Opens a connector.
+    ///
+    /// # Errors
+    /// As [`Plugin::open_encoder`].
+    pub fn open_connector(
+        &self,
+        spec: &Spec,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Box<dyn Connector>> {
+        self.loader(Kind::Connector, self.connectors, spec)?(spec, weights, device)
+    }
+
+    /// Opens a language model.
+    ///
+    /// # Errors
+    /// As [`Plugin::open_encoder`].
+    pub fn open_llm(
+        &self,
+        spec: &Spec,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Box<dyn LanguageModel>> {
+        self.loader(Kind::Llm, self.llms, spec)?(spec, weights, device)
+    }
+
+    /// Runs a loader without weights: what the object would be, and which tensors it would read in the layout
+    /// of this name, or else in its usual one.
+    ///
+    /// # Errors
+    /// As [`Plugin::open_encoder`].
+    pub fn inspect(&self, kind: Kind, spec: &Spec, layout: Option<&str>) -> Result<Inspection> {
+        let weights = Weights::record(spec.precision.dtype()).with_layout(layout.map(str::to_owned));
+        let descriptor = match kind {
+            Kind::Encoder => {
+                Descriptor::Encoder(self.open_encoder(spec, &weights, &Device::Cpu)?.descriptor().clone())
+            }
+            Kind::Connector => {
+                Descriptor::Connector(self.open_connector(spec, &weights, &Device::Cpu)?.descriptor().clone())
+            }
+            Kind::Llm => Descriptor::Llm(self.open_llm(spec, &weights, &Device::Cpu)?.descriptor().clone()),
+        };
+        Ok(Inspection { descriptor, tensors: weights.manifest() })
+    }
+
+    fn loader<L: Copy>(&self, kind: Kind, loaders: &[(&str, L)], spec: &Spec) -> Result<L> {
+        let found = loaders.iter().find(|(name, _)| *name == spec.architecture);
+        found.map(|(_, load)| *load).ok_or_else(|| {
+            let known = match self.architectures(kind) {
+                names if names.is_empty() => "none".to_owned(),
+                names => names.join(", "),
+            };
+            Error::invalid(format!(
+                "{}: plugin `{}` has no {kind} architecture `{}`; known: {known}",
+                spec.id, self.name, spec.architecture
+            ))
+        })
+    }
+}
+
+/// What a library says of itself; its sidecar file must say the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Plugin name.
+    pub name: String,
+    /// Plugin version.
+    pub version: String,
+    /// Revision of the wire.
+    pub abi: u32,
+    /// Target triple.
+    pub target: String,
+    /// `cpu`, `cuda` or `metal`.
+    pub backend: String,
+    /// Architectures.
+    pub provides: Provides,
+}
+
+/// Architecture names by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provides {
+    /// Encoder architectures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub encoders: Vec<String>,
+    /// Connector architectures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connectors: Vec<String>,
+    /// Language model architectures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub llms: Vec<String>,
+}
+
+impl Plugin {
+    /// What this plugin says of itself.
+    pub fn identity(&self) -> Identity {
+        let names = |kind| self.architectures(kind).into_iter().map(str::to_owned).collect();
+        Identity {
+            name: self.name.to_owned(),
+            version: self.version.to_owned(),
+            abi: zoo_abi::ABI_REVISION,
+            target: zoo_abi::TARGET.to_owned(),
+            backend: backend().to_owned(),
+            provides: Provides {
+                encoders: names(Kind::Encoder),
+                connectors: names(Kind::Connector),
+                llms: names(Kind::Llm),
+            },
+        }
+    }
+}
+
+/// The accelerator that this build can use: `cpu`, `cuda` or `metal`.
+pub fn backend() -> &'static str {
+    if candle_core::utils::cuda_is_available() {
+        "cuda"
+    } else if candle_core::utils::metal_is_available() {
+        "metal"
+    } else {
+        "cpu"
+    }
+}

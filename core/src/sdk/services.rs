@@ -1,0 +1,72 @@
+//! The plugin's side of what a host offers: its log and its thread budget.
+
+use std::sync::OnceLock;
+
+use abi_stable::std_types::RStr;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use zoo_abi::{HostServicesRef, level};
+
+/// Set once, by the first `init`.
+static HOST: OnceLock<HostServicesRef> = OnceLock::new();
+
+/// Takes the host's services: events go to its log, the compute pool keeps to its budget. Further calls change
+/// nothing.
+pub(super) fn connect(host: HostServicesRef) {
+    if HOST.set(host).is_err() {
+        return;
+    }
+    super::guard::install_hook();
+    // Both fail only if the author's own code was faster; then that choice stands.
+    let _ = tracing::subscriber::set_global_default(Forward(host));
+    let threads = host.thread_budget()().max(1) as usize;
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+/// Sends every event to the host. Spans are not forwarded.
+struct Forward(HostServicesRef);
+
+fn number(l: Level) -> u32 {
+    match l {
+        Level::ERROR => level::ERROR,
+        Level::WARN => level::WARN,
+        Level::INFO => level::INFO,
+        Level::DEBUG => level::DEBUG,
+        Level::TRACE => level::TRACE,
+    }
+}
+
+impl Subscriber for Forward {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && self.0.log_enabled()(number(*metadata.level()), RStr::from(metadata.target()))
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        let metadata = event.metadata();
+        self.0.log()(number(*metadata.level()), RStr::from(metadata.target()), RStr::from(line.0.as_str()));
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// `message key=value key=value`.
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        use std::fmt::Write;
+        let gap = if self.0.is_empty() { "" } else { " " };
+        // Writing to a string cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{gap}{value:?}"),
+            name => write!(self.0, "{gap}{name}={value:?}"),
+        };
+    }
+}
