@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 /// Resampling filter, as in Pillow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +57,43 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// Largest side that a pipeline may ask for, in pixels.
+    pub const MAX_SIZE: u32 = 16_384;
+
+    /// Whether the numbers make a pipeline.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] naming the number and what it may be.
+    pub fn check(&self) -> Result<()> {
+        let sizes = 1..=Self::MAX_SIZE;
+        if !sizes.contains(&self.size) {
+            return Err(Error::invalid(format!(
+                "size is {}, it must be in 1..={}",
+                self.size,
+                Self::MAX_SIZE
+            )));
+        }
+        if let Some(then) = &self.then
+            && !(self.size..=Self::MAX_SIZE).contains(&then.resize)
+        {
+            return Err(Error::invalid(format!(
+                "the second resize is to {}, but the crop after it takes {} pixels; it must be in {}..={}",
+                then.resize,
+                self.size,
+                self.size,
+                Self::MAX_SIZE
+            )));
+        }
+        for (channel, (mean, std)) in self.mean.into_iter().zip(self.std).enumerate() {
+            if !mean.is_finite() || !std.is_finite() || std <= 0.0 {
+                return Err(Error::invalid(format!(
+                    "channel {channel} has mean {mean} and std {std}; both must be finite and std positive"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The same pipeline at another size; a second resize keeps its proportion.
     #[must_use]
     pub fn at(&self, size: u32) -> Self {

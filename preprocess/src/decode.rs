@@ -1,0 +1,197 @@
+//! Image files to 8-bit RGB.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::error::{ImageError, LimitErrorKind};
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::sniff::{Format, HEAD, sniff};
+use crate::{Error, Result, jpeg, rgb};
+
+/// Pixels at which Pillow refuses an image as a decompression bomb.
+pub const MAX_PIXELS: u64 = 178_956_970;
+
+/// What to do about the EXIF orientation of a photograph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orientation {
+    /// Leave the pixels as they are stored, as `Image.open(..).convert("RGB")` does in the reference code of
+    /// Cambrian-1, LLaVA and timm. TIFF is the exception there and here: its orientation is always applied.
+    #[default]
+    AsStored,
+    /// Turn the image upright, as `load_image` of transformers does.
+    Upright,
+}
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// EXIF orientation.
+    pub orientation: Orientation,
+    /// Images that declare more pixels are refused before anything is allocated for them.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { orientation: Orientation::default(), max_pixels: MAX_PIXELS }
+    }
+}
+
+/// Something that was lost or decided on the way to RGB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Note {
+    /// Transparency was dropped; what lies beneath is shown.
+    AlphaDropped,
+    /// 16-bit grey values above 255 became 255.
+    Grey16Clipped,
+    /// 16-bit colour lost its low byte.
+    HighByte,
+    /// CMYK or YCCK was converted without a colour profile.
+    Cmyk,
+    /// The file has this EXIF orientation (2 to 8), which was not applied.
+    OrientationIgnored(u8),
+    /// The file has this EXIF orientation (2 to 8), which was applied.
+    OrientationApplied(u8),
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AlphaDropped => f.write_str("transparency dropped"),
+            Self::Grey16Clipped => f.write_str("16-bit grey clipped at 255, as Pillow does"),
+            Self::HighByte => f.write_str("16-bit colour cut to its high byte, as Pillow does"),
+            Self::Cmyk => f.write_str("CMYK converted without a colour profile"),
+            Self::OrientationIgnored(n) => {
+                write!(f, "EXIF orientation {n} not applied, as in the reference code")
+            }
+            Self::OrientationApplied(n) => write!(f, "EXIF orientation {n} applied"),
+        }
+    }
+}
+
+/// A decoded image.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The pixels. Their size is what the rest of the program calls the size of the original.
+    pub image: RgbImage,
+    /// Format of the file.
+    pub format: Format,
+    /// What was lost or decided.
+    pub notes: Vec<Note>,
+}
+
+/// Reads and decodes the image at `path`.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Pipeline`], naming the path.
+pub fn open(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Decoded> {
+    let name = path.as_ref().display().to_string();
+    let io = |source| Error::Io { name: name.clone(), source };
+    let mut file = File::open(&path).map_err(io)?;
+    let mut bytes = Vec::new();
+    // Look before reading on: what is no image may be very large.
+    file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
+    recognise(&bytes, &name)?;
+    file.read_to_end(&mut bytes).map_err(io)?;
+    decode(&bytes, &name, options)
+}
+
+/// Decodes the image file in `bytes`; `name` is what messages call it.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::Io`] and [`Error::Pipeline`].
+pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decoded> {
+    let format = recognise(bytes, name)?;
+    let failed = |e: ImageError| explain(e, name, format, bytes.len());
+    let mut notes = Vec::new();
+    if format == Format::Jpeg {
+        let markers = jpeg::markers(bytes);
+        if !markers.complete {
+            return Err(Error::Truncated { name: name.into(), format, bytes: bytes.len() });
+        }
+        notes.extend((markers.components == Some(4)).then_some(Note::Cmyk));
+    }
+
+    let mut decoder = reader(bytes, format, options).into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Error::NoPixels { name: name.into(), width, height });
+    }
+    if u64::from(width) * u64::from(height) > options.max_pixels {
+        return Err(Error::TooLarge { name: name.into(), width, height, limit: options.max_pixels });
+    }
+    // Unreadable metadata is no reason to refuse the pixels.
+    let stored = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
+
+    let mut image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
+        Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
+    })?;
+    if stored != image::metadata::Orientation::NoTransforms {
+        let tag = stored.to_exif();
+        if options.orientation == Orientation::Upright || format == Format::Tiff {
+            let mut turned = DynamicImage::ImageRgb8(image);
+            turned.apply_orientation(stored);
+            image = turned.into_rgb8();
+            notes.push(Note::OrientationApplied(tag));
+        } else {
+            notes.push(Note::OrientationIgnored(tag));
+        }
+    }
+    Ok(Decoded { image, format, notes })
+}
+
+fn recognise(bytes: &[u8], name: &str) -> Result<Format> {
+    if bytes.is_empty() {
+        return Err(Error::Empty { name: name.into() });
+    }
+    sniff(&bytes[..bytes.len().min(HEAD)]).map_err(|found| Error::Format { name: name.into(), found })
+}
+
+/// A reader whose decoders may not allocate more than the largest legal image needs at 16 bits and four channels,
+/// twice (a frame and its canvas).
+fn reader<'a>(bytes: &'a [u8], format: Format, options: &DecodeOptions) -> ImageReader<Cursor<&'a [u8]>> {
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(options.max_pixels.saturating_mul(16).max(64 << 20));
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
+    reader.limits(limits);
+    reader
+}
+
+/// Whether the header of a PNG says greyscale without alpha (colour type 0).
+fn is_grey_png(bytes: &[u8], format: Format) -> bool {
+    const COLOR_TYPE: usize = 25;
+    format == Format::Png && bytes.get(COLOR_TYPE) == Some(&0)
+}
+
+/// The decoder's complaint in our words.
+fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error {
+    let name = name.to_owned();
+    match error {
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Error::Truncated { name, format, bytes }
+        }
+        ImageError::Limits(e) if matches!(e.kind(), LimitErrorKind::InsufficientMemory) => Error::Broken {
+            name,
+            format,
+            message: "decoding it takes more memory than the limit allows".into(),
+        },
+        ImageError::Unsupported(e) => Error::Unsupported { name, format, feature: e.to_string() },
+        ImageError::Decoding(e) => {
+            let message = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+            let eof = ["unexpected end of file", "unexpected EOF", "failed to fill whole buffer"];
+            if eof.iter().any(|words| message.to_lowercase().contains(&words.to_lowercase())) {
+                Error::Truncated { name, format, bytes }
+            } else {
+                Error::Broken { name, format, message }
+            }
+        }
+        other => Error::Broken { name, format, message: other.to_string() },
+    }
+}

@@ -1,0 +1,121 @@
+//! The whole way from RGB images to a batch of normalised pixels.
+
+use std::borrow::Borrow;
+
+use candle_core::{Device, Tensor};
+use image::RgbImage;
+use rayon::prelude::*;
+use zoo_core::{ImageBatch, Origin, Preprocess};
+
+use crate::geometry::{Framed, center_crop};
+use crate::normalize::normalize;
+use crate::resize::{ResizeMode, resize, resize_framed};
+use crate::{Error, Result};
+
+/// What the encoder will see of `image`, before normalisation: padded to a square, resized and, where the pipeline
+/// says so, resized again and cropped. `size × size` pixels.
+///
+/// # Errors
+/// [`Error::Pipeline`] when the image has no pixels or the pipeline is impossible.
+pub fn render(image: &RgbImage, pipeline: &Preprocess, mode: ResizeMode) -> Result<RgbImage> {
+    check(pipeline)?;
+    let size = pipeline.size;
+    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter, mode)?;
+    match &pipeline.then {
+        None => Ok(squared),
+        Some(then) => center_crop(&resize(&squared, then.resize, then.resize, then.filter, mode)?, size),
+    }
+}
+
+/// One image, ready for an encoder.
+///
+/// # Errors
+/// As [`render`].
+pub fn prepare(image: &RgbImage, pipeline: &Preprocess, mode: ResizeMode) -> Result<Prepared> {
+    prepare_batch(&[image], pipeline, mode)
+}
+
+/// Several images, ready for an encoder: in parallel, into one buffer.
+///
+/// # Errors
+/// As [`render`], with the position of the image; and when there is no image.
+pub fn prepare_batch<I>(images: &[I], pipeline: &Preprocess, mode: ResizeMode) -> Result<Prepared>
+where
+    I: Borrow<RgbImage> + Sync,
+{
+    check(pipeline)?;
+    if images.is_empty() {
+        return Err(Error::Pipeline("no image was given".into()));
+    }
+    let floats = 3 * (pipeline.size as usize).pow(2);
+    let mut pixels = vec![0.0; images.len() * floats];
+    let origins = pixels
+        .par_chunks_exact_mut(floats)
+        .zip(images)
+        .enumerate()
+        .map(|(index, (out, image))| {
+            let image = image.borrow();
+            let seen = render(image, pipeline, mode).map_err(|e| match e {
+                Error::Pipeline(m) if images.len() > 1 => Error::Pipeline(format!("image {index}: {m}")),
+                e => e,
+            })?;
+            normalize(&seen, pipeline, out);
+            let size = image.dimensions();
+            Ok(Origin { image: index, size, crop: None, padded: size.0 != size.1 })
+        })
+        .collect::<Result<_>>()?;
+    Ok(Prepared { pixels, side: pipeline.size as usize, mode, origins })
+}
+
+/// Refuses what cannot be carried out.
+fn check(pipeline: &Preprocess) -> Result<()> {
+    pipeline.check().map_err(|e| Error::Pipeline(e.to_string()))
+}
+
+/// Normalised pixels of a batch, and what they show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    pixels: Vec<f32>,
+    side: usize,
+    mode: ResizeMode,
+    origins: Vec<Origin>,
+}
+
+impl Prepared {
+    /// `[B, 3, side, side]`, row-major.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// Side in pixels.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// How the pixels were resampled.
+    pub fn mode(&self) -> ResizeMode {
+        self.mode
+    }
+
+    /// One per image, in the order given: original size, and whether it was padded.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The pixels as an f32 tensor `[B, 3, side, side]` on `device`.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn to_tensor(&self, device: &Device) -> zoo_core::Result<Tensor> {
+        let shape = (self.origins.len(), 3, self.side, self.side);
+        Ok(Tensor::from_slice(&self.pixels, shape, device)?)
+    }
+
+    /// What [`zoo_core::Encoder::features`] takes.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn to_batch(&self, device: &Device) -> zoo_core::Result<ImageBatch> {
+        ImageBatch::new(self.to_tensor(device)?, self.origins.clone())
+    }
+}
