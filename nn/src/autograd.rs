@@ -81,7 +81,7 @@ impl Parameters {
             (name.clone(), tensor)
         };
         let tensors: BTreeMap<String, Tensor> = self.0.vars.iter().map(tensor).collect();
-        Weights::tensors(tensors, dtype, self.0.layout, self.0.prefix)
+        Weights::reload(&self.0, tensors, dtype)
     }
 }
 

@@ -40,7 +40,8 @@ pub struct Weights {
 
 enum Kind {
     Files(Checkpoint),
-    Tensors(Rc<BTreeMap<String, Tensor>>, &'static str),
+    /// With the prefix, where it is known.
+    Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
     Record(Rc<RefCell<Vec<TensorInfo>>>),
 }
 
@@ -53,20 +54,16 @@ impl Weights {
         Ok(Self { kind: Kind::Files(Checkpoint::open(paths)?), dtype, layout: None, trainable: false })
     }
 
-    /// Tensors in memory, by published key, in the layout and under the prefix that [`Loaded`] told. They are
-    /// handed out as they are, so that gradients reach them.
-    pub fn tensors(
-        tensors: BTreeMap<String, Tensor>,
-        dtype: DType,
-        layout: &str,
-        prefix: &'static str,
-    ) -> Self {
-        Self {
-            kind: Kind::Tensors(Rc::new(tensors), prefix),
-            dtype,
-            layout: Some(layout.to_owned()),
-            trainable: false,
-        }
+    /// Tensors in memory, by published key. They are handed out as they are, so that gradients reach them. The
+    /// layout is the first that a model knows, or the one that [`Weights::with_layout`] names.
+    pub fn tensors(tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
+        Self { kind: Kind::Tensors(Rc::new(tensors), None), dtype, layout: None, trainable: false }
+    }
+
+    /// The variables of a model that was read before, or what replaces them, in the same layout.
+    pub fn reload(loaded: &Loaded, tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
+        let layout = Some(loaded.layout.to_owned());
+        Self { kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix)), dtype, layout, trainable: false }
     }
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.

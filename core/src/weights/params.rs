@@ -96,8 +96,10 @@ impl Params {
         }
         let store = Store::from(&weights.kind);
         let (layout, prefix) = match &store {
-            Store::Record(_) => (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("")),
-            Store::Tensors(_, prefix) => (wanted[0].clone(), *prefix),
+            Store::Tensors(_, Some(prefix)) => (wanted[0].clone(), *prefix),
+            Store::Record(_) | Store::Tensors(_, None) => {
+                (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or(""))
+            }
             Store::Files(files) => detect(files, &wanted)?,
         };
         let report =

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 pub(super) enum Store {
     /// Weight files.
     Files(Checkpoint),
-    /// Tensors in memory, under this prefix.
-    Tensors(Rc<BTreeMap<String, Tensor>>, &'static str),
+    /// Tensors in memory; with the prefix, where it is known.
+    Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
     /// Nothing: requests are written down.
     Record(Rc<RefCell<Vec<TensorInfo>>>),
 }
@@ -24,7 +24,7 @@ impl From<&Kind> for Store {
     fn from(kind: &Kind) -> Self {
         match kind {
             Kind::Files(files) => Self::Files(files.clone()),
-            Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), prefix),
+            Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), *prefix),
             Kind::Record(list) => Self::Record(list.clone()),
         }
     }

@@ -1,0 +1,86 @@
+//! Where CLIP checkpoints keep the trunk's tensors.
+
+use zoo_core::weights::{Layout, Source};
+
+/// Hugging Face, open_clip's own ViT, timm. A Hugging Face model saved alone by transformers 5 has no prefix.
+pub(crate) static LAYOUTS: [Layout; 3] = [
+    Layout {
+        name: "hf",
+        prefixes: &["vision_model.", ""],
+        marker: "embeddings.class_embedding",
+        map: hf,
+        ignored: &["embeddings.position_ids"],
+    },
+    Layout {
+        name: "open_clip",
+        prefixes: &["visual.", ""],
+        marker: "class_embedding",
+        map: open_clip,
+        ignored: &["proj"],
+    },
+    Layout {
+        name: "timm",
+        prefixes: &["visual.trunk.", ""],
+        marker: "cls_token",
+        map: |name| Source::key(name),
+        ignored: &["head.*", "fc_norm.*"],
+    },
+];
+
+/// Splits `blocks.{i}.{rest}`.
+fn block(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("blocks.")?.split_once('.')
+}
+
+fn hf(name: &str) -> Source {
+    if let Some((i, rest)) = block(name) {
+        let at = |rest: &str| Source::key(format!("encoder.layers.{i}.{rest}"));
+        if let Some(leaf) = rest.strip_prefix("attn.qkv.") {
+            return Source::concat(["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")));
+        }
+        return match rest.split_once('.') {
+            Some(("norm1", leaf)) => at(&format!("layer_norm1.{leaf}")),
+            Some(("norm2", leaf)) => at(&format!("layer_norm2.{leaf}")),
+            Some(("attn", leaf)) => at(&format!("self_attn.out_{leaf}")),
+            _ => at(rest),
+        };
+    }
+    match name {
+        "cls_token" => Source::squeezed("embeddings.class_embedding"),
+        "pos_embed" => Source::squeezed("embeddings.position_embedding.weight"),
+        "patch_embed.proj.weight" => Source::key("embeddings.patch_embedding.weight"),
+        "patch_embed.proj.bias" => Source::key("embeddings.patch_embedding.bias"),
+        _ => match name.split_once('.') {
+            // The spelling is the published one.
+            Some(("norm_pre", leaf)) => Source::key(format!("pre_layrnorm.{leaf}")),
+            Some(("norm", leaf)) => Source::key(format!("post_layernorm.{leaf}")),
+            _ => Source::key(name),
+        },
+    }
+}
+
+fn open_clip(name: &str) -> Source {
+    if let Some((i, rest)) = block(name) {
+        let rest = match rest {
+            "attn.qkv.weight" => "attn.in_proj_weight".to_owned(),
+            "attn.qkv.bias" => "attn.in_proj_bias".to_owned(),
+            "ls1.gamma" | "ls2.gamma" => rest.replace("ls", "ls_"),
+            _ => rest
+                .replace("norm", "ln_")
+                .replace("attn.proj", "attn.out_proj")
+                .replace("mlp.fc1", "mlp.c_fc")
+                .replace("mlp.fc2", "mlp.c_proj"),
+        };
+        return Source::key(format!("transformer.resblocks.{i}.{rest}"));
+    }
+    match name {
+        "cls_token" => Source::squeezed("class_embedding"),
+        "pos_embed" => Source::squeezed("positional_embedding"),
+        _ => match name.split_once('.') {
+            Some(("patch_embed", leaf)) => Source::key(leaf.replace("proj", "conv1")),
+            Some(("norm_pre", leaf)) => Source::key(format!("ln_pre.{leaf}")),
+            Some(("norm", leaf)) => Source::key(format!("ln_post.{leaf}")),
+            _ => Source::key(name),
+        },
+    }
+}

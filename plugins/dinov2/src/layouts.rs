@@ -1,0 +1,63 @@
+//! Where DINOv2 checkpoints keep the trunk's tensors.
+
+use zoo_core::weights::{Layout, Source};
+
+/// Hugging Face (with the prefix `dinov2.` in classifiers), the original release, timm. The original differs from
+/// timm in the names of the gated network and in its mask token, by which it is known.
+pub(crate) static LAYOUTS: [Layout; 3] = [
+    Layout {
+        name: "hf",
+        prefixes: &["", "dinov2.", "dinov2_with_registers."],
+        marker: "embeddings.cls_token",
+        map: hf,
+        ignored: &["embeddings.mask_token", "classifier.*"],
+    },
+    Layout {
+        name: "original",
+        prefixes: &["", "backbone.", "teacher.backbone."],
+        marker: "mask_token",
+        map: original,
+        ignored: &["mask_token"],
+    },
+    Layout { name: "timm", prefixes: &[""], marker: "cls_token", map: timm, ignored: &["head.*", "fc_norm.*"] },
+];
+
+fn hf(name: &str) -> Source {
+    if let Some((i, rest)) = name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
+        let at = |rest: String| Source::key(format!("encoder.layer.{i}.{rest}"));
+        return match rest.rsplit_once('.') {
+            Some(("attn.qkv", leaf)) => Source::concat(
+                ["query", "key", "value"].map(|p| format!("encoder.layer.{i}.attention.attention.{p}.{leaf}")),
+            ),
+            Some(("attn.proj", leaf)) => at(format!("attention.output.dense.{leaf}")),
+            Some(("ls1", _)) => at("layer_scale1.lambda1".to_owned()),
+            Some(("ls2", _)) => at("layer_scale2.lambda1".to_owned()),
+            Some(("mlp.w12", leaf)) => at(format!("mlp.weights_in.{leaf}")),
+            Some(("mlp.w3", leaf)) => at(format!("mlp.weights_out.{leaf}")),
+            _ => at(rest.to_owned()),
+        };
+    }
+    match name {
+        "cls_token" => Source::key("embeddings.cls_token"),
+        "reg_token" => Source::key("embeddings.register_tokens"),
+        "pos_embed" => Source::key("embeddings.position_embeddings"),
+        _ => match name.split_once('.') {
+            Some(("patch_embed", leaf)) => {
+                Source::key(format!("embeddings.patch_embeddings.{}", leaf.replace("proj", "projection")))
+            }
+            Some(("norm", leaf)) => Source::key(format!("layernorm.{leaf}")),
+            _ => Source::key(name),
+        },
+    }
+}
+
+fn original(name: &str) -> Source {
+    match name {
+        "reg_token" => Source::key("register_tokens"),
+        _ => Source::key(name),
+    }
+}
+
+fn timm(name: &str) -> Source {
+    Source::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
+}
