@@ -17,7 +17,7 @@ use super::serve_encoder::ServedEncoder;
 use super::serve_llm::ServedLlm;
 use super::served::object;
 use super::wire::{OpenRequest, from_json, to_json};
-use super::{DeviceName, Kind, Plugin};
+use super::{DeviceName, ObjectKind, Plugin};
 use crate::Result;
 
 /// Leads from a type to a plugin, so that C functions can be generated per plugin.
@@ -65,8 +65,8 @@ extern "C" fn init<E: Exported>(host: HostServicesRef, _options: RStr<'_>) -> Ff
 extern "C" fn inspect<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<RString> {
     let plugin = E::plugin();
     guard(plugin.name, || {
-        let OpenRequest { spec, options } = from_json("inspect request", request.as_str())?;
-        Ok(to_json(&plugin.inspect(Kind::from_code(kind)?, &spec, options.layout.as_deref())?)?.into())
+        let request = from_json("inspect request", request.as_str())?;
+        Ok(to_json(&plugin.inspect(ObjectKind::from_code(kind)?, &request)?)?.into())
     })
 }
 
@@ -74,18 +74,18 @@ extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Objec
     let plugin = E::plugin();
     guard(plugin.name, || {
         let OpenRequest { spec, options } = from_json("open request", request.as_str())?;
-        let kind = Kind::from_code(kind)?;
+        let kind = ObjectKind::from_code(kind)?;
         let (device, weights) = (device(options.device)?, options.weights(&spec)?);
         Ok(match kind {
-            Kind::Encoder => {
+            ObjectKind::Encoder => {
                 let encoder = plugin.open_encoder(&spec, &weights, &device)?;
                 object(ServedEncoder { plugin: plugin.name, encoder, device })
             }
-            Kind::Connector => {
+            ObjectKind::Connector => {
                 let connector = plugin.open_connector(&spec, &weights, &device)?;
                 object(ServedConnector { plugin: plugin.name, connector, device })
             }
-            Kind::Llm => {
+            ObjectKind::Llm => {
                 object(ServedLlm::new(plugin.name, plugin.open_llm(&spec, &weights, &device)?, device))
             }
         })

@@ -23,6 +23,6 @@ pub mod wire;
 
 pub use options::{DeviceName, OpenOptions};
 pub use plugin::{
-    ConnectorLoader, Descriptor, EncoderLoader, Identity, Inspection, Kind, LlmLoader, Plugin, Provides,
-    backend,
+    ConnectorLoader, Descriptor, EncoderLoader, Identity, InspectRequest, Inspection, LlmLoader, ObjectKind,
+    Plugin, Provides, backend,
 };

@@ -106,7 +106,7 @@ impl OpenOptions {
     pub fn weights(&self, spec: &Spec) -> Result<Weights> {
         let dtype = spec.precision.dtype();
         let weights = if self.weights.is_empty() {
-            Weights::tensors(BTreeMap::new(), dtype, "", "")
+            Weights::tensors(BTreeMap::new(), dtype)
         } else {
             Weights::open(&self.weights, dtype)?
         };

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::weights::{TensorInfo, Weights};
 use crate::{
-    Connector, ConnectorDescriptor, Encoder, EncoderDescriptor, Error, LanguageModel, LlmDescriptor, Result,
-    Spec,
+    Connector, ConnectorDescriptor, Cost, Encoder, EncoderDescriptor, Error, LanguageModel, LlmDescriptor,
+    Result, Spec,
 };
 
 /// Opens an encoder.
@@ -33,7 +33,7 @@ pub struct Plugin {
 /// The three kinds of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ObjectKind {
     /// [`Encoder`].
     Encoder,
     /// [`Connector`].
@@ -42,7 +42,7 @@ pub enum Kind {
     Llm,
 }
 
-impl Kind {
+impl ObjectKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Encoder, Self::Connector, Self::Llm];
 
@@ -67,7 +67,7 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Encoder => "encoder",
@@ -89,6 +89,33 @@ pub enum Descriptor {
     Llm(LlmDescriptor),
 }
 
+impl Descriptor {
+    /// Its kind.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Encoder(_) => ObjectKind::Encoder,
+            Self::Connector(_) => ObjectKind::Connector,
+            Self::Llm(_) => ObjectKind::Llm,
+        }
+    }
+}
+
+macro_rules! descriptor_of {
+    ($($kind:ident => $descriptor:ty),*) => {$(
+        impl TryFrom<Descriptor> for $descriptor {
+            type Error = Error;
+            fn try_from(any: Descriptor) -> Result<Self> {
+                match any {
+                    Descriptor::$kind(descriptor) => Ok(descriptor),
+                    other => Err(Error::Internal(format!("a descriptor of a {} came back", other.kind()))),
+                }
+            }
+        }
+    )*};
+}
+
+descriptor_of!(Encoder => EncoderDescriptor, Connector => ConnectorDescriptor, Llm => LlmDescriptor);
+
 /// What can be known of an object without its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
@@ -96,15 +123,41 @@ pub struct Inspection {
     pub descriptor: Descriptor,
     /// The tensors that a checkpoint must hold.
     pub tensors: Vec<TensorInfo>,
+    /// Cost of one call at the size that was asked about; zero if none was, or if it is no encoder.
+    pub cost: Cost,
+}
+
+impl Inspection {
+    /// The descriptor as its own type.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is of another kind.
+    pub fn descriptor<D: TryFrom<Descriptor, Error = Error>>(&self) -> Result<D> {
+        self.descriptor.clone().try_into()
+    }
+}
+
+/// What to inspect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InspectRequest {
+    /// Kind, architecture and numbers.
+    pub spec: Spec,
+    /// List the tensors as this checkpoint layout has them, instead of the usual one.
+    #[serde(default)]
+    pub layout: Option<String>,
+    /// Batch, height and width in pixels for [`Inspection::cost`].
+    #[serde(default)]
+    pub dims: Option<[usize; 3]>,
 }
 
 impl Plugin {
     /// Architecture names of one kind.
-    pub fn architectures(&self, kind: Kind) -> Vec<&'static str> {
+    pub fn architectures(&self, kind: ObjectKind) -> Vec<&'static str> {
         match kind {
-            Kind::Encoder => self.encoders.iter().map(|(n, _)| *n).collect(),
-            Kind::Connector => self.connectors.iter().map(|(n, _)| *n).collect(),
-            Kind::Llm => self.llms.iter().map(|(n, _)| *n).collect(),
+            ObjectKind::Encoder => self.encoders.iter().map(|(n, _)| *n).collect(),
+            ObjectKind::Connector => self.connectors.iter().map(|(n, _)| *n).collect(),
+            ObjectKind::Llm => self.llms.iter().map(|(n, _)| *n).collect(),
         }
     }
 
@@ -114,7 +167,7 @@ impl Plugin {
     /// [`Error::InvalidInput`] for an architecture that this plugin does not have, listing those it has; and
     /// whatever the loader says.
     pub fn open_encoder(&self, spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Encoder>> {
-        self.loader(Kind::Encoder, self.encoders, spec)?(spec, weights, device)
+        self.loader(ObjectKind::Encoder, self.encoders, spec)?(spec, weights, device)
     }
 
     /// Opens a connector.
@@ -127,7 +180,7 @@ impl Plugin {
         weights: &Weights,
         device: &Device,
     ) -> Result<Box<dyn Connector>> {
-        self.loader(Kind::Connector, self.connectors, spec)?(spec, weights, device)
+        self.loader(ObjectKind::Connector, self.connectors, spec)?(spec, weights, device)
     }
 
     /// Opens a language model.
@@ -140,29 +193,35 @@ impl Plugin {
         weights: &Weights,
         device: &Device,
     ) -> Result<Box<dyn LanguageModel>> {
-        self.loader(Kind::Llm, self.llms, spec)?(spec, weights, device)
+        self.loader(ObjectKind::Llm, self.llms, spec)?(spec, weights, device)
     }
 
-    /// Runs a loader without weights: what the object would be, and which tensors it would read in the layout
-    /// of this name, or else in its usual one.
+    /// Runs a loader without weights: what the object would be, and which tensors it would read.
     ///
     /// # Errors
     /// As [`Plugin::open_encoder`].
-    pub fn inspect(&self, kind: Kind, spec: &Spec, layout: Option<&str>) -> Result<Inspection> {
-        let weights = Weights::record(spec.precision.dtype()).with_layout(layout.map(str::to_owned));
+    pub fn inspect(&self, kind: ObjectKind, request: &InspectRequest) -> Result<Inspection> {
+        let InspectRequest { spec, layout, dims } = request;
+        let (weights, device) =
+            (Weights::record(spec.precision.dtype()).with_layout(layout.clone()), Device::Cpu);
+        let mut cost = Cost::default();
         let descriptor = match kind {
-            Kind::Encoder => {
-                Descriptor::Encoder(self.open_encoder(spec, &weights, &Device::Cpu)?.descriptor().clone())
+            ObjectKind::Encoder => {
+                let encoder = self.open_encoder(spec, &weights, &device)?;
+                if let Some([batch, height, width]) = *dims {
+                    cost = encoder.cost(batch, height, width);
+                }
+                Descriptor::Encoder(encoder.descriptor().clone())
             }
-            Kind::Connector => {
-                Descriptor::Connector(self.open_connector(spec, &weights, &Device::Cpu)?.descriptor().clone())
+            ObjectKind::Connector => {
+                Descriptor::Connector(self.open_connector(spec, &weights, &device)?.descriptor().clone())
             }
-            Kind::Llm => Descriptor::Llm(self.open_llm(spec, &weights, &Device::Cpu)?.descriptor().clone()),
+            ObjectKind::Llm => Descriptor::Llm(self.open_llm(spec, &weights, &device)?.descriptor().clone()),
         };
-        Ok(Inspection { descriptor, tensors: weights.manifest() })
+        Ok(Inspection { descriptor, tensors: weights.manifest(), cost })
     }
 
-    fn loader<L: Copy>(&self, kind: Kind, loaders: &[(&str, L)], spec: &Spec) -> Result<L> {
+    fn loader<L: Copy>(&self, kind: ObjectKind, loaders: &[(&str, L)], spec: &Spec) -> Result<L> {
         let found = loaders.iter().find(|(name, _)| *name == spec.architecture);
         found.map(|(_, load)| *load).ok_or_else(|| {
             let known = match self.architectures(kind) {
@@ -220,9 +279,9 @@ impl Plugin {
             target: zoo_abi::TARGET.to_owned(),
             backend: backend().to_owned(),
             provides: Provides {
-                encoders: names(Kind::Encoder),
-                connectors: names(Kind::Connector),
-                llms: names(Kind::Llm),
+                encoders: names(ObjectKind::Encoder),
+                connectors: names(ObjectKind::Connector),
+                llms: names(ObjectKind::Llm),
             },
         }
     }
