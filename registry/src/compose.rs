@@ -39,7 +39,7 @@ pub struct MemberShape {
 impl MemberShape {
     fn of(selection: &Selection<'_>, connector: Option<&ConnectorRow>) -> Self {
         let grid = selection.grid();
-        let queries = connector.map_or(&[][..], |c| &c.queries);
+        let queries = connector.map(ConnectorRow::queries).unwrap_or_default();
         Self {
             encoder: selection.row.id.clone(),
             resolution: selection.resolution,
@@ -87,8 +87,8 @@ impl Registry {
             ensemble: ensemble.id.clone(),
             members,
             connector: connector.map(|c| c.id.clone()),
-            tokens: connector.and_then(|c| c.tokens),
-            width: connector.map(|c| c.output),
+            tokens: connector.and_then(ConnectorRow::tokens),
+            width: connector.map(ConnectorRow::output),
         })
     }
 }

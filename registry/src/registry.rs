@@ -144,7 +144,7 @@ impl Registry {
             Some((base, pixels)) if !base.is_empty() && pixels.bytes().all(|b| b.is_ascii_digit()) => {
                 let fault =
                     || TowerError { name: name.to_owned(), message: format!("`{pixels}` is no size") };
-                let resolution = Some(pixels.parse().map_err(|_| fault())?);
+                let resolution = Some(pixels.parse::<u32>().map_err(|_| fault())? as usize);
                 Tower { base, multi_stage: false, resolution, tokens: None }
             }
             _ => Tower::parse(name)?,

@@ -61,10 +61,10 @@ impl<'a> Tower<'a> {
             if number.is_empty() {
                 break;
             }
-            let Ok(value) = number.parse::<usize>() else {
+            let Ok(value) = number.parse::<u32>() else {
                 return fault(format!("`{key}{number}` is too large a number"));
             };
-            if slot.replace(value).is_some() {
+            if slot.replace(value as usize).is_some() {
                 return fault(format!("`{key}` stands twice"));
             }
             tower.base = base;

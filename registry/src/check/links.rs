@@ -55,10 +55,13 @@ fn model(registry: &Registry, entry: &Entry<ModelRow>, problems: &mut Vec<Proble
     let connector = registry.connector(&row.connector).inspect_err(|e| note("connector", e)).ok();
     let llm = registry.llm(&row.llm).inspect_err(|e| note("llm", e)).ok();
     let Some(connector) = connector else { return };
-    if let Some(llm) = llm.filter(|llm| llm.hidden != connector.output) {
+    if let Some(llm) = llm.filter(|llm| llm.hidden != connector.output()) {
         let message = format!(
             "connector `{}` gives tokens of width {}, but `{}` takes {}",
-            connector.id, connector.output, llm.id, llm.hidden
+            connector.id,
+            connector.output(),
+            llm.id,
+            llm.hidden
         );
         problems.push(entry.problem("connector", message, None));
     }
@@ -88,17 +91,18 @@ struct Misfit {
 
 fn misfits(selections: &[Selection<'_>], connector: &ConnectorRow) -> Vec<Misfit> {
     let id = &connector.id;
-    if selections.len() != connector.inputs.len() {
+    let (inputs, queries) = (connector.inputs(), connector.queries());
+    if selections.len() != inputs.len() {
         let message = format!(
             "connector `{id}` fuses {} encoders, but this ensemble has {}",
-            connector.inputs.len(),
+            inputs.len(),
             selections.len()
         );
         let help = "a connector has one input per member, in the same order".into();
         return vec![Misfit { member: None, message, help }];
     }
     let mut misfits = Vec::new();
-    for (i, (selection, input)) in selections.iter().zip(&connector.inputs).enumerate() {
+    for (i, (selection, input)) in selections.iter().zip(&inputs).enumerate() {
         let encoder = &selection.row.id;
         let mut fault = |key, message, help| misfits.push(Misfit { member: Some((i, key)), message, help });
         let channels = selection.channels();
@@ -116,7 +120,7 @@ fn misfits(selections: &[Selection<'_>], connector: &ConnectorRow) -> Vec<Misfit
                 format!("`{encoder}` gives {} tokens here, but `{id}` expects {tokens}", grid.cells()),
                 format!("write `tokens = {tokens}` to resample them"),
             );
-        } else if let Some(q) = connector.queries.iter().map(|q| q.isqrt()).find(|q| grid.h % q != 0) {
+        } else if let Some(q) = queries.iter().map(|q| q.isqrt()).find(|q| grid.h % q != 0) {
             fault(
                 "tokens",
                 format!(

@@ -1,10 +1,11 @@
 //! Rows, each by itself.
 
+use serde_json::Value;
 use zoo_core::Grid;
 
 use crate::parse::Entry;
 use crate::problem::Problem;
-use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row};
+use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row, whole};
 use crate::select::Selection;
 
 pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
@@ -41,32 +42,78 @@ pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
 }
 
 pub(super) fn connector(entry: &Entry<ConnectorRow>, problems: &mut Vec<Problem>) {
-    let row = &entry.row;
     names(entry, problems);
-    at_least_one(entry, "output", row.output, problems);
-    if row.inputs.is_empty() {
-        problems.push(entry.problem("inputs", "a connector needs an input", None));
-    }
-    let queries = row.queries.iter().enumerate().map(|(i, &n)| (format!("queries.{i}"), n));
-    let mut sides = Vec::new();
-    for (path, tokens) in queries {
-        if let Some(side) = square(entry, &path, tokens, problems) {
-            sides.push(side);
+    let before = problems.len();
+    required(entry, "output", problems);
+    required(entry, "inputs", problems);
+    for key in ["output", "token_len", "image_token_len"] {
+        if let Some(value) = entry.row.arch.get(key) {
+            positive(entry, &format!("arch.{key}"), value, problems);
         }
     }
-    if let Some(tokens) = row.tokens {
-        square(entry, "tokens", tokens, problems);
+    for key in ["inputs", "token_lens", "query_num_list"] {
+        if let Some(value) = entry.row.arch.get(key) {
+            positives(entry, &format!("arch.{key}"), value, problems);
+        }
     }
-    for (i, input) in row.inputs.iter().enumerate() {
-        at_least_one(entry, &format!("inputs.{i}.channels"), input.channels, problems);
-        let path = format!("inputs.{i}.tokens");
-        let side = input.tokens.and_then(|tokens| square(entry, &path, tokens, problems));
-        let uneven = side.and_then(|side| sides.iter().find(|&&q| side % q != 0).map(|q| (side, q)));
+    if problems.len() == before {
+        grids(entry, problems);
+    }
+}
+
+/// Token counts of a connector: squares, and cut into whole windows by its queries.
+fn grids(entry: &Entry<ConnectorRow>, problems: &mut Vec<Problem>) {
+    let row = &entry.row;
+    if let Some(tokens) = row.tokens() {
+        square(entry, "arch.image_token_len", tokens, problems);
+    }
+    let queries = row.queries().into_iter().enumerate();
+    let sides: Vec<_> = queries
+        .filter_map(|(i, n)| square(entry, &format!("arch.query_num_list.{i}"), n, problems))
+        .collect();
+    let listed = row.arch.get("token_lens").and_then(Value::as_array);
+    let inputs = row.inputs();
+    if let Some(lens) = listed.filter(|lens| lens.len() != inputs.len()) {
+        let message = format!("{} token counts for {} inputs", lens.len(), inputs.len());
+        problems.push(entry.problem("arch.token_lens", message, None));
+        return;
+    }
+    for (i, tokens) in inputs.iter().enumerate().filter_map(|(i, input)| Some((i, input.tokens?))) {
+        let path = if listed.is_some() { format!("arch.token_lens.{i}") } else { "arch.token_len".into() };
+        let side = square(entry, &path, tokens, problems);
+        let uneven = side.and_then(|side| sides.iter().find(|&&q| side % q != 0).map(|&q| (side, q)));
         if let Some((side, q)) = uneven {
             let message = format!("a grid of {side}×{side} cannot be cut into {q}×{q} windows");
-            let help = Some(format!("the side must be a multiple of {q}: {}", multiples(*q)));
-            problems.push(entry.problem(&path, message, help));
+            let help = format!("the side must be a multiple of {q}: {}", multiples(q));
+            problems.push(entry.problem(&path, message, Some(help)));
         }
+        if listed.is_none() {
+            break; // one number for all: one message
+        }
+    }
+}
+
+fn required(entry: &Entry<ConnectorRow>, key: &str, problems: &mut Vec<Problem>) {
+    if !entry.row.arch.contains_key(key) {
+        let help = "every connector states `inputs` (channels per encoder) and `output` (width) in its arch";
+        problems.push(entry.problem("arch", format!("arch lacks the key `{key}`"), Some(help.into())));
+    }
+}
+
+fn positives(entry: &Entry<ConnectorRow>, path: &str, value: &Value, problems: &mut Vec<Problem>) {
+    match value.as_array() {
+        Some(list) if !list.is_empty() => {
+            for (i, value) in list.iter().enumerate() {
+                positive(entry, &format!("{path}.{i}"), value, problems);
+            }
+        }
+        _ => problems.push(entry.problem(path, "a list of whole numbers is expected here", None)),
+    }
+}
+
+fn positive(entry: &Entry<ConnectorRow>, path: &str, value: &Value, problems: &mut Vec<Problem>) {
+    if whole(value).is_none_or(|n| n == 0) {
+        problems.push(entry.problem(path, "a whole number greater than zero is expected here", None));
     }
 }
 
@@ -84,7 +131,9 @@ pub(super) fn ensemble(entry: &Entry<EnsembleRow>, problems: &mut Vec<Problem>) 
 
 pub(super) fn llm(entry: &Entry<LlmRow>, problems: &mut Vec<Problem>) {
     names(entry, problems);
-    at_least_one(entry, "hidden", entry.row.hidden, problems);
+    if entry.row.hidden == 0 {
+        problems.push(entry.problem("hidden", "`hidden` cannot be zero", None));
+    }
 }
 
 pub(super) fn model(entry: &Entry<ModelRow>, problems: &mut Vec<Problem>) {
@@ -93,7 +142,7 @@ pub(super) fn model(entry: &Entry<ModelRow>, problems: &mut Vec<Problem>) {
 
 /// Token counts of the first grids that `q × q` windows can tile.
 pub(super) fn multiples(q: usize) -> String {
-    [1, 2, 4].map(|m| (m * q).pow(2).to_string()).join(", ") + ", … tokens"
+    [1, 2, 4].map(|m| (m * q).saturating_pow(2).to_string()).join(", ") + ", … tokens"
 }
 
 fn names<T: Row>(entry: &Entry<T>, problems: &mut Vec<Problem>) {
@@ -119,13 +168,6 @@ fn per_layer(entry: &Entry<EncoderRow>, key: &str, values: &OneOrMany<usize>, pr
         problems.push(entry.problem(key, format!("`{key}` is empty"), None));
     } else if list.contains(&0) {
         problems.push(entry.problem(key, format!("`{key}` cannot be zero"), None));
-    }
-}
-
-fn at_least_one<T>(entry: &Entry<T>, path: &str, value: usize, problems: &mut Vec<Problem>) {
-    if value == 0 {
-        let key = path.rsplit('.').next().unwrap_or(path);
-        problems.push(entry.problem(path, format!("`{key}` cannot be zero"), None));
     }
 }
 

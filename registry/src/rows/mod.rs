@@ -10,6 +10,7 @@ mod weights;
 
 use std::fmt;
 
+pub(crate) use connector::whole;
 pub use connector::{ConnectorRow, Input};
 pub use encoder::{EncoderRow, Select, Supervision};
 pub use ensemble::{EnsembleRow, Member};
