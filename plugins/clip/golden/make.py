@@ -1,0 +1,126 @@
+"""Golden files of the CLIP plugin: transformers, open_clip and timm, small and odd. See tests/reference/common.py."""
+
+import pathlib
+import sys
+
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
+import common  # noqa: E402
+
+ARCH = dict(embed_dim=32, depth=3, num_heads=4, mlp_dim=56, patch_size=7, image_size=35)
+FULL = dict(embed_dim=1024, depth=24, num_heads=16, mlp_dim=4096, patch_size=14, image_size=336)
+
+
+def write(case, **kwargs):
+    common.write_encoder_case(HERE, case, encoder="clip", architecture="clip-vit", **kwargs)
+
+
+def transformers_tower(arch):
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    return CLIPVisionModel(CLIPVisionConfig(
+        hidden_size=arch["embed_dim"], intermediate_size=arch["mlp_dim"], num_hidden_layers=arch["depth"],
+        num_attention_heads=arch["num_heads"], patch_size=arch["patch_size"], image_size=arch["image_size"],
+        attn_implementation="eager"))
+
+
+def prefixed(state):
+    """The public key layout: transformers 5 drops `vision_model.` in memory."""
+    return {k if k.startswith("vision_model.") else f"vision_model.{k}": v for k, v in state.items()
+            if not k.endswith("position_ids")}
+
+
+@torch.no_grad()
+def hugging_face():
+    model = common.randomise(transformers_tower(ARCH), 1)
+    state = prefixed(model.state_dict())
+    post = [m for n, m in model.named_modules() if n.endswith("post_layernorm")][0]
+    pixels = common.pixels(2, 35, 35, 2)
+    hidden = model(pixels, output_hidden_states=True).hidden_states
+    expect = [
+        (hidden[-2][:, 1:], -2, False),
+        (hidden[-2][:, :1], -2, False, True),
+        (hidden[1][:, 1:], 0, False),
+        (hidden[-1][:, 1:], -1, False),
+        (post(hidden[-1])[:, 1:], -1, True),
+        (post(hidden[2])[:, :1], 1, True, True),
+    ]
+    common_args = dict(arch=ARCH, pixels=pixels, reference="transformers CLIPVisionModel")
+    # Other parts of the model stand in the same file and are nobody's concern.
+    other = {"text_model.final_layer_norm.bias": torch.ones(3), "logit_scale": torch.ones(())}
+    write("hf", weights=common.write_weights(HERE, "hf", {**state, **other}), expect=expect, **common_args)
+    bare = {k.removeprefix("vision_model."): v for k, v in state.items()}
+    write("hf-bare", weights=common.write_weights(HERE, "hf-bare", bare), expect=expect[:1], layout="hf",
+          **common_args)
+    # The same as a pickle, as the public file is.
+    torch.save({**state, **other, "vision_model.embeddings.position_ids": torch.arange(26)[None]},
+               HERE / "pytorch_model.bin")
+    write("hf-bin", weights="pytorch_model.bin", expect=expect[:1], **common_args)
+
+
+@torch.no_grad()
+def open_clip():
+    from open_clip.transformer import QuickGELU, VisionTransformer
+
+    model = VisionTransformer(
+        image_size=35, patch_size=7, width=32, layers=3, heads=4, mlp_ratio=56 / 32, output_dim=24,
+        act_layer=QuickGELU, output_tokens=True)
+    common.randomise(model, 3)
+    seen = {}
+    for i, block in enumerate(model.transformer.resblocks):
+        block.register_forward_hook(lambda m, a, out, i=i: seen.__setitem__(i, out))
+    pixels = common.pixels(2, 35, 35, 4)
+    tokens = model(pixels)[1]
+    state = {f"visual.{k}": v for k, v in model.state_dict().items()}
+    state["token_embedding.weight"] = torch.ones(2, 2)
+    write("open-clip", arch=ARCH, weights=common.write_weights(HERE, "open-clip", state), pixels=pixels,
+          reference="open_clip VisionTransformer",
+          expect=[(tokens, -1, True), (seen[1][:, 1:], -2, False), (model.ln_post(seen[2])[:, :1], -1, True, True)])
+
+
+@torch.no_grad()
+def timm():
+    from functools import partial
+
+    from timm.layers import QuickGELU
+    from timm.models.vision_transformer import VisionTransformer
+
+    # Only timm defines sizes other than the native one for CLIP: bicubic with antialiasing.
+    for case, act, layer, size in [
+        ("timm", "quick_gelu", QuickGELU, (35, 35)),
+        ("timm-larger", "gelu_erf", torch.nn.GELU, (52, 43)),
+        ("timm-smaller", "gelu_tanh", partial(torch.nn.GELU, approximate="tanh"), (21, 34)),
+    ]:
+        model = VisionTransformer(
+            img_size=35, patch_size=7, embed_dim=32, depth=3, num_heads=4, mlp_ratio=56 / 32, num_classes=0,
+            pre_norm=True, norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), act_layer=layer,
+            dynamic_img_size=True)
+        common.randomise(model, 5)
+        pixels = common.pixels(2, *size, 6)
+        cropped = pixels[:, :, : size[0] // 7 * 7, : size[1] // 7 * 7]
+
+        def layer_of(index, norm):
+            out = model.forward_intermediates(cropped, indices=[index], return_prefix_tokens=True, norm=norm,
+                                              output_fmt="NLC", intermediates_only=True)
+            return out[0]
+
+        weights = common.write_weights(HERE, "timm", model.state_dict())
+        write(case, arch={**ARCH, "act": act}, weights=weights, pixels=pixels,
+              reference="timm VisionTransformer (pre_norm)",
+              expect=[(layer_of(1, False)[0], -2, False), (layer_of(2, True)[0], -1, True),
+                      (layer_of(2, True)[1], -1, True, True)])
+
+
+def manifests():
+    with torch.device("meta"):
+        state = prefixed(transformers_tower(FULL).state_dict())
+    common.write_manifest(HERE, "clip-vit-l-14-336", state, ["transformers CLIPVisionModel, hf layout"])
+
+
+if __name__ == "__main__":
+    hugging_face()
+    open_clip()
+    timm()
+    manifests()
