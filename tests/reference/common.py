@@ -157,9 +157,14 @@ def write_connector_case(folder, case, *, connector, architecture, arch, weights
     })
 
 
-def write_manifest(folder, row, tensors, header=()):
-    """`manifest-<row>.txt`: one line `key shape` per tensor of a full-size model, sorted, as a checkpoint of the
-    public layout holds them. `tensors` maps keys to anything with a `shape` (meta tensors will do)."""
-    lines = [f"# {line}" for line in header]
+def write_manifest(folder, row, tensors, *, architecture, arch, layout, reference, unused=(), pixels=None,
+                   gmacs=None):
+    """`manifest-<row>.txt`: what a full-size checkpoint of the public layout holds. The first line is a JSON
+    comment, then one line `key shape` per tensor, sorted. `tensors` maps keys to anything with a `shape` (meta
+    tensors will do); `unused` lists keys, or beginnings followed by `*`, that no feature needs; `gmacs` is the
+    published cost of one image of `pixels` squared."""
+    header = dict(architecture=architecture, arch=arch, layout=layout, reference=reference, unused=list(unused),
+                  pixels=pixels, gmacs=gmacs)
+    lines = [f"# {json.dumps(header)}"]
     lines += [f"{key} {'x'.join(map(str, t.shape)) or 'scalar'}" for key, t in sorted(tensors.items())]
     (pathlib.Path(folder) / f"manifest-{row}.txt").write_text("\n".join(lines) + "\n")

@@ -15,3 +15,4 @@
 #![forbid(unsafe_code)]
 
 pub mod golden;
+pub mod manifest;

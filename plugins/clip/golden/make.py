@@ -116,7 +116,8 @@ def timm():
 def manifests():
     with torch.device("meta"):
         state = prefixed(transformers_tower(FULL).state_dict())
-    common.write_manifest(HERE, "clip-vit-l-14-336", state, ["transformers CLIPVisionModel, hf layout"])
+    common.write_manifest(HERE, "clip-vit-l-14-336", state, architecture="clip-vit", arch=FULL, layout="hf",
+                          reference="transformers CLIPVisionModel", pixels=336, gmacs=191)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,13 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
         map: original,
         ignored: &["mask_token"],
     },
-    Layout { name: "timm", prefixes: &[""], marker: "cls_token", map: timm, ignored: &["head.*", "fc_norm.*"] },
+    Layout {
+        name: "timm",
+        prefixes: &[""],
+        marker: "cls_token",
+        map: timm,
+        ignored: &["head.*", "fc_norm.*"],
+    },
 ];
 
 fn hf(name: &str) -> Source {
@@ -27,7 +33,8 @@ fn hf(name: &str) -> Source {
         let at = |rest: String| Source::key(format!("encoder.layer.{i}.{rest}"));
         return match rest.rsplit_once('.') {
             Some(("attn.qkv", leaf)) => Source::concat(
-                ["query", "key", "value"].map(|p| format!("encoder.layer.{i}.attention.attention.{p}.{leaf}")),
+                ["query", "key", "value"]
+                    .map(|p| format!("encoder.layer.{i}.attention.attention.{p}.{leaf}")),
             ),
             Some(("attn.proj", leaf)) => at(format!("attention.output.dense.{leaf}")),
             Some(("ls1", _)) => at("layer_scale1.lambda1".to_owned()),

@@ -25,7 +25,9 @@ fn hf(name: &str) -> Source {
     if let Some((i, rest)) = name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
         let at = |rest: &str| Source::key(format!("encoder.layers.{i}.{rest}"));
         if let Some(leaf) = rest.strip_prefix("attn.qkv.") {
-            return Source::concat(["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")));
+            return Source::concat(
+                ["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")),
+            );
         }
         return match rest.split_once('.') {
             Some(("norm1", leaf)) => at(&format!("layer_norm1.{leaf}")),

@@ -1,0 +1,174 @@
+"""Golden files of the DINOv2 plugin: transformers and timm, small and odd. See tests/reference/common.py."""
+
+import pathlib
+import sys
+import tempfile
+
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
+import common  # noqa: E402
+
+ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=144, patch_size=7, image_size=35)
+# transformers fixes the gated width: ((int(4 · 36 · 2 / 3) + 7) // 8) · 8.
+GATED = {**ARCH, "mlp_dim": 96, "act": "swiglu"}
+# Row: width, depth, heads, inner width, pixels and analytic GMACs there.
+ROWS = {
+    "dinov2-vit-s-14": (384, 12, 6, 1536, 518, None),
+    "dinov2-vit-b-14": (768, 12, 12, 3072, 518, None),
+    "dinov2-vit-l-14": (1024, 24, 16, 4096, 518, 507),
+    "dinov2-vit-g-14": (1536, 40, 24, 4096, 378, 893),
+}
+
+
+def write(case, **kwargs):
+    common.write_encoder_case(HERE, case, encoder="dinov2", architecture="dinov2", **kwargs)
+
+
+def transformers_model(seed, registers=0, swiglu=False):
+    import transformers as t
+
+    options = dict(hidden_size=36, num_hidden_layers=3, num_attention_heads=3, patch_size=7, image_size=35,
+                   use_swiglu_ffn=swiglu, attn_implementation="eager")
+    if registers:
+        model = t.Dinov2WithRegistersModel(t.Dinov2WithRegistersConfig(num_register_tokens=registers, **options))
+    else:
+        model = t.Dinov2Model(t.Dinov2Config(**options))
+    return common.randomise(model, seed)
+
+
+def public(model):
+    """The published key layout, which transformers 5 only writes on saving."""
+    from safetensors.torch import load_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return load_file(f"{folder}/model.safetensors")
+
+
+def offset_positions(embeddings):
+    """Puts the resampling of the original code and of transformers 4.37 into a model: by scale factor, with 0.1
+    added to the target size."""
+
+    def interpolate(tokens, height, width):
+        table = embeddings.position_embeddings
+        h, w = height // embeddings.patch_size, width // embeddings.patch_size
+        side = int((table.shape[1] - 1) ** 0.5)
+        if (h, w) == (side, side):
+            return table
+        grid = table[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = torch.nn.functional.interpolate(
+            grid, scale_factor=((h + 0.1) / side, (w + 0.1) / side), mode="bicubic", align_corners=False)
+        assert grid.shape[2:] == (h, w)
+        return torch.cat([table[:, :1], grid.permute(0, 2, 3, 1).reshape(1, h * w, -1)], 1)
+
+    embeddings.interpolate_pos_encoding = interpolate
+
+
+@torch.no_grad()
+def expectations(model, pixels, prefix=1):
+    out = model(pixels, output_hidden_states=True)
+    final, before, first = out.last_hidden_state, out.hidden_states[-2], out.hidden_states[1]
+    return [(final[:, prefix:], -1, True), (final[:, :prefix], -1, True, True), (before[:, prefix:], -2, False),
+            (first[:, prefix:], 0, False)]
+
+
+def hugging_face():
+    model = transformers_model(1)
+    weights = common.write_weights(HERE, "hf", public(model))
+    native, larger, smaller = (common.pixels(2, *size, 2) for size in [(35, 35), (63, 49), (21, 28)])
+    reference = "transformers Dinov2Model"
+    write("hf", arch=ARCH, weights=weights, pixels=native, expect=expectations(model, native), reference=reference)
+    for case, pixels in [("larger", larger), ("smaller", smaller)]:
+        write(f"hf-bicubic-{case}", arch={**ARCH, "pos_mode": "bicubic"}, weights=weights, pixels=pixels,
+              expect=expectations(model, pixels)[:2], reference=reference)
+    offset_positions(model.embeddings)
+    for case, pixels in [("larger", larger), ("smaller", smaller)]:
+        write(f"hf-offset-{case}", arch=ARCH, weights=weights, pixels=pixels,
+              expect=expectations(model, pixels)[:2], reference=f"{reference}, positions as in transformers 4.37")
+
+
+def gated():
+    model = transformers_model(3, swiglu=True)
+    state = public(model)
+    # The classifier repositories put everything under a prefix and add a head.
+    prefixed = {f"dinov2.{k}": v for k, v in state.items()}
+    prefixed["classifier.weight"] = torch.ones(2, 72)
+    weights = common.write_weights(HERE, "hf-swiglu", prefixed)
+    pixels = common.pixels(2, 42, 35, 4)
+    write("hf-swiglu", arch={**GATED, "pos_mode": "bicubic"}, weights=weights, pixels=pixels,
+          expect=expectations(model, pixels), reference="transformers Dinov2Model (SwiGLU)")
+
+
+def registers():
+    model = transformers_model(5, registers=2)
+    weights = common.write_weights(HERE, "hf-registers", public(model))
+    arch = {**ARCH, "registers": 2, "pos_mode": "bicubic_antialias"}
+    for case, size in [("hf-registers", (35, 35)), ("hf-registers-larger", (49, 42)),
+                       ("hf-registers-smaller", (21, 28))]:
+        pixels = common.pixels(2, *size, 6)
+        write(case, arch=arch, weights=weights, pixels=pixels, expect=expectations(model, pixels, 3)[:2],
+              reference="transformers Dinov2WithRegistersModel")
+
+
+@torch.no_grad()
+def fused():
+    """timm's layout and, with the names of the gated network and the mask token changed, the original one."""
+    from timm.layers import SwiGLUPacked
+    from timm.models.vision_transformer import VisionTransformer
+
+    # timm counts both halves of the gated network.
+    model = VisionTransformer(img_size=35, patch_size=7, embed_dim=36, depth=3, num_heads=3, init_values=1e-5,
+                              num_classes=0, mlp_ratio=192 / 36, mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU,
+                              dynamic_img_size=True)
+    common.randomise(model, 7)
+    state = model.state_dict()
+    pixels = common.pixels(2, 35, 35, 8)
+    other = common.pixels(2, 42, 28, 8)
+
+    def layer(pixels, index, norm):
+        return model.forward_intermediates(pixels, indices=[index], norm=norm, output_fmt="NLC",
+                                           intermediates_only=True)[0]
+
+    reference = "timm VisionTransformer (SwiGLUPacked)"
+    expect = [(layer(pixels, 2, True), -1, True), (layer(pixels, 1, False), -2, False)]
+    weights = common.write_weights(HERE, "timm", state)
+    write("timm", arch=GATED, weights=weights, pixels=pixels, expect=expect, reference=reference)
+    write("timm-antialias", arch={**GATED, "pos_mode": "bicubic_antialias"}, weights=weights, pixels=other,
+          expect=[(layer(other, 2, True), -1, True)], reference=reference)
+    original = {k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): v for k, v in state.items()}
+    original["mask_token"] = torch.ones(1, 36)
+    write("original", arch=GATED, weights=common.write_weights(HERE, "original", original), pixels=pixels,
+          expect=expect[:1], layout="original", reference=f"{reference}, names of the original release")
+
+
+def manifests():
+    import transformers as t
+
+    for row, (width, depth, heads, inner, pixels, gmacs) in ROWS.items():
+        swiglu = row == "dinov2-vit-g-14"
+        config = t.Dinov2Config(hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
+                                image_size=518, patch_size=14, use_swiglu_ffn=swiglu)
+        with torch.device("meta"):
+            model = t.Dinov2Model(config)
+        arch = dict(embed_dim=width, depth=depth, num_heads=heads, mlp_dim=inner, patch_size=14, image_size=518)
+        common.write_manifest(HERE, row, published(model), architecture="dinov2", layout="hf",
+                              arch={**arch, "act": "swiglu"} if swiglu else arch,
+                              reference="transformers Dinov2Model", unused=["embeddings.mask_token"],
+                              pixels=pixels, gmacs=gmacs)
+
+
+def published(model):
+    """Keys and shapes as saving would write them, without data."""
+    from transformers.core_model_loading import revert_weight_conversion
+
+    return revert_weight_conversion(model, model.state_dict())
+
+
+if __name__ == "__main__":
+    hugging_face()
+    gated()
+    registers()
+    fused()
+    manifests()
