@@ -28,7 +28,9 @@
 pub mod activation;
 pub mod attention;
 pub mod autograd;
+pub mod convnext;
 pub mod depthwise;
+pub mod encoder;
 pub mod linear;
 pub mod mlp;
 pub mod norm;

@@ -74,6 +74,17 @@ impl Axis {
         Self { from, cells: cells.collect() }
     }
 
+    /// torch's `AdaptiveAvgPool`: output cell `i` is the mean of the input cells `⌊i · from / to⌋` up to
+    /// `⌈(i + 1) · from / to⌉`, which overlap where `to` does not divide `from`.
+    pub fn adaptive_average(from: usize, to: usize) -> Self {
+        let cells = (0..to).map(|i| {
+            let taps = i * from / to..((i + 1) * from).div_ceil(to);
+            let weight = 1.0 / taps.len() as f32;
+            taps.map(|j| (j, weight)).collect()
+        });
+        Self { from, cells: cells.collect() }
+    }
+
     /// Dense weights `[to, from]`, f32.
     ///
     /// # Errors
