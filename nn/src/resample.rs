@@ -243,6 +243,7 @@ mod tests {
             assert!(got.iter().zip(expected).all(|(g, e)| (g - e).abs() < 2e-5), "{got:?} {expected:?}");
         };
         let plain = |kernel, to| Axis::interpolate(kernel, 5, to, 5.0 / to as f64);
+        check(Axis::adaptive_average(5, 3), &[0.5, 4.666_666_5, 12.5]);
         check(plain(Kernel::Linear, 3), &[0.333_333_3, 4.0, 13.666_666]);
         check(plain(Kernel::Linear, 8), &[0.0, 0.4375, 1.1875, 3.0625, 5.5625, 8.6875, 12.9375, 16.0]);
         check(plain(Kernel::Cubic(-0.75), 3), &[0.148_149_01, 4.0, 14.074_071]);
