@@ -41,7 +41,6 @@ pub(super) struct EncoderExpectation {
 
 /// One output of a connector.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct ConnectorExpectation {
     pub tensor: String,
     #[serde(flatten)]

@@ -1,0 +1,7 @@
+//! What the connector promises, without files and without a language model of note.
+
+mod blocks;
+mod common;
+mod gradients;
+mod inside;
+mod released;
