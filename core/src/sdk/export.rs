@@ -1,13 +1,9 @@
 //! The dynamic door: what [`crate::export_plugin!`] expands to, and the C functions behind it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
 use abi_stable::marker_type::ErasedPrefix;
 use abi_stable::prefix_type::{PrefixRefTrait, PrefixTypeTrait};
 use abi_stable::std_types::{ROk, RStr, RString};
-use candle_core::Device;
 pub use zoo_abi::Entry;
 use zoo_abi::{FfiResult, HostServicesRef, Object, PluginRoot, PluginRootRef};
 
@@ -17,8 +13,7 @@ use super::serve_encoder::ServedEncoder;
 use super::serve_llm::ServedLlm;
 use super::served::object;
 use super::wire::{OpenRequest, from_json, to_json};
-use super::{DeviceName, ObjectKind, Plugin};
-use crate::Result;
+use super::{ObjectKind, Plugin};
 
 /// Leads from a type to a plugin, so that C functions can be generated per plugin.
 pub trait Exported: 'static {
@@ -75,7 +70,7 @@ extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Objec
     guard(plugin.name, || {
         let OpenRequest { spec, options } = from_json("open request", request.as_str())?;
         let kind = ObjectKind::from_code(kind)?;
-        let (device, weights) = (device(options.device)?, options.weights(&spec)?);
+        let (device, weights) = (options.device.open()?, options.weights(&spec)?);
         Ok(match kind {
             ObjectKind::Encoder => {
                 let encoder = plugin.open_encoder(&spec, &weights, &device)?;
@@ -90,19 +85,6 @@ extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Objec
             }
         })
     })
-}
-
-/// One device object per device: tensors of two objects for the same device do not mix.
-fn device(name: DeviceName) -> Result<Device> {
-    static OPENED: Mutex<Option<HashMap<DeviceName, Device>>> = Mutex::new(None);
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    let opened = opened.get_or_insert_default();
-    if let Some(device) = opened.get(&name) {
-        return Ok(device.clone());
-    }
-    let device = name.open()?;
-    opened.insert(name, device.clone());
-    Ok(device)
 }
 
 /// Exports a plugin through both doors: a static `PLUGIN` for Rust, a symbol `zoo_plugin_NAME` for hosts.

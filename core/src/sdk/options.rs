@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Device, DeviceLocation};
 use serde::{Deserialize, Serialize};
@@ -34,17 +35,25 @@ impl DeviceName {
         }
     }
 
-    /// Opens it.
+    /// Opens it, or gives the device that was opened before: tensors of two device objects do not mix, even if
+    /// both stand for the same hardware.
     ///
     /// # Errors
     /// [`Error::Device`] when this build or this machine does not have it.
     pub fn open(self) -> Result<Device> {
-        let opened = match self {
+        static OPENED: Mutex<Vec<(DeviceName, Device)>> = Mutex::new(Vec::new());
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = opened.iter().find(|(name, _)| *name == self) {
+            return Ok(device.clone());
+        }
+        let device = match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(id) => Device::new_cuda(id),
             Self::Metal(id) => Device::new_metal(id),
         };
-        opened.map_err(|e| Error::Device(format!("{self} cannot be opened: {e}")))
+        let device = device.map_err(|e| Error::Device(format!("{self} cannot be opened: {e}")))?;
+        opened.push((self, device.clone()));
+        Ok(device)
     }
 }
 

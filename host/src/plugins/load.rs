@@ -1,0 +1,196 @@
+//! Opening a library: the only place where code of a plugin starts to run. Libraries are never closed, because
+//! threads and thread-locals of theirs may outlive any last use.
+
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
+use abi_stable::std_types::RStr;
+use zoo_abi::{ABI_REVISION, ENTRY_MAGIC, Entry, Object, PluginRootRef};
+use zoo_core::Spec;
+use zoo_core::sdk::failure::from_wire;
+use zoo_core::sdk::wire::{OpenRequest, from_json, to_json};
+use zoo_core::sdk::{Identity, InspectRequest, Inspection, ObjectKind, OpenOptions};
+
+use super::foreign::Foreign;
+use super::trust::Checked;
+use super::{Manifest, PluginError};
+
+/// A plugin whose library is open and has agreed to everything.
+pub struct LoadedPlugin {
+    manifest: Manifest,
+    path: PathBuf,
+    root: PluginRootRef,
+}
+
+impl LoadedPlugin {
+    /// Its manifest, which the library has confirmed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The library.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn inspect(&self, kind: ObjectKind, request: &InspectRequest) -> zoo_core::Result<Inspection> {
+        let request = to_json(request)?;
+        let reply = self.root.inspect()(kind.code(), RStr::from(request.as_str())).into_result();
+        let reply = reply.map_err(|e| from_wire(&e))?;
+        from_json(&format!("inspection by plugin `{}`", self.manifest.name), reply.as_str())
+    }
+
+    /// Opens an object behind the traits.
+    pub(super) fn foreign(
+        self: &Arc<Self>,
+        kind: ObjectKind,
+        spec: &Spec,
+        options: &OpenOptions,
+    ) -> zoo_core::Result<Foreign> {
+        Ok(Foreign { object: self.open(kind, spec, options)?, plugin: self.clone() })
+    }
+
+    fn open(&self, kind: ObjectKind, spec: &Spec, options: &OpenOptions) -> zoo_core::Result<Object> {
+        let request = to_json(&OpenRequest { spec: spec.clone(), options: options.clone() })?;
+        let opened = self.root.open()(kind.code(), RStr::from(request.as_str())).into_result();
+        opened.map_err(|e| from_wire(&e))
+    }
+}
+
+/// The plugins of this process. Libraries belong to the process, so this is a static.
+fn loaded() -> &'static Mutex<HashMap<PathBuf, Arc<LoadedPlugin>>> {
+    static LOADED: OnceLock<Mutex<HashMap<PathBuf, Arc<LoadedPlugin>>>> = OnceLock::new();
+    LOADED.get_or_init(Mutex::default)
+}
+
+/// The plugin of this library, if it is loaded already.
+pub(super) fn cached(path: &Path) -> Option<Arc<LoadedPlugin>> {
+    loaded().lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+}
+
+/// Loads a library that passed the checks of [`super::trust`].
+pub(super) fn load(
+    manifest_path: &Path,
+    manifest: &Manifest,
+    library: Checked,
+) -> Result<Arc<LoadedPlugin>, PluginError> {
+    let mut all = loaded().lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.get(&library.path) {
+        return Ok(known.clone());
+    }
+    if let Some(other) = all.values().find(|p| p.manifest.name == manifest.name) {
+        let (first, second) = (other.path.clone(), library.path);
+        return Err(PluginError::Duplicate { name: manifest.name.clone(), first, second });
+    }
+    let Checked { path, file, .. } = library;
+    let root = open_root(&manifest.name, &path, Some(file))?;
+    manifest.check_identity(manifest_path, &identity(&manifest.name, &path, root)?)?;
+    let started = root.init()(super::services::services(), RStr::from_str("{}")).into_result();
+    started.map_err(|e| PluginError::Init { name: manifest.name.clone(), why: from_wire(&e).to_string() })?;
+    let plugin = Arc::new(LoadedPlugin { manifest: manifest.clone(), path: path.clone(), root });
+    all.insert(path, plugin.clone());
+    Ok(plugin)
+}
+
+/// What the library of plugin `name` says of itself.
+pub(super) fn identify(name: &str, path: &Path) -> Result<Identity, PluginError> {
+    identity(name, path, open_root(name, path, None)?)
+}
+
+fn identity(name: &str, path: &Path, root: PluginRootRef) -> Result<Identity, PluginError> {
+    let not = |why: String| PluginError::NotAPlugin { name: name.to_owned(), path: path.to_path_buf(), why };
+    let text = root.manifest()().into_result().map_err(|e| not(from_wire(&e).to_string()))?;
+    serde_json::from_str(text.as_str())
+        .map_err(|e| not(format!("it says of itself what cannot be read: {e}")))
+}
+
+/// Opens a library and finds its functions. Plain integers are compared first, then the layout of every type
+/// on the wire; until both agree, nothing of the library is called.
+fn open_root(name: &str, path: &Path, file: Option<File>) -> Result<PluginRootRef, PluginError> {
+    let not = |why: String| PluginError::NotAPlugin { name: name.to_owned(), path: path.to_path_buf(), why };
+    let symbol = zoo_abi::symbol(name);
+    let entry = find(path, file, &symbol)?.ok_or_else(|| not(format!("it exports no `{symbol}`")))?;
+    // SAFETY: the symbol stays mapped for ever. Only the integers are read, through raw pointers, before they say
+    // that the rest is there; a library that exports this name for less than 16 bytes cannot be told apart.
+    let (magic, revision) = unsafe { ((*entry).magic, (*entry).abi_revision) };
+    if magic != ENTRY_MAGIC {
+        return Err(not(format!("`{symbol}` is something else")));
+    }
+    if revision != ABI_REVISION {
+        return Err(PluginError::Revision { name: name.to_owned(), theirs: revision, ours: ABI_REVISION });
+    }
+    // SAFETY: magic and revision say that this is an `Entry` of our revision, a static that is never unmapped.
+    let header: &'static LibHeader = unsafe { &(*entry).header };
+    // SAFETY: `AbiHeaderRef` is transparent over a pointer to the first field of a `LibHeader`; `upgrade` checks
+    // it before it is used as such.
+    let header = unsafe { std::mem::transmute::<&'static LibHeader, AbiHeaderRef>(header) };
+    let root = header.upgrade().and_then(LibHeader::init_root_module::<PluginRootRef>);
+    root.map_err(|e| PluginError::Layout { name: name.to_owned(), dump: dump(name, &e) })
+}
+
+/// Writes the details of a failed layout check, a thousand lines for a single field, to a file.
+fn dump(name: &str, error: &LibraryError) -> String {
+    let write = || {
+        use std::io::Write;
+        let mut file =
+            tempfile::Builder::new().prefix(&format!("zoo-{name}-layout-")).suffix(".txt").tempfile()?;
+        write!(file, "{error}")?;
+        Ok::<_, std::io::Error>(file.keep().map_err(|e| e.error)?.1)
+    };
+    write().map_or_else(|_| String::new(), |path| format!(" (details: {})", path.display()))
+}
+
+/// Opens a library for ever and looks a symbol up.
+#[cfg(unix)]
+fn find(path: &Path, file: Option<File>, symbol: &str) -> Result<Option<*const Entry>, PluginError> {
+    use std::os::fd::{AsRawFd, IntoRawFd};
+
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+    // Through the open file, so that what was hashed is what is loaded.
+    let through = file.as_ref().map(|f| PathBuf::from(format!("/proc/self/fd/{}", f.as_raw_fd())));
+    let through = through.filter(|p| p.exists());
+    let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
+    // SAFETY: initialisers of the library run now. That is what the checks before this call are for.
+    let library = unsafe { Library::open(Some(through.as_deref().unwrap_or(path)), flags) };
+    let library = library.map_err(|e| {
+        let why = match std::error::Error::source(&e) {
+            Some(source) => source.to_string(),
+            None => e.to_string(),
+        };
+        let why = match &through {
+            Some(through) => why.replace(&through.display().to_string(), &path.display().to_string()),
+            None => why,
+        };
+        PluginError::Open { path: path.to_path_buf(), why }
+    })?;
+    // The loader knows libraries by the path they were opened with: a descriptor that is closed and used again
+    // would lead to the old library. So this one stays open.
+    if let Some(file) = file {
+        let _ = file.into_raw_fd();
+    }
+    // SAFETY: the address is only used as a pointer.
+    let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }.ok().map(|s| *s);
+    std::mem::forget(library);
+    Ok(entry.filter(|e| !e.is_null()))
+}
+
+/// Opens a library for ever and looks a symbol up.
+#[cfg(windows)]
+fn find(path: &Path, _file: Option<File>, symbol: &str) -> Result<Option<*const Entry>, PluginError> {
+    use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32, Library};
+
+    let flags = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
+    // SAFETY: initialisers of the library run now. That is what the checks before this call are for.
+    let library = unsafe { Library::load_with_flags(path, flags) }
+        .map_err(|e| PluginError::Open { path: path.to_path_buf(), why: e.to_string() })?;
+    // SAFETY: the address is only used as a pointer.
+    let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }.ok().map(|s| *s);
+    std::mem::forget(library);
+    Ok(entry.filter(|e| !e.is_null()))
+}
