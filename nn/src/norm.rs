@@ -32,7 +32,7 @@ impl LayerNorm {
         let x = x.to_dtype(DType::F32)?;
         let weight = self.weight.to_dtype(DType::F32)?;
         let bias = self.bias.to_dtype(DType::F32)?;
-        let out = if x.track_op() || weight.track_op() {
+        let out = if x.track_op() || weight.track_op() || bias.track_op() {
             // The fused kernel has no backward pass.
             let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
             let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
