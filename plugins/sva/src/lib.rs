@@ -24,7 +24,7 @@
 //! let weights = Weights::record(DType::F32);
 //! let (sva, _) = zoo_sva::Sva::load(&spec, &weights, &Device::Cpu)?;
 //! assert_eq!(sva.descriptor().side, Some(4));
-//! assert_eq!(weights.manifest().len(), 54);
+//! assert_eq!(weights.manifest().len(), 64);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
