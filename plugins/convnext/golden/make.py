@@ -1,0 +1,76 @@
+"""Golden files of the ConvNeXt plugin: timm, small and odd. See tests/reference/common.py."""
+
+import pathlib
+import sys
+
+import timm
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
+import common  # noqa: E402
+
+# Channels that fill no vector register evenly.
+SMALL = dict(depths=[1, 2, 2, 1], dims=[10, 24, 36, 56])
+LARGE = dict(depths=[3, 3, 27, 3], dims=[192, 384, 768, 1536], image_size=320, norm_eps=1e-6)
+XXLARGE = dict(depths=[3, 4, 30, 3], dims=[384, 768, 1536, 3072], image_size=256, norm_eps=1e-5)
+
+
+@torch.no_grad()
+def model(name, seed, **kwargs):
+    """A shrunk timm model. Its stem is made faint, so that the first norm shows which epsilon was used."""
+    net = common.randomise(timm.create_model(name, pretrained=False, num_classes=5, **SMALL, **kwargs), seed)
+    for p in net.stem[0].parameters():
+        p.mul_(0.05)
+    return net
+
+
+@torch.no_grad()
+def write(case, net, *, eps, weights, pixels, stages, reference):
+    maps = net.forward_intermediates(pixels, indices=4, norm=False, intermediates_only=True)
+    tokens = [m.flatten(2).transpose(1, 2) for m in maps]
+    # Nothing but the stages runs: no norm, no head.
+    last = net.stages(net.stem(pixels)).flatten(2).transpose(1, 2)
+    assert torch.equal(last, tokens[-1])
+    assert {m.eps for m in net.modules() if isinstance(m, torch.nn.LayerNorm)} == {eps}
+    common.write_encoder_case(
+        HERE, case, encoder="convnext", architecture="convnext",
+        arch={**SMALL, "image_size": 64, "norm_eps": eps}, weights=weights, pixels=pixels,
+        expect=[(tokens[s], s, False) for s in stages], reference=reference)
+
+
+def small():
+    net = model("convnext_large_mlp", 1, head_hidden_size=12)
+    weights = common.write_weights(HERE, "timm", net.state_dict())
+    for case, batch, height, width in [("timm", 2, 64, 96), ("timm-smallest", 1, 32, 32), ("timm-wide", 1, 32, 160)]:
+        write(case, net, eps=1e-6, weights=weights, pixels=common.pixels(batch, height, width, 2),
+              stages=[0, 1, 2, 3] if case == "timm" else [-4, -1], reference="timm convnext_large_mlp")
+    # The tower inside an open_clip checkpoint, beside parts that are nobody's concern.
+    net = model("convnext_xxlarge", 3)
+    state = {f"visual.trunk.{k}": v for k, v in net.state_dict().items()}
+    state |= {"visual.head.proj.weight": torch.ones(4, 56), "logit_scale": torch.ones(())}
+    write("open-clip", net, eps=1e-5, weights=common.write_weights(HERE, "open-clip", state),
+          pixels=common.pixels(1, 96, 64, 4), stages=[-1, -2, -3, -4], reference="timm convnext_xxlarge")
+
+
+def manifests():
+    """Key lists of the full models, from open_clip itself."""
+    import open_clip
+
+    for row, arch, config, pixels, gmacs, head in [
+        ("openclip-convnext-l", LARGE, "convnext_large_d_320", 1024, 718, "visual.trunk.head.*"),
+        ("openclip-convnext-xxl", XXLARGE, "convnext_xxlarge", 1024, 3167, "visual.trunk.head.*"),
+    ]:
+        vision = open_clip.get_model_config(config)["vision_cfg"]
+        with torch.device("meta"):
+            trunk = open_clip.timm_model.TimmModel(
+                vision["timm_model_name"], embed_dim=open_clip.get_model_config(config)["embed_dim"],
+                image_size=vision["image_size"], pool=vision["timm_pool"], proj=vision["timm_proj"]).trunk
+        state = {f"visual.trunk.{k}": v for k, v in trunk.state_dict().items()}
+        common.write_manifest(HERE, row, state, architecture="convnext", arch=arch, layout="open_clip",
+                              reference="open_clip TimmModel", pixels=pixels, gmacs=gmacs, unused=[head])
+
+
+if __name__ == "__main__":
+    small()
+    manifests()
