@@ -20,8 +20,7 @@ struct Header {
     architecture: String,
     arch: Map<String, Value>,
     layout: String,
-    #[serde(rename = "reference")]
-    _reference: String,
+    reference: String,
     /// Keys that no feature needs: exact, or a beginning followed by `*`.
     unused: Vec<String>,
     /// Side of the image that `gmacs` is for.
@@ -106,5 +105,9 @@ fn one(plugin: &Plugin, path: &Path) -> Result<(), String> {
             faults.push(format!("{macs} multiply-accumulates at {pixels} pixels, published {gmacs} G"));
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n  ")) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("against {}:\n  {}", header.reference, faults.join("\n  ")))
+    }
 }

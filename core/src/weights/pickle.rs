@@ -125,7 +125,7 @@ impl Entry {
         let start = self.offset.checked_mul(size)?;
         let dense =
             self.shape.iter().zip(&self.stride).rev().try_fold(1usize, |expected, (&dim, &stride)| {
-                (dim == 1 || stride == expected).then_some(expected * dim)
+                (dim == 1 || stride == expected).then(|| expected.checked_mul(dim)).flatten()
             });
         if count == 0 || dense.is_some() {
             let end = start.checked_add(count.checked_mul(size)?)?;

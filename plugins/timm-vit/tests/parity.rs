@@ -1,13 +1,22 @@
 //! Agreement with the reference implementations, in values and in the tensors of full-size checkpoints.
 
+use zoo_core::Precision;
+use zoo_tests::golden;
+
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
 
 #[test]
 fn parity() {
-    zoo_tests::golden::check(&zoo_timm_vit::PLUGIN, GOLDEN);
+    golden::check(&zoo_timm_vit::PLUGIN, GOLDEN);
 }
 
 #[test]
 fn manifests() {
     zoo_tests::manifest::check(&zoo_timm_vit::PLUGIN, GOLDEN);
+}
+
+#[test]
+fn half_precision() {
+    golden::check_cosine(&zoo_timm_vit::PLUGIN, GOLDEN, Precision::Bf16, 0.999);
+    golden::check_cosine(&zoo_timm_vit::PLUGIN, GOLDEN, Precision::F16, 0.9999);
 }
