@@ -8,10 +8,6 @@ use std::ops::Range;
 
 use crate::features::Grid;
 
-/// Fewest rows or columns that [`unpad`] leaves: extreme aspect ratios would otherwise leave an image without
-/// tokens.
-const MIN_KEPT: usize = 2;
-
 /// A rectangle of cells of a grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
@@ -66,8 +62,9 @@ pub fn padding(grid: Grid, (width, height): (u32, u32)) -> (usize, usize) {
 
 /// The cells of `grid` that are left when the padding around an image of `(width, height)` pixels is cut away.
 ///
-/// As [`padding`] says, except that at least two rows and two columns are left (fewer only if the grid has
-/// fewer). On a grid with even sides the sides of the result are even.
+/// As [`padding`] says, except that never everything goes: of an image too thin for a single cell, the middle is
+/// left, two rows or columns of an even grid and one of an odd grid. On an even grid the sides of the result are
+/// even.
 ///
 /// ```
 /// use zoo_core::{Grid, unpad};
@@ -77,7 +74,7 @@ pub fn padding(grid: Grid, (width, height): (u32, u32)) -> (usize, usize) {
 pub fn unpad(grid: Grid, size: (u32, u32)) -> Region {
     let (top, left) = padding(grid, size);
     let cut = |cells: usize, edge: usize| {
-        let edge = edge.min(cells.saturating_sub(MIN_KEPT) / 2);
+        let edge = edge.min(cells.saturating_sub(1) / 2);
         edge..cells - edge
     };
     Region { rows: cut(grid.h, top), cols: cut(grid.w, left) }
@@ -135,7 +132,8 @@ mod tests {
     fn tiny_and_odd_grids_keep_what_they_have() {
         assert_eq!(kept(1, (100, 1)), (0..1, 0..1));
         assert_eq!(kept(2, (100, 1)), (0..2, 0..2));
-        assert_eq!(kept(5, (100, 1)), (1..4, 0..5));
+        assert_eq!(kept(5, (100, 1)), (2..3, 0..5));
+        assert_eq!(kept(5, (100, 50)), (1..4, 0..5));
     }
 
     #[test]

@@ -34,11 +34,10 @@ def padded_lines(side, size):
 
 
 def kept(side, size):
-    """Row and column numbers left after unpadding, at least two of each."""
+    """Row and column numbers left after unpadding: those in the middle if none would be."""
     rows, cols = padded_lines(side, size)
-    most = (side - 2) // 2
-    rows, cols = min(rows, most), min(cols, most)
-    return list(range(rows, side - rows)), list(range(cols, side - cols))
+    middle = [(side - 1) // 2, side // 2] if side % 2 == 0 else [side // 2]
+    return list(range(rows, side - rows)) or middle, list(range(cols, side - cols)) or middle
 
 
 def cell_mask(side, size):
