@@ -1,0 +1,54 @@
+//! Plugins as files, for tests. Cargo leaves the libraries of dev-dependencies beside the test executable; here
+//! they get manifests, as an installation would give them.
+//!
+//! Libraries are never unloaded and names are unique in a process, so there is one staged folder per process.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use zoo_host::plugins::{PluginSet, stage};
+
+/// A fresh folder that lasts as long as the process.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path()
+}
+
+/// The built library of a crate.
+pub fn library(crate_name: &str) -> PathBuf {
+    let (start, end) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let file = format!("{start}{}{end}", crate_name.replace('-', "_"));
+    let exe = std::env::current_exe().unwrap();
+    let path = exe.parent().unwrap().join(&file);
+    assert!(path.is_file(), "{} is missing: is {crate_name} a dev-dependency?", path.display());
+    path
+}
+
+/// The folder of a plugin's sources, from the root of the repository.
+pub fn sources(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(folder)
+}
+
+/// A plugin folder that holds these plugins, each given by its source folder: `tests/plugins/toy`,
+/// `plugins/clip`. The crate is called `zoo-` and the folder's name.
+pub fn staged(plugins: &[&str]) -> PathBuf {
+    static STAGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let dest = folder().join("plugins");
+    let mut staged = STAGED.lock().unwrap();
+    for plugin in plugins {
+        if staged.iter().all(|s| s != plugin) {
+            let name = Path::new(plugin).file_name().unwrap().to_str().unwrap();
+            let template = sources(plugin).join("plugin.toml");
+            stage(&library(&format!("zoo-{name}")), &template, &dest).unwrap();
+            staged.push((*plugin).to_owned());
+        }
+    }
+    dest
+}
+
+/// [`staged`], discovered, with a data folder of its own.
+pub fn plugins(plugins: &[&str]) -> PluginSet {
+    PluginSet::discover(&[staged(plugins)], &folder().join("data")).unwrap()
+}
