@@ -52,7 +52,7 @@ impl LookupError {
     fn advice(&self) -> Option<String> {
         match self {
             Self::Unknown { elsewhere: Some(kind), name, .. } => {
-                Some(format!("`{name}` is the id of a {kind}"))
+                Some(format!("`{name}` stands among the {kind}s"))
             }
             Self::Unknown { nearest, .. } => {
                 alternatives(nearest).map(|list| format!("did you mean {list}?"))

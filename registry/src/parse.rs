@@ -1,5 +1,6 @@
 //! From text to rows. What the rows say of each other is checked later.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -66,7 +67,7 @@ pub(crate) fn parse(layer: &Layer) -> (Rows, Vec<Problem>) {
     let source = Arc::new(Source { name: layer.name.clone(), text: layer.text.as_str().into() });
     let (document, errors) = DeTable::parse_recoverable(&layer.text);
     if !errors.is_empty() {
-        let problems = errors.iter().map(|e| explain(&source, e, "the file", 0..0)).collect();
+        let problems = errors.iter().map(|e| explain(&source, e, 0..0)).collect();
         return (Rows::default(), problems);
     }
     let mut reader = Reader { source, rows: Rows::default(), problems: Vec::new() };
@@ -138,7 +139,7 @@ impl Reader {
             match T::deserialize(toml::de::ValueDeserializer::from(item)) {
                 Ok(row) => entries.push(Entry { row, source: self.source.clone(), spans }),
                 Err(error) => {
-                    self.problems.push(explain(&self.source, &error, &format!("[[{name}]]"), spans.span));
+                    self.problems.push(explain(&self.source, &error, spans.span));
                 }
             }
         }
@@ -147,12 +148,7 @@ impl Reader {
 }
 
 /// serde's words in those of a person who edits a file.
-fn explain(
-    source: &Source,
-    error: &toml::de::Error,
-    table: &str,
-    default: std::ops::Range<usize>,
-) -> Problem {
+fn explain(source: &Source, error: &toml::de::Error, default: Range<usize>) -> Problem {
     let span = error.span().unwrap_or(default);
     let message = error.message();
     // serde quotes every name: first the wrong one, then the right ones.
@@ -160,11 +156,11 @@ fn explain(
     let name = quoted.next().unwrap_or("");
     let known: Vec<&str> = quoted.collect();
     let (message, help) = if message.starts_with("unknown field") {
-        (format!("unknown key `{name}` in {table}"), suggestion(name, "the keys here", known))
+        (format!("unknown key `{name}`"), suggestion(name, "the keys here", known))
     } else if message.starts_with("unknown variant") {
         (format!("unknown value `{name}`"), suggestion(name, "the values here", known))
     } else if message.starts_with("missing field") {
-        (format!("{table} lacks the key `{name}`"), None)
+        (format!("the key `{name}` is missing here"), None)
     } else {
         (plain(message), None)
     };

@@ -67,7 +67,7 @@ impl Place {
 /// [`Display`](fmt::Display) draws it with the line of the file and a caret:
 ///
 /// ```text
-/// registry.toml:14:1: unknown key `chanels` in [[encoder]]
+/// registry.toml:14:1: unknown key `chanels`
 ///    |
 /// 14 | chanels = 1024
 ///    | ^^^^^^^

@@ -1,83 +1,71 @@
 //! Every kind of mistake in a registry file, with the whole message that it gives.
+//!
+//! `messages/cases.txt` holds the cases: a title, what is replaced in `messages/good.toml` (`-`) by what (`+`), and
+//! the message. `BLESS=1 cargo test --release -p zoo-registry --test messages` writes the messages anew.
 
-use zoo_registry::{Layer, Registry};
+use zoo_registry::Registry;
 
-/// An encoder, a connector and an ensemble that are right.
-const GOOD: &str = r#"version = 1
+const GOOD: &str = include_str!("messages/good.toml");
+const CASES: &str = include_str!("messages/cases.txt");
 
-[[encoder]]
-id = "eye"
-description = "An eye"
-plugin = "optics"
-architecture = "lens"
-supervision = "language"
-licence = "MIT"
-aliases = ["oculus"]
-towers = ["study/eye"]
-resolution = 56
-stride = 14
-channels = 32
-select = { layers = [-1], norm = true }
-preprocess = { pad = [0, 0, 0], normalise = "half" }
-weights = { seed = 1 }
+struct Case {
+    title: String,
+    from: String,
+    to: String,
+    message: String,
+}
 
-[[encoder]]
-id = "fly"
-description = "A compound eye"
-plugin = "optics"
-architecture = "facets"
-supervision = "depth"
-licence = "MIT"
-resolution = 64
-stride = [4, 8]
-channels = [8, 16]
-select = { layers = [-1], norm = false }
-preprocess = { pad = [0, 0, 0], normalise = { mean = [0, 0, 0], std = [1, 1, 1] } }
-weights = { path = "fly.safetensors" }
+impl Case {
+    fn read(text: &str) -> Self {
+        let (title, rest) = text.split_once('\n').expect("a title");
+        let (change, message) = rest.split_once("\n\n").expect("an empty line before the message");
+        let side = |mark: char| {
+            let lines = change.lines().filter_map(|line| line.strip_prefix(mark));
+            lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+        };
+        Self { title: title.into(), from: side('-'), to: side('+'), message: message.trim_end().into() }
+    }
 
-[[connector]]
-id = "nerve"
-description = "A nerve"
-plugin = "optics"
-architecture = "nerve"
-arch = { inputs = [32, 24], token_lens = [16, 64], output = 8, image_token_len = 16, query_num_list = [16] }
+    fn message_now(&self) -> String {
+        assert!(GOOD.contains(&self.from), "{}: `{}` is not in good.toml", self.title, self.from);
+        match Registry::parse(&GOOD.replacen(&self.from, &self.to, 1), "my.toml") {
+            Ok(_) => "accepted".into(),
+            Err(error) => error.to_string(),
+        }
+    }
 
-[[ensemble]]
-id = "face"
-description = "Both"
-members = [{ encoder = "eye" }, { encoder = "fly", layers = [0, 1], tokens = 64 }]
-connector = "nerve"
+    fn write(&self, message: &str) -> String {
+        let lines = |mark, text: &str| -> String {
+            text.split('\n').map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n").collect()
+        };
+        format!("## {}\n{}{}\n{message}\n", self.title, lines('-', &self.from), lines('+', &self.to))
+    }
+}
 
-[[llm]]
-id = "brain"
-description = "A brain"
-plugin = "cortex"
-architecture = "grey"
-hidden = 8
-licence = "MIT"
-weights = { repo = "anatomy/brain", file = "model.safetensors" }
-
-[[model]]
-id = "animal"
-description = "All of it"
-ensemble = "face"
-connector = "nerve"
-llm = "brain"
-template = "plain"
-licence = "MIT"
-"#;
-
-/// The message for [`GOOD`] with `from` replaced by `to`.
-#[track_caller]
-fn check(from: &str, to: &str, expected: &str) {
-    assert!(GOOD.contains(from), "`{from}` is not in the good file");
-    let text = GOOD.replacen(from, to, 1);
-    let error = Registry::parse(&text, "my.toml").expect_err("this file should be refused");
-    let got = error.to_string();
-    assert!(got == expected.trim_start_matches('\n'), "got:\n{got}\n\nexpected:\n{expected}");
+fn cases() -> Vec<Case> {
+    let (_, text) = CASES.split_once("## ").expect("a case");
+    text.split("\n## ").map(Case::read).collect()
 }
 
 #[test]
 fn the_good_file_is_good() {
-    Registry::parse(GOOD, "my.toml").unwrap_or_else(|error| panic!("{error}"));
+    Registry::parse(GOOD, "good.toml").unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn mistakes_give_these_messages() {
+    let cases = cases();
+    assert!(cases.len() > 60);
+    if std::env::var_os("BLESS").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/messages/cases.txt");
+        let text: Vec<_> = cases.iter().map(|case| case.write(&case.message_now())).collect();
+        std::fs::write(file, text.join("\n")).expect("the source tree is writable");
+        return;
+    }
+    let wrong = |case: &Case| {
+        let got = case.message_now();
+        (got != case.message).then(|| format!("{}:\n{got}\n\nexpected:\n{}", case.title, case.message))
+    };
+    let wrong: Vec<_> = cases.iter().filter_map(wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -65,15 +65,20 @@ fn model(registry: &Registry, entry: &Entry<ModelRow>, problems: &mut Vec<Proble
         );
         problems.push(entry.problem("connector", message, None));
     }
-    let members =
-        ensemble.map(|e| e.members.iter().map(|m| registry.member(m)).collect::<Result<Vec<_>, _>>());
-    // An ensemble with members that do not resolve was reported at its own row.
-    let Some(Ok(selections)) = members else { return };
+    // What is wrong in an ensemble, or between it and its own connector, was reported at its row.
+    let ensemble = ensemble.filter(|e| e.connector.as_deref() != Some(&connector.id));
+    let Some(selections) = ensemble.and_then(|e| sound(registry, e)) else { return };
     for misfit in misfits(&selections, connector) {
         let who =
             misfit.member.map_or_else(String::new, |(i, _)| format!("member {i} of `{}`: ", row.ensemble));
         problems.push(entry.problem("connector", format!("{who}{}", misfit.message), Some(misfit.help)));
     }
+}
+
+/// The members of an ensemble, if there is nothing to say against any of them.
+fn sound<'a>(registry: &'a Registry, ensemble: &EnsembleRow) -> Option<Vec<Selection<'a>>> {
+    let usable = |m| registry.member(m).ok().filter(|selection| selection.check().is_ok());
+    ensemble.members.iter().map(usable).collect()
 }
 
 fn unknown<T>(entry: &Entry<T>, path: &str, error: &LookupError) -> Problem {

@@ -31,7 +31,7 @@ pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
     }
     if row.preprocess.normalise.mean_std().1.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
         let message = "a standard deviation must be greater than zero";
-        problems.push(entry.problem("preprocess.normalise", message, None));
+        problems.push(entry.problem("preprocess.normalise.std", message, None));
     }
     if problems.len() == before {
         if let Err(fault) = Selection::of(row).check() {
@@ -163,11 +163,13 @@ fn names<T: Row>(entry: &Entry<T>, problems: &mut Vec<Problem>) {
 }
 
 fn per_layer(entry: &Entry<EncoderRow>, key: &str, values: &OneOrMany<usize>, problems: &mut Vec<Problem>) {
+    // The upper end keeps sums of channels and squares of sides within a machine word.
+    let sane = |&n: &usize| n > 0 && u32::try_from(n).is_ok();
     let list = values.as_slice();
     if list.is_empty() {
         problems.push(entry.problem(key, format!("`{key}` is empty"), None));
-    } else if list.contains(&0) {
-        problems.push(entry.problem(key, format!("`{key}` cannot be zero"), None));
+    } else if !list.iter().all(sane) {
+        problems.push(entry.problem(key, format!("`{key}` lies between 1 and {}", u32::MAX), None));
     }
 }
 

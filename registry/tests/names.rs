@@ -1,0 +1,124 @@
+//! Ids, aliases and tower names.
+
+use zoo_registry::{Kind, LookupError, Registry, Tower};
+
+fn shipped() -> Registry {
+    Registry::shipped().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Name, id, pixels, tokens asked for, grid side, channels.
+type Known = (&'static str, &'static str, usize, Option<usize>, usize, usize);
+
+#[test]
+fn tower_names_of_published_configurations() {
+    const KNOWN: [Known; 22] = [
+        ("siglip/CLIP-ViT-SO400M-14-384", "siglip-so400m-14-384", 384, None, 27, 1152),
+        ("siglip/CLIP-ViT-SO400M-14-384-interp576", "siglip-so400m-14-384", 384, Some(576), 24, 1152),
+        ("siglip/CLIP-ViT-SO400M-14", "siglip-so400m-14-224", 224, None, 16, 1152),
+        ("timm/ViT-SO400M-14-SigLIP-384", "siglip-so400m-14-384", 384, None, 27, 1152),
+        ("timm/ViT-SO400M-14-SigLIP", "siglip-so400m-14-224", 224, None, 16, 1152),
+        ("openai/clip-vit-large-patch14-336", "clip-vit-l-14-336", 336, None, 24, 1024),
+        ("OpenAI/CLIP-ViT-large-patch14-336-interp144", "clip-vit-l-14-336", 336, Some(144), 12, 1024),
+        ("facebook/dinov2-large", "dinov2-vit-l-14", 518, None, 37, 1024),
+        ("facebook/dinov2-large-res336", "dinov2-vit-l-14", 336, None, 24, 1024),
+        ("facebook/dinov2-giant-res378", "dinov2-vit-g-14", 378, None, 27, 1536),
+        ("facebook/dinov2-giant-res378-interp576", "dinov2-vit-g-14", 378, Some(576), 24, 1536),
+        ("facebook/dinov2-giant-interp576-res378", "dinov2-vit-g-14", 378, Some(576), 24, 1536),
+        ("facebook/dinov2-small", "dinov2-vit-s-14", 518, None, 37, 384),
+        ("clip-convnext-L-res512", "openclip-convnext-l", 512, None, 16, 1536),
+        ("clip-convnext-L-res1024", "openclip-convnext-l", 1024, None, 32, 1536),
+        ("clip-convnext-XXL", "openclip-convnext-xxl", 1024, None, 32, 3072),
+        ("clip-convnext-XXL-multi-stage-interp9216", "openclip-convnext-xxl", 1024, Some(9216), 96, 5760),
+        ("clip-convnext-XXL-res512-multi-stage", "openclip-convnext-xxl", 512, None, 16, 5760),
+        ("clip-convnext-L-multi-stage-res768-interp576", "openclip-convnext-l", 768, Some(576), 24, 2880),
+        ("dinov2-vit-l-14@336", "dinov2-vit-l-14", 336, None, 24, 1024),
+        ("openclip-convnext-l@512", "openclip-convnext-l", 512, None, 16, 1536),
+        ("timm/vit_large_patch14_dinov2.lvd142m-res378", "dinov2-vit-l-14", 378, None, 27, 1024),
+    ];
+    let registry = shipped();
+    for (name, id, pixels, tokens, side, channels) in KNOWN {
+        let found = registry.select(name).unwrap_or_else(|error| panic!("{error}"));
+        let got = (found.row.id.as_str(), found.resolution, found.tokens, found.grid().h, found.channels());
+        assert_eq!(got, (id, pixels, tokens, side, channels), "{name}");
+        assert_eq!(found.preprocess().size as usize, pixels, "{name}");
+    }
+}
+
+#[test]
+fn only_the_clip_tower_leaves_its_last_block_out() {
+    let registry = shipped();
+    assert_eq!(registry.select("clip-vit-l-14-336").unwrap().layers, [-2]);
+    assert_eq!(registry.select("clip-convnext-XXL-multi-stage").unwrap().layers, [0, 1, 2, 3]);
+    assert_eq!(registry.select("facebook/dinov2-giant").unwrap().layers, [-1]);
+}
+
+#[test]
+fn a_composite_name_gives_all_its_towers_on_one_grid() {
+    let name = "hybridmodel-siglip/CLIP-ViT-SO400M-14-384-&&&-facebook/dinov2-large-res336";
+    let registry = shipped();
+    let found = registry.select_all(name).unwrap();
+    let got: Vec<_> = found.iter().map(|s| (s.row.id.as_str(), s.resolution, s.tokens)).collect();
+    assert_eq!(got, [("siglip-so400m-14-384", 384, Some(576)), ("dinov2-vit-l-14", 336, Some(576))]);
+    assert_eq!(registry.select_all("dinov2-vit-s-14").unwrap().len(), 1);
+    assert!(registry.select_all("hybridmodel-").is_err());
+}
+
+#[test]
+fn names_that_cannot_be() {
+    let registry = shipped();
+    for (name, message) in [
+        ("clip-vit-l-14-335", "there is no encoder `clip-vit-l-14-335`; did you mean `clip-vit-l-14-336`"),
+        ("cambrian-1", "there is no encoder `cambrian-1`; `cambrian-1` stands among the ensembles"),
+        ("", "there is no encoder ``"),
+        (
+            "facebook/dinov2-large-res13",
+            "`facebook/dinov2-large-res13`: 13 pixels are less than one cell of 14",
+        ),
+        (
+            "clip-convnext-XXL-res1000",
+            "`clip-convnext-XXL-res1000`: 1000 pixels are no multiple of 32; the nearest are 992 and 1024",
+        ),
+        (
+            "clip-convnext-L@100",
+            "`clip-convnext-L@100`: 100 pixels are no multiple of 32; the nearest are 96 and 128",
+        ),
+        (
+            "facebook/dinov2-large-interp577",
+            "`facebook/dinov2-large-interp577`: 577 tokens are no square grid; the nearest are 576 and 625",
+        ),
+        (
+            "facebook/dinov2-large-multi-stage",
+            "`facebook/dinov2-large-multi-stage`: has no stages that `-multi-stage` could join",
+        ),
+        ("facebook/dinov2-large-res336-res378", "`facebook/dinov2-large-res336-res378`: `-res` stands twice"),
+        (
+            "facebook/dinov2-large-res99999999999999999999",
+            "`facebook/dinov2-large-res99999999999999999999`: `-res99999999999999999999` is too large a number",
+        ),
+        ("facebook/dinov2-large-res0", "`facebook/dinov2-large-res0`: an image has at least one pixel"),
+    ] {
+        let error = registry.select(name).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with(message), "{name}: {text}");
+    }
+    assert!(matches!(
+        registry.connector("cambrian-8b-sav"),
+        Err(LookupError::Unknown { kind: Kind::Connector, .. })
+    ));
+    assert_eq!(registry.ensemble("cambrian").unwrap_err().nearest()[0], "cambrian-1");
+}
+
+#[test]
+fn suffixes_that_are_none_stay_in_the_base() {
+    for name in [
+        "a-res",
+        "a-interp",
+        "a-resx",
+        "a-multi-stages",
+        "resnet-res50d",
+        "siglip/CLIP-ViT-SO400M-14-384",
+        "",
+    ] {
+        assert_eq!(Tower::parse(name).unwrap().base, name);
+    }
+}
