@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::error::{ImageError, LimitErrorKind};
+use image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
@@ -110,12 +110,17 @@ pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decod
     let format = recognise(bytes, name)?;
     let failed = |e: ImageError| explain(e, name, format, bytes.len());
     let mut notes = Vec::new();
-    if format == Format::Jpeg {
-        let markers = jpeg::markers(bytes);
-        if !markers.complete {
-            return Err(Error::Truncated { name: name.into(), format, bytes: bytes.len() });
+    let complete = match format {
+        Format::Jpeg => {
+            let markers = jpeg::markers(bytes);
+            notes.extend((markers.components == Some(4)).then_some(Note::Cmyk));
+            markers.complete
         }
-        notes.extend((markers.components == Some(4)).then_some(Note::Cmyk));
+        Format::WebP => is_complete_riff(bytes),
+        _ => true, // their decoders notice
+    };
+    if !complete {
+        return Err(Error::Truncated { name: name.into(), format, bytes: bytes.len() });
     }
 
     let mut decoder = reader(bytes, format, options).into_decoder().map_err(failed)?;
@@ -170,6 +175,12 @@ fn is_grey_png(bytes: &[u8], format: Format) -> bool {
     format == Format::Png && bytes.get(COLOR_TYPE) == Some(&0)
 }
 
+/// Whether a RIFF file is as long as it says.
+fn is_complete_riff(bytes: &[u8]) -> bool {
+    let declared = bytes.get(4..).and_then(<[u8]>::first_chunk).map(|&length| u32::from_le_bytes(length));
+    declared.is_some_and(|length| bytes.len() as u64 >= u64::from(length) + 8)
+}
+
 /// The decoder's complaint in our words.
 fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error {
     let name = name.to_owned();
@@ -182,7 +193,14 @@ fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error
             format,
             message: "decoding it takes more memory than the limit allows".into(),
         },
-        ImageError::Unsupported(e) => Error::Unsupported { name, format, feature: e.to_string() },
+        ImageError::Unsupported(e) => {
+            let feature = match e.kind() {
+                UnsupportedErrorKind::Color(color) => format!("colour type {color:?}"),
+                UnsupportedErrorKind::GenericFeature(feature) => feature.clone(),
+                _ => e.to_string(),
+            };
+            Error::Unsupported { name, format, feature }
+        }
         ImageError::Decoding(e) => {
             let message = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
             let eof = ["unexpected end of file", "unexpected EOF", "failed to fill whole buffer"];

@@ -25,7 +25,7 @@ pub enum Error {
         name: String,
     },
     /// The contents are no image of a format that can be read here; the extension is not looked at.
-    #[error("{name}: {found}; JPEG, PNG, WebP, GIF, BMP and TIFF can be read")]
+    #[error("{name}: {found}")]
     Format {
         /// The image.
         name: String,

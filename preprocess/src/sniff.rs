@@ -73,6 +73,8 @@ pub(crate) fn sniff(head: &[u8]) -> Result<Format, String> {
         .ok_or_else(|| describe(head))
 }
 
+const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF can be read";
+
 /// What a file is that cannot be read, as far as its first bytes tell.
 fn describe(head: &[u8]) -> String {
     let brand = head.get(4..8).filter(|b| *b == b"ftyp").and_then(|_| head.get(8..12));
@@ -102,10 +104,10 @@ fn describe(head: &[u8]) -> String {
     if text.contains("<svg") {
         "this is an SVG drawing; render it to PNG first".into()
     } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
-        "this is a web page, perhaps an error page saved in place of the image".into()
+        "this is a web page, perhaps an error message saved in place of the image; fetch it again".into()
     } else if !head.contains(&0) && std::str::from_utf8(&head[..head.len().min(64)]).is_ok() {
-        "this is text, not an image".into()
+        format!("this is text, not an image; {READABLE}")
     } else {
-        "this is not an image in a known format".into()
+        format!("this is no image of a known format; {READABLE}")
     }
 }

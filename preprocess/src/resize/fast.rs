@@ -1,5 +1,4 @@
-//! Resampling through `fast_image_resize`: the same kernels with 16-bit weights and SIMD. A few bytes in a
-//! thousand differ from Pillow's by one.
+//! Resampling through `fast_image_resize`: the same kernels with 16-bit weights, vertical pass first.
 
 use fast_image_resize as fir;
 use image::RgbImage;
