@@ -1,0 +1,132 @@
+//! Arguments of the commands that compute.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+/// An encoder or an ensemble.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["encoder", "ensemble"]))]
+pub struct Subject {
+    /// Id, alias or tower name of an encoder
+    #[arg(long, value_name = "ID")]
+    pub encoder: Option<String>,
+    /// Id of an ensemble
+    #[arg(long, value_name = "ID")]
+    pub ensemble: Option<String>,
+    /// Weights in place of the registry's: a file, or a folder with a sharded checkpoint; for an ensemble a folder
+    /// with one such file or folder per part, named by its id
+    #[arg(long, value_name = "FILE_OR_FOLDER")]
+    pub weights: Option<PathBuf>,
+    /// What is wanted of a single encoder.
+    #[command(flatten)]
+    pub options: EncoderArgs,
+    /// How images are read.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+}
+
+/// What can be asked of a single encoder; an ensemble has this in its registry row.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EncoderArgs {
+    /// Architecture numbers that replace the row's: a JSON object
+    #[arg(long, value_name = "FILE.json", conflicts_with = "ensemble")]
+    pub arch_override: Option<PathBuf>,
+    /// Layer, negative from the end: -1 is the last block before the final norm. Several, with commas, are
+    /// concatenated on channels. The registry's choice if absent
+    #[arg(
+        long,
+        value_name = "L",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        conflicts_with = "ensemble"
+    )]
+    pub layer: Vec<i32>,
+    /// Apply the encoder's final norm
+    #[arg(long, overrides_with = "no_norm", conflicts_with = "ensemble")]
+    norm: bool,
+    /// Do not apply the encoder's final norm
+    #[arg(long, overrides_with = "norm", conflicts_with = "ensemble")]
+    no_norm: bool,
+    /// Resample the feature map to this many tokens; a square number
+    #[arg(long, value_name = "N", conflicts_with = "ensemble")]
+    pub tokens: Option<usize>,
+    /// Side of the image in pixels
+    #[arg(long, value_name = "R", conflicts_with = "ensemble")]
+    pub resolution: Option<usize>,
+}
+
+impl EncoderArgs {
+    /// What was said about the norm.
+    pub fn norm(&self) -> Option<bool> {
+        match (self.norm, self.no_norm) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PixelArgs {
+    /// Resize with SIMD; not byte-exact with Pillow, and recorded in the output
+    #[arg(long)]
+    pub fast_resize: bool,
+    /// Apply the EXIF orientation, which the reference code ignores
+    #[arg(long)]
+    pub upright: bool,
+}
+
+/// `zoo encode`.
+#[derive(Debug, Args)]
+pub struct EncodeArgs {
+    /// Image files, folders, globs, or for an encoder .safetensors files with normalised `pixels` f32 [B,3,H,W]
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Which encoder or ensemble, and what of it.
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Also write the prefix tokens (cls, registers)
+    #[arg(long, conflicts_with = "ensemble")]
+    pub prefix: bool,
+    /// Images per call
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub batch: NonZeroUsize,
+    /// Where to write: FILE.safetensors, FILE.npy, or a folder that gets one .safetensors file per image
+    #[arg(long, short, value_name = "OUT")]
+    pub out: PathBuf,
+}
+
+/// `zoo view`.
+#[derive(Debug, Args)]
+pub struct ViewArgs {
+    /// The image
+    pub image: PathBuf,
+    /// Which encoder or ensemble, and what of it.
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The picture to write
+    #[arg(long, short, value_name = "FILE.png")]
+    pub out: PathBuf,
+}
+
+/// `zoo preprocess`.
+#[derive(Debug, Args)]
+pub struct PreprocessArgs {
+    /// The image
+    pub image: PathBuf,
+    /// Id, alias or tower name of an encoder
+    #[arg(long, value_name = "ID")]
+    pub encoder: String,
+    /// Side of the image in pixels
+    #[arg(long, value_name = "R")]
+    pub resolution: Option<usize>,
+    /// How images are read.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    /// The file to write: `pixels` f32 [1,3,H,W]
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,210 @@
+//! What was typed. Nothing here touches the disk; what it means is decided by the commands.
+
+mod computing;
+mod global;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use computing::{EncodeArgs, EncoderArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
+pub use global::{Dtype, Global};
+
+/// Look at images with vision encoders, one or several together.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zoo",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List what the registry and the plugin folders hold
+    List(ListArgs),
+    /// Show everything about one encoder, ensemble, connector, language model or model
+    Info(InfoArgs),
+    /// Validate the registry and print the shapes, parameters and costs of ensembles
+    Check(CheckArgs),
+    /// Download weights into the cache that is shared with the Python tools
+    Pull(PullArgs),
+    /// Write the pixels that an encoder would be given
+    Preprocess(PreprocessArgs),
+    /// Write the features of images
+    Encode(EncodeArgs),
+    /// Draw what encoders see in an image
+    View(ViewArgs),
+    /// List, check or trust plugins
+    Plugins(PluginsArgs),
+    /// Look for what is wrong with this installation, and say how to fix it
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// `zoo list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// What to list; everything but plugins if absent
+    pub what: Option<What>,
+}
+
+/// Kinds of things that can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Encoders.
+    Encoders,
+    /// Ensembles of encoders.
+    Ensembles,
+    /// Connectors.
+    Connectors,
+    /// Language models.
+    Llms,
+    /// Multimodal models.
+    Models,
+    /// Plugins.
+    Plugins,
+}
+
+/// `zoo info`.
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// An id, an alias (timm, open_clip, Hugging Face) or a tower name such as NAME-res512-interp576
+    pub id: String,
+}
+
+/// `zoo check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// A registry file to check on top of the others; its ensembles are shown
+    pub file: Option<PathBuf>,
+}
+
+/// `zoo pull`.
+#[derive(Debug, clap::Args)]
+pub struct PullArgs {
+    /// An encoder, a connector, or an ensemble with all its parts
+    pub id: String,
+}
+
+/// `zoo plugins`.
+#[derive(Debug, clap::Args)]
+pub struct PluginsArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub action: PluginsAction,
+}
+
+/// What to do with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginsAction {
+    /// List the plugins that are found; reads manifests only, runs no code of a plugin
+    List,
+    /// Load plugins and compare them with their manifests
+    Check {
+        /// Only this one
+        name: Option<String>,
+    },
+    /// Record a plugin's hash as trusted. A plugin is native code with your rights: trust only what you know
+    Trust {
+        /// The plugin
+        name: String,
+    },
+    /// Put a library that you built into a plugin folder, with its manifest. Runs code of the library
+    Stage {
+        /// The dynamic library
+        library: PathBuf,
+        /// The author's part of the manifest
+        #[arg(long, value_name = "FILE", default_value = "plugin.toml")]
+        manifest: PathBuf,
+        /// The plugin folder; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+    },
+}
+
+/// `zoo completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("zoo").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn layers_may_be_negative_and_several() {
+        let layers = |line: &str| match parse(line).unwrap().command {
+            Command::Encode(args) => args.subject.options.layer,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(layers("encode a.png --encoder x --layer -2 --out f.npy"), [-2]);
+        assert_eq!(layers("encode a.png --encoder x --layer -4,-2,7 --out f.npy"), [-4, -2, 7]);
+        assert_eq!(layers("encode a.png --encoder x --layer=3 --out f.npy"), [3]);
+        assert!(layers("encode a.png --encoder x --out f.npy").is_empty());
+    }
+
+    #[test]
+    fn the_last_of_norm_and_no_norm_wins() {
+        let norm = |line: &str| match parse(line).unwrap().command {
+            Command::Encode(args) => args.subject.options.norm(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(norm("encode a --encoder x --out f.npy"), None);
+        assert_eq!(norm("encode a --encoder x --out f.npy --norm"), Some(true));
+        assert_eq!(norm("encode a --encoder x --out f.npy --norm --no-norm"), Some(false));
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let before = parse("--json --registry a.toml list --registry b.toml").unwrap().global;
+        assert!(before.json);
+        assert_eq!(parse("list encoders --threads 3 -q").unwrap().global.threads.unwrap().get(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in [
+            "",
+            "lisst",
+            "list dogs",
+            "encode a.png --out f.npy",
+            "encode --encoder x --out f.npy",
+            "encode a.png --encoder x",
+            "encode a.png --encoder x --ensemble y --out f.npy",
+            "encode a.png --ensemble y --layer 2 --out f.npy",
+            "encode a.png --ensemble y --arch-override f.json --out f.npy",
+            "encode a.png --encoder x --layer two --out f.npy",
+            "encode a.png --encoder x --batch 0 --out f.npy",
+            "list --device gpu",
+            "list --dtype f64",
+            "list --threads 0",
+            "view a.png --encoder x",
+        ] {
+            assert!(parse(line).is_err(), "`zoo {line}` was accepted");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! `zoo doctor`: everything that can be wrong around the program, each with the way out.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use zoo_core::sdk::DeviceName;
+use zoo_host::plugins::PluginSet;
+use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
+use zoo_hub::Settings;
+
+use crate::context::Context;
+use crate::report::{CliError, Report};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+struct Finding {
+    what: &'static str,
+    state: State,
+    message: String,
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &'static str, message: impl Into<String>) -> Self {
+        Self { what, state: State::Ok, message: message.into(), fix: None }
+    }
+
+    fn warn(what: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what, state: State::Warn, message: message.into(), fix: Some(fix.into()) }
+    }
+
+    fn fail(what: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what, state: State::Fail, message: message.into(), fix: Some(fix.into()) }
+    }
+}
+
+pub(super) fn run(context: &Context<'_>) -> Result<Report, CliError> {
+    let folders = Folders::from_env();
+    let mut findings = vec![program(), device(context), threads(), processor()];
+    let plugin_dirs = context.plugin_dirs()?;
+    match PluginSet::discover(&plugin_dirs, &folders.data) {
+        Ok(plugins) => findings.extend(plugin_findings(&plugins)),
+        Err(error) => findings.push(Finding::fail(
+            "plugins",
+            error.to_string(),
+            "correct --plugin-dir or ZOO_PLUGIN_PATH",
+        )),
+    }
+    findings.extend(registry(context, &folders));
+    findings.extend([hub(context), folder("weights", &folders.cache), folder("settings", &folders.config)]);
+
+    let failed = findings.iter().any(|f| f.state == State::Fail);
+    let mut json = json!({ "checks": findings.iter().map(as_json).collect::<Vec<_>>(), "ok": !failed });
+    if failed {
+        json["error"] = "something must be fixed before zoo can work".into();
+    }
+    let text = findings.iter().map(as_text).collect();
+    Ok(Report { text, json, failed })
+}
+
+fn as_text(finding: &Finding) -> String {
+    let state = match finding.state {
+        State::Ok => "ok  ",
+        State::Warn => "warn",
+        State::Fail => "FAIL",
+    };
+    let indent = " ".repeat(18);
+    let message = finding.message.trim_end().replace('\n', &format!("\n{indent}"));
+    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!("{indent}→ {fix}\n"));
+    format!("{state}  {:<10}  {message}\n{fix}", finding.what)
+}
+
+fn as_json(finding: &Finding) -> Value {
+    let state = match finding.state {
+        State::Ok => "ok",
+        State::Warn => "warn",
+        State::Fail => "fail",
+    };
+    json!({ "check": finding.what, "state": state, "message": finding.message, "fix": finding.fix })
+}
+
+fn program() -> Finding {
+    let backends: Vec<&str> = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))]
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect();
+    let backends = if backends.is_empty() {
+        "processor only".to_owned()
+    } else {
+        format!("with {}", backends.join(", "))
+    };
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    Finding::ok("program", format!("zoo {} for {arch} {os}, {backends}", env!("CARGO_PKG_VERSION")))
+}
+
+fn device(context: &Context<'_>) -> Finding {
+    let choice = context.global.device.unwrap_or(DeviceChoice::Auto);
+    match choice.open() {
+        Ok(device) => {
+            let auto = if choice == DeviceChoice::Auto { " (chosen by auto)" } else { "" };
+            Finding::ok("device", format!("{}{auto}", DeviceName::of(&device)))
+        }
+        Err(error) => Finding::fail("device", error.to_string(), "use --device cpu or --device auto"),
+    }
+}
+
+fn threads() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    match std::env::var("RAYON_NUM_THREADS") {
+        Ok(limit) if !limit.is_empty() => {
+            Finding::ok("threads", format!("{limit} of {cores} (--threads or RAYON_NUM_THREADS)"))
+        }
+        _ => Finding::ok("threads", format!("{cores}, all that this process may use")),
+    }
+}
+
+fn processor() -> Finding {
+    let features = cpu_features();
+    let there: Vec<&str> = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    let missing = features.iter().any(|(name, there)| !there && ["avx2", "fma", "neon"].contains(name));
+    let message = if there.is_empty() { "no vector extensions known".into() } else { there.join(", ") };
+    if missing {
+        return Finding::warn("processor", message, "without AVX2 and FMA everything works, but slowly");
+    }
+    Finding::ok("processor", message)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<(&'static str, bool)> {
+    vec![
+        ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+        ("f16c", std::is_x86_feature_detected!("f16c")),
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+    ]
+}
+
+#[cfg(target_arch = "aarch64")]
+fn cpu_features() -> Vec<(&'static str, bool)> {
+    vec![
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
+    ]
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn cpu_features() -> Vec<(&'static str, bool)> {
+    Vec::new()
+}
+
+/// One line per folder and one per plugin; loads every plugin.
+fn plugin_findings(plugins: &PluginSet) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = plugins
+        .folders()
+        .iter()
+        .map(|folder| {
+            let n = plugins.list().iter().filter(|f| f.folder == *folder).count();
+            let plural = if n == 1 { "" } else { "s" };
+            Finding::ok("folder", format!("{}: {n} plugin{plural}", folder.path.display()))
+        })
+        .collect();
+    if plugins.list().is_empty() {
+        let fix = "name the folder that holds *.plugin.toml files with --plugin-dir or ZOO_PLUGIN_PATH, or put it \
+                   beside the program as `plugins`";
+        findings.push(Finding::fail("plugins", "none were found, so no encoder can be opened", fix));
+    }
+    let names: BTreeSet<&str> = plugins.list().iter().map(|f| f.name.as_str()).collect();
+    for name in names {
+        findings.push(match plugins.get(name) {
+            Ok(door) => Finding::ok("plugin", format!("{name} {}", door.version())),
+            Err(error) => Finding {
+                what: "plugin",
+                state: State::Fail,
+                message: format!("{name}: {error}"),
+                fix: None, // the message says what to do
+            },
+        });
+    }
+    findings
+}
+
+fn registry(context: &Context<'_>, folders: &Folders) -> Vec<Finding> {
+    let options = Options {
+        registries: context.global.registry.clone(),
+        plugin_dirs: context.plugin_dirs().unwrap_or_default(),
+        offline: true,
+        ..Options::default()
+    };
+    let own = folders.config.join("registry.toml");
+    let zoo = match Zoo::open(options) {
+        Ok(zoo) => zoo,
+        Err(error) => {
+            let fix = match &error {
+                HostError::Registry(_) => "correct the file at the places shown",
+                _ => "see the other findings",
+            };
+            return vec![Finding::fail("registry", error.to_string(), fix)];
+        }
+    };
+    let registry = zoo.registry();
+    let own = if own.is_file() { format!(", with {}", own.display()) } else { String::new() };
+    let mut findings = vec![Finding::ok(
+        "registry",
+        format!("{} encoders, {} ensembles{own}", registry.encoders().len(), registry.ensembles().len()),
+    )];
+    let rows = registry
+        .encoders()
+        .map(|e| (&e.plugin, &e.id))
+        .chain(registry.connectors().map(|c| (&c.plugin, &c.id)));
+    let mut missing: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (plugin, id) in rows.filter(|(plugin, _)| !super::plugins::available(&zoo, plugin)) {
+        match missing.iter_mut().find(|(name, _)| name == plugin) {
+            Some((_, ids)) => ids.push(id),
+            None => missing.push((plugin, vec![id])),
+        }
+    }
+    for (plugin, ids) in missing {
+        findings.push(Finding::warn(
+            "registry",
+            format!("without plugin `{plugin}` these cannot be opened: {}", ids.join(", ")),
+            format!("put {plugin}.plugin.toml and its library into a plugin folder"),
+        ));
+    }
+    findings
+}
+
+fn hub(context: &Context<'_>) -> Finding {
+    match Settings::from_env() {
+        Err(error) => Finding::fail("hub", error.to_string(), "set HF_HOME to a folder"),
+        Ok(settings) => {
+            let cache = settings.cache.display();
+            if context.global.offline || settings.offline {
+                let message = format!("cache {cache}; offline: no socket is opened");
+                return Finding::warn(
+                    "hub",
+                    message,
+                    "unset HF_HUB_OFFLINE or leave --offline out to download",
+                );
+            }
+            let token = if settings.token.is_some() { "a token is set" } else { "no token" };
+            Finding::ok("hub", format!("cache {cache}; {} ({token})", settings.endpoint))
+        }
+    }
+}
+
+/// Whether files can be made in a folder, or in the nearest one above it that exists.
+fn folder(what: &'static str, path: &Path) -> Finding {
+    let Some(there) = path.ancestors().find(|p| p.is_dir()) else {
+        return Finding::fail(what, format!("{}: no such folder", path.display()), "create it");
+    };
+    let state = if there == path { "" } else { " (made when needed)" };
+    let writable = std::fs::metadata(there).is_ok_and(|m| !m.permissions().readonly());
+    if writable {
+        Finding::ok(what, format!("{}{state}", path.display()))
+    } else {
+        Finding::warn(what, format!("{} cannot be written", there.display()), "change its permissions")
+    }
+}

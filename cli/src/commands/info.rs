@@ -1,0 +1,256 @@
+//! `zoo info`
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use zoo_core::{Precision, Preprocess};
+use zoo_host::{EncoderRequest, HostError, WeightsStatus, Zoo};
+use zoo_registry::{Kind, LookupError, Selection, Supervision, Weights};
+
+use super::{check, plugins};
+use crate::args::InfoArgs;
+use crate::context::Context;
+use crate::output::table::{bytes, count};
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let zoo = context.zoo()?;
+    let (registry, id) = (zoo.registry(), args.id.as_str());
+    let kind = Kind::ALL.into_iter().find(|&kind| registry.names(kind).contains(&id));
+    match kind {
+        Some(Kind::Ensemble) => check::one(&zoo, id),
+        Some(Kind::Connector) => connector(&zoo, id),
+        Some(Kind::Llm) => {
+            let row = registry.llm(id).map_err(HostError::from)?;
+            Ok(plain("language model", &row.id, &row.description, &json!(row)))
+        }
+        Some(Kind::Model) => {
+            let row = registry.model(id).map_err(HostError::from)?;
+            Ok(plain("model", &row.id, &row.description, &json!(row)))
+        }
+        Some(Kind::Encoder) | None => match registry.select(id) {
+            Ok(selection) => encoder(&zoo, id, &selection),
+            Err(error) => Err(unknown(&zoo, id, error)),
+        },
+    }
+}
+
+/// A name that is nothing at all: the nearest names of every kind.
+fn unknown(zoo: &Zoo, id: &str, error: LookupError) -> CliError {
+    if !matches!(error, LookupError::Unknown { .. }) {
+        return HostError::from(error).into();
+    }
+    let registry = zoo.registry();
+    let others = [
+        registry.ensemble(id).err(),
+        registry.connector(id).err(),
+        registry.llm(id).err(),
+        registry.model(id).err(),
+    ];
+    let nearest: Vec<String> = std::iter::once(&error)
+        .chain(others.iter().flatten())
+        .flat_map(|e| e.nearest().iter().take(2))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let help = if nearest.is_empty() {
+        "; `zoo list` shows what there is".into()
+    } else {
+        format!("; did you mean {}?", nearest.join(" or "))
+    };
+    CliError::Failed(format!("nothing is called `{id}`{help}"))
+}
+
+fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, CliError> {
+    let row = selection.row;
+    let inspection = zoo.inspect_encoder(&EncoderRequest::new(name));
+    let status = zoo.weights_status(&row.id);
+    let (status_words, status_json) = weights_words(status.as_ref());
+    let pixels = selection.preprocess();
+    let grid = selection.grid();
+    let layers: Vec<String> = selection.layers.iter().map(ToString::to_string).collect();
+    let norm = if selection.norm { "with the final norm" } else { "without the final norm" };
+
+    let mut out = Lines::new(&row.id, &row.description);
+    out.line("kind", "encoder");
+    out.line("class", class(row.supervision));
+    out.line("plugin", plugins::words(zoo, &row.plugin));
+    out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
+    out.line("output", format!("{} channels on {grid} = {} tokens", selection.channels(), grid.cells()));
+    out.line("layers", format!("{} {norm}", layers.join(", ")));
+    out.line("preprocessing", pixel_words(&pixels));
+    out.line("licence", &row.licence);
+    out.line("weights", format!("{}: {status_words}", source_words(&row.weights)));
+    if !row.aliases.is_empty() {
+        out.line("aliases", row.aliases.join(", "));
+    }
+    if !row.towers.is_empty() {
+        out.line("towers", row.towers.join(", "));
+    }
+    let mut json = json!({
+        "kind": "encoder",
+        "row": row,
+        "resolution": selection.resolution,
+        "layers": selection.layers,
+        "norm": selection.norm,
+        "grid": [grid.h, grid.w],
+        "channels": selection.channels(),
+        "preprocess": pixels,
+        "weights_status": status_json,
+    });
+    match inspection {
+        Ok(found) => {
+            out.line("parameters", sizes(found.descriptor.parameters));
+            out.line(
+                "cost",
+                format!(
+                    "{} multiply-accumulates per image of {} px",
+                    count(found.cost.macs),
+                    found.resolution
+                ),
+            );
+            out.line("activations", format!("{} per image in f32", bytes(found.cost.activation_bytes)));
+            out.line("resolution", resolution_words(&found.descriptor));
+            let prefix = found.descriptor.prefix.len();
+            out.line("depth", format!("{} layers, {prefix} prefix tokens", found.descriptor.layers.len()));
+            json["descriptor"] = json!(found.descriptor);
+            json["parameters"] = found.descriptor.parameters.into();
+            json["gmacs"] = (found.cost.macs as f64 / 1e9).into();
+            json["tensors"] = found.tensors.len().into();
+        }
+        Err(error) => {
+            out.line("parameters", format!("unknown: {error}"));
+            json["plugin_error"] = error.to_string().into();
+        }
+    }
+    Ok(Report::new(out.text, json))
+}
+
+fn connector(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
+    let row = zoo.registry().connector(id).map_err(HostError::from)?;
+    let (status_words, status_json) = weights_words(Ok(&zoo.connector_status(row)));
+    let mut out = Lines::new(&row.id, &row.description);
+    out.line("kind", "connector");
+    out.line("plugin", plugins::words(zoo, &row.plugin));
+    out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
+    let input = |i: &zoo_registry::Input| {
+        i.tokens.map_or_else(|| format!("{} channels", i.channels), |n| format!("{n} × {}", i.channels))
+    };
+    out.line("inputs", row.inputs().iter().map(input).collect::<Vec<_>>().join(", "));
+    out.line("output", format!("{} wide", row.output()));
+    let source = row.weights.as_ref().map_or_else(String::new, |w| format!("{}: ", source_words(w)));
+    out.line("weights", format!("{source}{status_words}"));
+    let json = json!({ "kind": "connector", "row": row, "weights_status": status_json });
+    Ok(Report::new(out.text, json))
+}
+
+fn plain(kind: &str, id: &str, description: &str, row: &Value) -> Report {
+    let mut out = Lines::new(id, description);
+    out.line("kind", kind);
+    for (key, value) in row.as_object().into_iter().flatten() {
+        if !["id", "description"].contains(&key.as_str()) {
+            out.line(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+    }
+    Report::new(out.text, json!({ "kind": kind, "row": row }))
+}
+
+/// `key   value` lines below a heading.
+struct Lines {
+    text: String,
+}
+
+impl Lines {
+    fn new(id: &str, description: &str) -> Self {
+        Self { text: format!("{id}\n{description}\n\n") }
+    }
+
+    fn line(&mut self, key: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.text, "  {key:<14} {value}");
+    }
+}
+
+/// `self_supervised_contrastive` in words.
+pub(super) fn class(supervision: Supervision) -> String {
+    match serde_json::to_value(supervision) {
+        Ok(Value::String(text)) => text.replace('_', " "),
+        _ => String::new(),
+    }
+}
+
+/// Where weights are, for a cell of a table and for programs.
+pub(super) fn weights_words(status: Result<&WeightsStatus, &HostError>) -> (String, Value) {
+    match status {
+        Err(error) => (error.to_string(), json!({ "state": "error", "error": error.to_string() })),
+        Ok(WeightsStatus::Local(path)) => {
+            ("on this machine".into(), json!({ "state": "local", "files": [path] }))
+        }
+        Ok(WeightsStatus::Cached(files)) => {
+            ("in the cache".into(), json!({ "state": "cached", "files": files }))
+        }
+        Ok(WeightsStatus::Generated { seed }) => (
+            format!("UNTRAINED, seed {seed}"),
+            json!({ "state": "generated", "seed": seed, "untrained": true }),
+        ),
+        Ok(WeightsStatus::Missing { repo, files }) => {
+            ("to be pulled".into(), json!({ "state": "missing", "repo": repo, "files": files }))
+        }
+        Ok(WeightsStatus::None) => ("none published".into(), json!({ "state": "none" })),
+    }
+}
+
+fn source_words(weights: &Weights) -> String {
+    match weights {
+        Weights::Hub { repo, revision, files, .. } => {
+            let files: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+            format!("{repo} ({}, revision {revision})", files.join(", "))
+        }
+        Weights::Path { path, .. } => path.clone(),
+        Weights::Seed(_) => "made on this machine".into(),
+    }
+}
+
+/// The pixel pipeline in one line.
+fn pixel_words(p: &Preprocess) -> String {
+    let filter = |f| match serde_json::to_value(f) {
+        Ok(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let then = p.then.as_ref().map_or_else(String::new, |then| {
+        format!(
+            ", then {} to {} px {} and a centre crop of {} px",
+            "resize",
+            then.resize,
+            filter(then.filter),
+            p.size
+        )
+    });
+    let scale = if p.raw { "0..255" } else { "0..1" };
+    format!(
+        "pad to a square with {:?}, resize to {} px {}{then}; {scale}, mean {:?}, std {:?}",
+        p.pad,
+        p.size,
+        filter(p.filter),
+        p.mean,
+        p.std
+    )
+}
+
+fn resolution_words(descriptor: &zoo_core::EncoderDescriptor) -> String {
+    let rule = match descriptor.resolution {
+        zoo_core::Resolution::Fixed => "no other size".to_owned(),
+        zoo_core::Resolution::MultipleOf(m) => format!("any multiple of {m}"),
+        zoo_core::Resolution::AtLeast(m) => format!("any size from {m}"),
+    };
+    format!("{} px native; {rule}", descriptor.native)
+}
+
+/// `304 M (1.2 GB in f32, 608 MB in bf16 or f16)`.
+pub(super) fn sizes(parameters: u64) -> String {
+    let memory = |precision: Precision| bytes(parameters * precision.bytes());
+    format!(
+        "{} ({} in f32, {} in bf16 or f16)",
+        count(parameters),
+        memory(Precision::F32),
+        memory(Precision::Bf16)
+    )
+}

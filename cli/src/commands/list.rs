@@ -1,0 +1,125 @@
+//! `zoo list`
+
+use serde_json::{Map, Value, json};
+use zoo_host::Zoo;
+use zoo_registry::{Member, Registry};
+
+use super::info::{class, weights_words};
+use super::plugins;
+use crate::args::{ListArgs, What};
+use crate::context::Context;
+use crate::output::table::Table;
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &ListArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let zoo = context.zoo()?;
+    let everything = [What::Encoders, What::Ensembles, What::Connectors, What::Llms, What::Models];
+    let kinds = args.what.map_or(everything.to_vec(), |what| vec![what]);
+    let (mut text, mut json) = (String::new(), Map::new());
+    for kind in kinds {
+        let (name, table, rows) = section(kind, &zoo);
+        let empty = rows.is_empty();
+        json.insert(name.to_owned(), rows.into());
+        match (args.what.is_some(), empty) {
+            // A kind that nobody asked for and that has no rows is not worth a heading.
+            (false, true) => {}
+            (_, true) => text.push_str(&format!("There are no {name}.\n")),
+            (true, false) => text.push_str(&table.render(0)),
+            (false, false) => {
+                let gap = if text.is_empty() { "" } else { "\n" };
+                text.push_str(&format!("{gap}{name}\n{}", table.render(2)));
+            }
+        }
+    }
+    Ok(Report::new(text, json.into()))
+}
+
+fn section(kind: What, zoo: &Zoo) -> (&'static str, Table, Vec<Value>) {
+    let registry = zoo.registry();
+    match kind {
+        What::Encoders => {
+            let (table, rows) = encoders(zoo);
+            ("encoders", table, rows)
+        }
+        What::Ensembles => {
+            let (table, rows) = ensembles(registry);
+            ("ensembles", table, rows)
+        }
+        What::Connectors => {
+            let mut table = Table::new(&["ID", "PLUGIN", ">INPUTS", ">WIDTH", "DESCRIPTION"]);
+            for row in registry.connectors() {
+                table.row([
+                    row.id.clone(),
+                    row.plugin.clone(),
+                    row.inputs().len().to_string(),
+                    row.output().to_string(),
+                    row.description.clone(),
+                ]);
+            }
+            ("connectors", table, registry.connectors().map(|row| json!(row)).collect())
+        }
+        What::Llms => {
+            let mut table = Table::new(&["ID", "PLUGIN", ">HIDDEN", "LICENCE", "DESCRIPTION"]);
+            for row in registry.llms() {
+                let cells = [&row.id, &row.plugin, &row.hidden.to_string(), &row.licence, &row.description];
+                table.row(cells.map(String::clone));
+            }
+            ("llms", table, registry.llms().map(|row| json!(row)).collect())
+        }
+        What::Models => {
+            let mut table = Table::new(&["ID", "ENSEMBLE", "CONNECTOR", "LLM", "LICENCE"]);
+            for row in registry.models() {
+                let cells = [&row.id, &row.ensemble, &row.connector, &row.llm, &row.licence];
+                table.row(cells.map(String::clone));
+            }
+            ("models", table, registry.models().map(|row| json!(row)).collect())
+        }
+        What::Plugins => {
+            let (table, rows) = plugins::table(zoo);
+            ("plugins", table, rows)
+        }
+    }
+}
+
+fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
+    let mut table = Table::new(&["ID", "PLUGIN", "CLASS", ">PX", ">GRID", ">CHANNELS", "LICENCE", "WEIGHTS"]);
+    let mut rows = Vec::new();
+    for row in zoo.registry().encoders() {
+        let selection = zoo_registry::Selection::of(row);
+        let (words, weights) = weights_words(zoo.weights_status(&row.id).as_ref());
+        let there = plugins::available(zoo, &row.plugin);
+        let plugin = if there { row.plugin.clone() } else { format!("{} (missing)", row.plugin) };
+        table.row([
+            row.id.clone(),
+            plugin,
+            class(row.supervision),
+            row.resolution.to_string(),
+            selection.grid().to_string(),
+            selection.channels().to_string(),
+            row.licence.clone(),
+            words,
+        ]);
+        let mut json = json!(row);
+        json["grid"] = json!([selection.grid().h, selection.grid().w]);
+        json["output_channels"] = selection.channels().into();
+        json["plugin_found"] = there.into();
+        json["weights_status"] = weights;
+        rows.push(json);
+    }
+    (table, rows)
+}
+
+fn ensembles(registry: &Registry) -> (Table, Vec<Value>) {
+    let mut table = Table::new(&["ID", "ENCODERS", "CONNECTOR"]);
+    for row in registry.ensembles() {
+        let member = |m: &Member| {
+            registry
+                .member(m)
+                .map_or_else(|_| m.encoder.clone(), |s| format!("{}@{}", s.row.id, s.resolution))
+        };
+        let members: Vec<String> = row.members.iter().map(member).collect();
+        let connector = row.connector.clone().unwrap_or_else(|| "–".into());
+        table.row([row.id.clone(), members.join(" + "), connector]);
+    }
+    (table, registry.ensembles().map(|row| json!(row)).collect())
+}

@@ -1,0 +1,34 @@
+//! One module per command, each `args → plan → run`: what cannot be meant is refused before anything is opened,
+//! and nothing is printed here. A command returns a [`Report`], which the edge of the program shows.
+
+mod check;
+mod completions;
+mod doctor;
+mod encode;
+mod info;
+mod list;
+mod plugins;
+mod preprocess;
+mod pull;
+mod session;
+mod view;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::report::{CliError, Report};
+
+/// Runs a command.
+pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError> {
+    match command {
+        Command::List(args) => list::run(args, context),
+        Command::Info(args) => info::run(args, context),
+        Command::Check(args) => check::run(args, context),
+        Command::Pull(args) => pull::run(args, context),
+        Command::Preprocess(args) => preprocess::run(args, context),
+        Command::Encode(args) => encode::run(args, context),
+        Command::View(args) => view::run(args, context),
+        Command::Plugins(args) => plugins::run(args, context),
+        Command::Doctor => doctor::run(context),
+        Command::Completions(args) => completions::run(args),
+    }
+}

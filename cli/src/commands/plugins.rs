@@ -1,0 +1,151 @@
+//! `zoo plugins`, and what other commands say of plugins.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use zoo_host::plugins::Found;
+use zoo_host::{HostError, Zoo};
+
+use crate::args::{PluginsAction, PluginsArgs};
+use crate::context::Context;
+use crate::output::table::Table;
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &PluginsArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    match &args.action {
+        PluginsAction::List => Ok(list(&context.zoo()?)),
+        PluginsAction::Check { name } => check(&context.zoo()?, name.as_deref()),
+        PluginsAction::Trust { name } => trust(&context.zoo()?, name),
+        // Opens no registry and no other plugin: whatever is wrong with those must not keep an author from it.
+        PluginsAction::Stage { library, manifest, into } => stage(library, manifest, into),
+    }
+}
+
+fn list(zoo: &Zoo) -> Report {
+    let (table, rows) = table(zoo);
+    let folders: Vec<String> = zoo.plugins().folders().iter().map(|f| f.path.display().to_string()).collect();
+    let text = if rows.is_empty() {
+        "There are no plugins; `zoo doctor` says where they are looked for.\n".to_owned()
+    } else {
+        table.render(0)
+    };
+    Report::new(text, json!({ "plugins": rows, "folders": folders }))
+}
+
+/// What was found, from manifests alone.
+pub(super) fn table(zoo: &Zoo) -> (Table, Vec<Value>) {
+    let mut table = Table::new(&["NAME", "VERSION", "BACKEND", "LICENCE", "PROVIDES", "FOLDER"]);
+    let mut rows = Vec::new();
+    for found in zoo.plugins().list() {
+        let folder = found.folder.path.display().to_string();
+        match &found.manifest {
+            Ok(manifest) => {
+                let p = &manifest.provides;
+                let provides = [&p.encoders[..], &p.connectors, &p.llms].concat().join(", ");
+                table.row([
+                    found.name.clone(),
+                    manifest.version.clone(),
+                    manifest.backend.clone(),
+                    manifest.licence.clone(),
+                    provides,
+                    folder,
+                ]);
+            }
+            Err(error) => {
+                let dash = || "–".to_owned();
+                table.row([found.name.clone(), dash(), dash(), dash(), format!("BROKEN: {error}"), folder]);
+            }
+        }
+        rows.push(row(found));
+    }
+    (table, rows)
+}
+
+fn row(found: &Found) -> Value {
+    let mut json = json!({ "name": found.name, "folder": found.folder.path, "manifest": found.path });
+    match &found.manifest {
+        Ok(manifest) => {
+            json["version"] = manifest.version.clone().into();
+            json["description"] = manifest.description.clone().into();
+            json["licence"] = manifest.licence.clone().into();
+            json["backend"] = manifest.backend.clone().into();
+            json["target"] = manifest.target.clone().into();
+            json["abi"] = manifest.abi.into();
+            json["library"] = found.folder.path.join(&manifest.file).display().to_string().into();
+            json["sha256"] = manifest.sha256.clone().into();
+            json["provides"] = json!(manifest.provides);
+        }
+        Err(error) => json["error"] = error.to_string().into(),
+    }
+    json
+}
+
+fn check(zoo: &Zoo, only: Option<&str>) -> Result<Report, CliError> {
+    let mut names: Vec<&str> = match only {
+        Some(name) => vec![name],
+        None => zoo.plugins().list().iter().map(|found| found.name.as_str()).collect(),
+    };
+    names.dedup();
+    if names.is_empty() {
+        return Ok(Report::new("There are no plugins to check.\n", json!({ "plugins": [] })));
+    }
+    let (mut text, mut rows, mut failed) = (String::new(), Vec::new(), 0);
+    for name in names {
+        match zoo.plugins().get(name) {
+            Ok(door) => {
+                text.push_str(&format!("ok    {name} {}\n", door.version()));
+                rows.push(json!({ "name": name, "ok": true, "version": door.version() }));
+            }
+            Err(error) => {
+                failed += 1;
+                text.push_str(&format!("FAIL  {name}: {error}\n"));
+                rows.push(json!({ "name": name, "ok": false, "error": error.to_string() }));
+            }
+        }
+    }
+    let mut json = json!({ "plugins": rows });
+    if failed > 0 {
+        json["error"] = format!("{failed} of {} plugins cannot be used", rows.len()).into();
+    }
+    Ok(Report { text, json, failed: failed > 0 })
+}
+
+fn trust(zoo: &Zoo, name: &str) -> Result<Report, CliError> {
+    let trusted = zoo.plugins().trust(name).map_err(HostError::from)?;
+    let text = format!(
+        "{} is trusted now\n  {}\n  sha256 {}\n",
+        trusted.name,
+        trusted.path.display(),
+        trusted.sha256
+    );
+    let json = json!({ "name": trusted.name, "library": trusted.path, "sha256": trusted.sha256 });
+    Ok(Report::new(text, json))
+}
+
+fn stage(library: &Path, template: &Path, folder: &Path) -> Result<Report, CliError> {
+    let manifest = zoo_host::plugins::stage(library, template, folder).map_err(HostError::from)?;
+    let path = folder.join(&manifest.file);
+    let text = format!("{} {} staged\n  {}\n", manifest.name, manifest.version, path.display());
+    Ok(Report::new(text, json!({ "name": manifest.name, "library": path, "sha256": manifest.sha256 })))
+}
+
+/// Whether a manifest of this name is within reach.
+pub(super) fn available(zoo: &Zoo, name: &str) -> bool {
+    zoo.plugins().list().iter().any(|f| f.name == name)
+        || zoo.plugins().linked().iter().any(|p| p.name == name)
+}
+
+/// `name version`, for metadata: which code made these numbers.
+pub(super) fn signature(zoo: &Zoo, name: &str) -> String {
+    let linked = zoo.plugins().linked().iter().find(|p| p.name == name).map(|p| p.version.to_owned());
+    let manifest = || zoo.plugins().list().iter().find(|f| f.name == name)?.manifest.as_ref().ok();
+    match linked.or_else(|| manifest().map(|m| m.version.clone())) {
+        Some(version) => format!("{name} {version}"),
+        None => name.to_owned(),
+    }
+}
+
+/// [`signature`], or that it is not there.
+pub(super) fn words(zoo: &Zoo, name: &str) -> String {
+    if available(zoo, name) { signature(zoo, name) } else { format!("{name} (not found; see `zoo doctor`)") }
+}

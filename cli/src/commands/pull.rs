@@ -1,0 +1,24 @@
+//! `zoo pull`
+
+use serde_json::json;
+
+use crate::args::PullArgs;
+use crate::context::Context;
+use crate::output::table::bytes;
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &PullArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let zoo = context.zoo()?;
+    let files = zoo.pull(&args.id, &context.downloads())?;
+    if files.is_empty() {
+        let text = format!("{}: nothing to download; its weights are not on the Hub\n", args.id);
+        return Ok(Report::new(text, json!({ "id": args.id, "files": [] })));
+    }
+    let sized: Vec<(String, u64)> = files
+        .iter()
+        .map(|f| (f.display().to_string(), std::fs::metadata(f).map(|m| m.len()).unwrap_or(0)))
+        .collect();
+    let text = sized.iter().map(|(path, size)| format!("{path} ({})\n", bytes(*size))).collect::<String>();
+    let files: Vec<_> = sized.iter().map(|(path, size)| json!({ "path": path, "bytes": size })).collect();
+    Ok(Report::new(text, json!({ "id": args.id, "files": files })))
+}

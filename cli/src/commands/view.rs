@@ -1,0 +1,128 @@
+//! `zoo view`
+
+use candle_core::{IndexOp, Tensor};
+use serde_json::json;
+use zoo_host::{Encoded, EncoderSession, HostError};
+
+use super::session::{Session, decode_options};
+use crate::args::ViewArgs;
+use crate::context::Context;
+use crate::output;
+use crate::report::{CliError, Report};
+use crate::view::{AttentionView, EncoderView, View, draw};
+
+pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+        return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
+    }
+    let decoded =
+        zoo_preprocess::open(&args.image, &decode_options(&args.subject.pixels)).map_err(HostError::from)?;
+    let zoo = context.computing(&args.subject.pixels)?;
+    let session = Session::open(&zoo, &args.subject, false)?;
+
+    let image = decoded.image.clone();
+    let (encoders, attention) = look(&session, decoded, context)?;
+    let shares = attention.as_ref().map(|attention| {
+        encoders
+            .iter()
+            .zip(&attention.shares)
+            .map(|(e, s)| (e.id.clone(), json!(mean(s))))
+            .collect::<serde_json::Map<_, _>>()
+    });
+    let view = View {
+        title: session.id().to_owned(),
+        image_name: args.image.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        image,
+        encoders,
+        attention,
+        untrained: session.untrained(),
+    };
+    let picture = draw(&view);
+    output::write(&args.out, |writer| {
+        let encoder = image::codecs::png::PngEncoder::new(writer);
+        picture.write_with_encoder(encoder).map_err(std::io::Error::other)
+    })?;
+
+    let (width, height) = picture.dimensions();
+    let mut text = format!("{}: {width} × {height} px\n", args.out.display());
+    if let Some(warning) = session.warning() {
+        text.push_str(&format!("  {warning}\n"));
+    }
+    let encoders: Vec<_> = view
+        .encoders
+        .iter()
+        .map(|e| json!({ "id": e.id, "grid": [e.grid.h, e.grid.w], "channels": e.channels, "layers": e.layers }))
+        .collect();
+    let json = json!({
+        "out": args.out,
+        "size": [width, height],
+        "subject": session.id(),
+        "encoders": encoders,
+        "attention": shares,
+        "untrained": session.untrained(),
+    });
+    Ok(Report::new(text, json))
+}
+
+fn mean(values: &[f32]) -> f32 {
+    values.iter().sum::<f32>() / values.len().max(1) as f32
+}
+
+fn look(
+    session: &Session,
+    image: zoo_preprocess::Decoded,
+    context: &Context<'_>,
+) -> Result<(Vec<EncoderView>, Option<AttentionView>), CliError> {
+    match session {
+        Session::Encoder(encoder) => {
+            let seen = encoder.encode(&encoder.prepare(&[image])?)?;
+            Ok((vec![encoder_view(encoder, &seen)?], None))
+        }
+        Session::Ensemble(ensemble) => {
+            let progress = context.progress("view", ensemble.members().len() as u64 + 1);
+            let seen = ensemble.encode(&[image], &|part| {
+                progress.message(part);
+                progress.advance(1);
+            })?;
+            progress.finish();
+            let encoders = ensemble
+                .members()
+                .iter()
+                .zip(&seen.members)
+                .map(|(member, encoded)| encoder_view(member, encoded))
+                .collect::<Result<Vec<_>, _>>()?;
+            let attention = match (&seen.fused, ensemble.connector_descriptor()) {
+                (Some(fused), Some(descriptor)) if !fused.attention.is_empty() => Some(AttentionView {
+                    connector: descriptor.id.clone(),
+                    grid: fused.grid,
+                    shares: fused.attention.iter().map(first).collect::<Result<_, _>>()?,
+                }),
+                _ => None,
+            };
+            Ok((encoders, attention))
+        }
+    }
+}
+
+fn encoder_view(session: &EncoderSession, seen: &Encoded) -> Result<EncoderView, CliError> {
+    let layers = &session.descriptor().layers;
+    let covered = seen.layers.last().map_or((0, 0), |(layer, grid)| {
+        let stride = layers.get(*layer).map_or(1, |info| info.stride);
+        (grid.h * stride, grid.w * stride)
+    });
+    Ok(EncoderView {
+        id: session.id().to_owned(),
+        tokens: first(&seen.tokens)?,
+        grid: seen.grid,
+        channels: seen.tokens.dims().last().copied().unwrap_or(0),
+        layers: seen.layers.iter().map(|(layer, _)| *layer).collect(),
+        seen: covered,
+        preprocess: session.preprocess().clone(),
+    })
+}
+
+/// The numbers of the first image.
+fn first(tensor: &Tensor) -> Result<Vec<f32>, CliError> {
+    let read = || Ok(tensor.i(0)?.flatten_all()?.to_vec1::<f32>()?);
+    read().map_err(|e| CliError::Host(HostError::Core(e)))
+}

@@ -1,0 +1,102 @@
+//! What a command is given besides its own arguments.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use candle_core::Device;
+use zoo_core::sdk::DeviceName;
+use zoo_host::{DeviceChoice, Options, Zoo};
+
+use crate::args::{Global, PixelArgs};
+use crate::progress::{Downloads, Progress};
+use crate::report::CliError;
+
+/// Where the program writes.
+pub struct Streams<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Errors and notes.
+    pub err: &'a mut dyn Write,
+    /// Whether `err` is a terminal: then it gets colour and moving bars.
+    pub terminal: bool,
+}
+
+/// The options of every command, and a way to speak while work goes on.
+pub struct Context<'a> {
+    /// What was typed.
+    pub global: &'a Global,
+    err: RefCell<&'a mut dyn Write>,
+    terminal: bool,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(global: &'a Global, err: &'a mut dyn Write, terminal: bool) -> Self {
+        Self { global, err: RefCell::new(err), terminal }
+    }
+
+    /// A line on standard error for whoever watches; nothing with `--quiet`.
+    pub fn note(&self, line: &str) {
+        if !self.global.quiet {
+            self.complain(line);
+        }
+    }
+
+    /// A line on standard error that `--quiet` does not silence.
+    pub fn complain(&self, line: &str) {
+        // A closed standard error is no reason to stop working.
+        let _ = writeln!(self.err.borrow_mut(), "{line}");
+    }
+
+    /// Progress over `total` steps.
+    pub fn progress(&self, what: &str, total: u64) -> Progress {
+        let moving = self.terminal && std::io::stderr().is_terminal();
+        Progress::new(what, total, self.global.quiet, moving)
+    }
+
+    /// Progress of downloads.
+    pub fn downloads(&self) -> Downloads {
+        Downloads::new(self.global.quiet, self.terminal && std::io::stderr().is_terminal())
+    }
+
+    /// Registry and plugins, for commands that only look things up. An absent `--device` is the processor.
+    pub fn zoo(&self) -> Result<Zoo, CliError> {
+        self.open(self.global.device.unwrap_or_default(), false, &[])
+    }
+
+    /// [`Context::zoo`] with one more registry file on top.
+    pub fn zoo_with(&self, registry: PathBuf) -> Result<Zoo, CliError> {
+        self.open(self.global.device.unwrap_or_default(), false, &[registry])
+    }
+
+    /// For commands that compute. An absent `--device` is `auto`, and what `auto` chose is said.
+    pub fn computing(&self, pixels: &PixelArgs) -> Result<Zoo, CliError> {
+        let choice = self.global.device.unwrap_or(DeviceChoice::Auto);
+        let zoo = self.open(choice, pixels.fast_resize, &[])?;
+        if choice == DeviceChoice::Auto {
+            let why = match zoo.device() {
+                Device::Cpu => "; no accelerator in this build or on this machine",
+                _ => "",
+            };
+            self.note(&format!("device: {} (auto{why})", DeviceName::of(zoo.device())));
+        }
+        Ok(zoo)
+    }
+
+    /// `--plugin-dir`, made absolute: who types a folder here means the one that is seen from here.
+    pub fn plugin_dirs(&self) -> Result<Vec<PathBuf>, CliError> {
+        let absolute = |folder: &PathBuf| std::path::absolute(folder).map_err(|e| CliError::file(folder, e));
+        self.global.plugin_dir.iter().map(absolute).collect()
+    }
+
+    fn open(&self, device: DeviceChoice, fast_resize: bool, more: &[PathBuf]) -> Result<Zoo, CliError> {
+        Ok(Zoo::open(Options {
+            registries: self.global.registry.iter().chain(more).cloned().collect(),
+            plugin_dirs: self.plugin_dirs()?,
+            offline: self.global.offline,
+            device,
+            precision: self.global.dtype.into(),
+            fast_resize,
+        })?)
+    }
+}

@@ -1,0 +1,154 @@
+//! From features to a picture.
+//!
+//! The numbers become colours here and nowhere else: principal components in [`pca`], shares of attention through
+//! [`colormap`]; [`compose`] only places what it is given.
+
+mod canvas;
+pub mod colormap;
+mod compose;
+mod glyphs;
+pub mod pca;
+mod text;
+mod tiles;
+mod window;
+
+use image::RgbImage;
+use zoo_core::{Grid, Preprocess};
+
+use compose::{Picture, Shares, Tile, percent, side, tile_size};
+use window::Window;
+
+/// One encoder's view of the image.
+pub struct EncoderView {
+    /// Id.
+    pub id: String,
+    /// `[h·w, channels]`, row-major.
+    pub tokens: Vec<f32>,
+    /// Its grid.
+    pub grid: Grid,
+    /// Its channels.
+    pub channels: usize,
+    /// 0-based layers, concatenated on channels.
+    pub layers: Vec<usize>,
+    /// Rows and columns of pixels that its patches cover.
+    pub seen: (usize, usize),
+    /// What was done to the image.
+    pub preprocess: Preprocess,
+}
+
+/// Where a connector looked.
+pub struct AttentionView {
+    /// Id of the connector.
+    pub connector: String,
+    /// Grid of its queries.
+    pub grid: Grid,
+    /// Share per encoder and query, `[encoder][query]`; adds up to 1 over encoders.
+    pub shares: Vec<Vec<f32>>,
+}
+
+/// What a picture is made of.
+pub struct View {
+    /// Encoder or ensemble id.
+    pub title: String,
+    /// Name of the image.
+    pub image_name: String,
+    /// The image.
+    pub image: RgbImage,
+    /// In ensemble order.
+    pub encoders: Vec<EncoderView>,
+    /// Where there is a connector that attends.
+    pub attention: Option<AttentionView>,
+    /// Whether any of the weights shown were never trained.
+    pub untrained: bool,
+}
+
+/// Draws it.
+pub fn draw(view: &View) -> RgbImage {
+    let size = view.image.dimensions();
+    let (width, height) = tile_size(size, side(1 + view.encoders.len()));
+    let photo = tiles::photo(&view.image, width, height);
+    let mut tiles = vec![Tile {
+        pixels: photo.clone(),
+        name: view.image_name.clone(),
+        caption: format!("{} × {} px", size.0, size.1),
+    }];
+    tiles.extend(view.encoders.iter().map(|encoder| encoder_tile(encoder, size, width, height)));
+    let plural = if view.encoders.len() == 1 { "its feature map" } else { "each feature map" };
+    compose::compose(&Picture {
+        title: view.title.clone(),
+        subtitle: format!("First three principal components of {plural} as red, green and blue"),
+        warning: view.untrained.then(|| "UNTRAINED · seeded random weights".to_owned()),
+        tiles,
+        shares: view.attention.as_ref().map(|attention| shares(attention, view, &photo)),
+        footer: format!("zoo {}", env!("CARGO_PKG_VERSION")),
+    })
+}
+
+fn encoder_tile(encoder: &EncoderView, size: (u32, u32), width: u32, height: u32) -> Tile {
+    let window = Window::of(&encoder.preprocess, encoder.grid, encoder.seen);
+    let shown = window.shown(size);
+    let keep = |cell: usize| shown.get(cell).copied().unwrap_or(false);
+    let pca = pca::Pca::fit(&encoder.tokens, encoder.channels, keep);
+    let colours = pca::colours(&pca.project(&encoder.tokens), keep);
+    let layers: Vec<String> = encoder.layers.iter().map(ToString::to_string).collect();
+    let plural = if layers.len() == 1 { "" } else { "s" };
+    Tile {
+        pixels: tiles::map(&colours, window, size, width, height),
+        name: encoder.id.clone(),
+        caption: format!(
+            "{} × {} · {} channels · layer{plural} {} · {:.0} % of variance",
+            encoder.grid.h,
+            encoder.grid.w,
+            encoder.channels,
+            layers.join(", "),
+            pca.explained() * 100.0
+        ),
+    }
+}
+
+/// Heat maps on one scale for all encoders, so that they can be compared.
+fn shares(attention: &AttentionView, view: &View, photo: &RgbImage) -> Shares {
+    let size = view.image.dimensions();
+    let window = Window::whole(attention.grid);
+    let shown = window.shown(size);
+    // An image too thin for any cell's centre shows the padding's shares rather than none.
+    let any = shown.contains(&true);
+    let kept = |shares: &[f32]| -> Vec<f32> {
+        shares.iter().zip(&shown).filter(|(_, s)| **s || !any).map(|(v, _)| *v).collect()
+    };
+    let (low, high) = pca::percentiles(attention.shares.iter().flat_map(|s| kept(s)).collect());
+    let means: Vec<f32> = attention
+        .shares
+        .iter()
+        .map(|s| {
+            let kept = kept(s);
+            kept.iter().sum::<f32>() / kept.len().max(1) as f32
+        })
+        .collect();
+    let tiles = attention
+        .shares
+        .iter()
+        .zip(&view.encoders)
+        .zip(&means)
+        .map(|((shares, encoder), mean)| {
+            let span = if high > low { high - low } else { 1.0 };
+            let values: Vec<f32> = shares.iter().map(|s| ((s - low) / span).clamp(0.0, 1.0)).collect();
+            Tile {
+                pixels: tiles::heat_map(&values, window, size, photo),
+                name: format!("{} of the attention", percent(*mean)),
+                caption: encoder.id.clone(),
+            }
+        })
+        .collect();
+    let grid = attention.grid;
+    Shares {
+        of: "Share of attention".to_owned(),
+        caption: format!("{} · {} × {} queries", attention.connector, grid.h, grid.w),
+        tiles,
+        means,
+        range: (low, high),
+    }
+}
+
+#[cfg(test)]
+mod tests;
