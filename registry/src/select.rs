@@ -126,7 +126,7 @@ impl<'a> Selection<'a> {
         }
         // Stages halve their grid: each has a whole number of cells only if the last one has. A single grid of
         // patches leaves the rest of the image out.
-        if matches!(self.row.stride, OneOrMany::Many(_)) && size % stride != 0 {
+        if matches!(self.row.stride, OneOrMany::Many(_)) && !size.is_multiple_of(stride) {
             let (low, high) = (size / stride * stride, (size / stride + 1).saturating_mul(stride));
             return fault(format!(
                 "{size} pixels are no multiple of {stride}; the nearest are {low} and {high}"

@@ -125,7 +125,7 @@ fn misfits(selections: &[Selection<'_>], connector: &ConnectorRow) -> Vec<Misfit
                 format!("`{encoder}` gives {} tokens here, but `{id}` expects {tokens}", grid.cells()),
                 format!("write `tokens = {tokens}` to resample them"),
             );
-        } else if let Some(q) = queries.iter().map(|q| q.isqrt()).find(|q| grid.h % q != 0) {
+        } else if let Some(q) = queries.iter().map(|q| q.isqrt()).find(|&q| !grid.h.is_multiple_of(q)) {
             fault(
                 "tokens",
                 format!(

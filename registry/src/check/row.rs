@@ -81,7 +81,8 @@ fn grids(entry: &Entry<ConnectorRow>, problems: &mut Vec<Problem>) {
     for (i, tokens) in inputs.iter().enumerate().filter_map(|(i, input)| Some((i, input.tokens?))) {
         let path = if listed.is_some() { format!("arch.token_lens.{i}") } else { "arch.token_len".into() };
         let side = square(entry, &path, tokens, problems);
-        let uneven = side.and_then(|side| sides.iter().find(|&&q| side % q != 0).map(|&q| (side, q)));
+        let uneven =
+            side.and_then(|side| sides.iter().find(|&&q| !side.is_multiple_of(q)).map(|&q| (side, q)));
         if let Some((side, q)) = uneven {
             let message = format!("a grid of {side}×{side} cannot be cut into {q}×{q} windows");
             let help = format!("the side must be a multiple of {q}: {}", multiples(q));
