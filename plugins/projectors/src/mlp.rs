@@ -1,6 +1,6 @@
 //! Networks that see one token at a time, or nearly so.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use zoo_core::Result;
 use zoo_core::weights::Params;
 use zoo_nn::activation::Activation;
@@ -77,7 +77,7 @@ impl SeMlp {
 
 impl Net for SeMlp {
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
-        let mean = tokens.mean_keepdim(1)?;
+        let mean = tokens.to_dtype(DType::F32)?.mean_keepdim(1)?.to_dtype(tokens.dtype())?;
         let inner = Activation::GeluErf.forward(&self.squeeze.forward(&mean)?)?;
         let gate = candle_nn::ops::sigmoid(&self.excite.forward(&inner)?)?;
         self.proj.forward(&(tokens.broadcast_mul(&gate)? + tokens)?)

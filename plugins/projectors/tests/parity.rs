@@ -1,6 +1,17 @@
 //! Against plain torch and timm.
 
+use zoo_core::Precision;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
+
 #[test]
 fn parity() {
-    zoo_tests::golden::check(&zoo_projectors::PLUGIN, concat!(env!("CARGO_MANIFEST_DIR"), "/golden"));
+    zoo_tests::golden::check(&zoo_projectors::PLUGIN, GOLDEN);
+}
+
+#[test]
+fn half_precision_rounds_but_does_not_go_astray() {
+    for precision in [Precision::Bf16, Precision::F16] {
+        zoo_tests::golden::check_cosine(&zoo_projectors::PLUGIN, GOLDEN, precision, 0.999);
+    }
 }

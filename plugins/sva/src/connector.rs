@@ -137,8 +137,9 @@ impl Connector for Sva {
         &self.descriptor
     }
 
-    /// Attention shares are means over heads, layers and groups; those of groups with another grid are brought to
-    /// the final one as their tokens are.
+    /// An encoder's share of attention is the softmax mass on its keys (of separate layers: its weight in the sum),
+    /// averaged over heads, layers and groups. Shares of groups with another grid are brought to the final one as
+    /// their tokens are.
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
         let features = self.project(inputs)?;
         let groups = (0..self.groups.len()).map(|j| self.group(j, &features, &inputs.image_sizes));

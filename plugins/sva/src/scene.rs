@@ -1,6 +1,6 @@
 //! What the queries of one grid look at.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use zoo_core::{Region, Result};
 
 use crate::window::Windows;
@@ -66,8 +66,9 @@ impl Scene {
     }
 }
 
+/// Summed in f32: hundreds of tokens are too many for half precision.
 fn context(features: &[Tensor]) -> Result<Tensor> {
-    Ok(features[0].mean_keepdim(1)?)
+    Ok(features[0].to_dtype(DType::F32)?.mean_keepdim(1)?.to_dtype(features[0].dtype())?)
 }
 
 fn all_windows(features: &[Tensor], q: usize) -> Result<Vec<Windows>> {
@@ -92,4 +93,45 @@ fn biases(
         Ok(Some(Tensor::from_vec(values, shape, device)?))
     };
     visible.iter().zip(windows).map(tensor).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bias of each view of one image, `[queries][keys]`.
+    fn bias(scene: &Scene) -> Vec<Vec<Vec<f32>>> {
+        let rows = |view: &View| view.bias.as_ref().unwrap().flatten(1, 3).unwrap().to_vec2().unwrap();
+        scene.views.iter().map(rows).collect()
+    }
+
+    fn features(sides: &[usize]) -> Vec<Tensor> {
+        let tensor = |s: &usize| Tensor::zeros((1, s * s, 16), DType::F32, &Device::Cpu).unwrap();
+        sides.iter().map(tensor).collect()
+    }
+
+    #[test]
+    fn an_encoder_that_sees_padding_only_is_unmasked_and_the_others_are_not() {
+        // 60 of 100 rows are the image's: 2 of 4 cells, one at each edge is padding; 9 of 16, where 3 are.
+        let scene = Scene::whole(&features(&[4, 16]), 4, &[(100, 60)]).unwrap();
+        let bias = bias(&scene);
+        for query in 0..16 {
+            // Its only cell is either shown or the last resort.
+            assert_eq!(bias[0][query], [0.0]);
+            let masked: Vec<usize> = (0..16).filter(|&key| bias[1][query][key] < 0.0).collect();
+            let expected: Vec<usize> = match query / 4 {
+                0 => (0..12).collect(),
+                3 => (4..16).collect(),
+                _ => Vec::new(),
+            };
+            assert_eq!(masked, expected, "query {query}");
+        }
+        assert_eq!(scene.bias().unwrap().unwrap().dims(), [16, 1, 1, 17]);
+    }
+
+    #[test]
+    fn nobody_is_masked_without_padding() {
+        let scene = Scene::whole(&features(&[4, 16]), 4, &[(60, 60)]).unwrap();
+        assert!(scene.bias().unwrap().is_none());
+    }
 }
