@@ -33,19 +33,19 @@ impl ConnectorInputs {
         if let Some((w, h)) = self.image_sizes.iter().find(|(w, h)| *w == 0 || *h == 0) {
             return fault(format!("an image of {w}×{h} pixels"));
         }
+        let batch = self.image_sizes.len();
         for (k, (features, input)) in self.features.iter().zip(&descriptor.inputs).enumerate() {
-            let batch = self.image_sizes.len();
-            let tokens = input.tokens.map_or_else(|| "N".to_owned(), |n| n.to_string());
-            match *features.dims() {
-                [b, n, c]
-                    if b == batch && c == input.channels && input.tokens.is_none_or(|tokens| tokens == n) => {}
-                ref dims => {
-                    return fault(format!(
-                        "features of encoder {k} are {dims:?}; expected [{batch}, {tokens}, {}] for {batch} image \
-                         sizes",
-                        input.channels
-                    ));
-                }
+            let fits = match *features.dims() {
+                [b, n, c] => b == batch && c == input.channels && n == input.tokens.unwrap_or(n),
+                _ => false,
+            };
+            if !fits {
+                let tokens = input.tokens.map_or_else(|| "N".to_owned(), |n| n.to_string());
+                return fault(format!(
+                    "features of encoder {k} are {:?}; expected [{batch}, {tokens}, {}] for {batch} image sizes",
+                    features.dims(),
+                    input.channels
+                ));
             }
         }
         Ok(())
