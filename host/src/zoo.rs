@@ -53,7 +53,14 @@ impl Zoo {
     /// [`HostError`] for a registry that is wrong and a device that is not there. A plugin that is wrong is an error
     /// only once it is used.
     pub fn open(options: Options) -> Result<Self, HostError> {
-        let folders = Folders::from_env();
+        Self::open_in(options, Folders::from_env())
+    }
+
+    /// [`Zoo::open`] with the user's folders given instead of taken from the environment.
+    ///
+    /// # Errors
+    /// As [`Zoo::open`].
+    pub fn open_in(options: Options, folders: Folders) -> Result<Self, HostError> {
         let device = options.device.open()?;
         let plugins = PluginSet::discover(&options.plugin_dirs, &folders.data)?;
         let mut layers = vec![Layer::shipped()];

@@ -1,0 +1,332 @@
+//! The rules, each as a function of one row.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use serde_json::json;
+use zoo_core::{Encoder, FeatureMap, FeatureRequest, ImageBatch, Layers, Origin, Resolution};
+use zoo_host::EncoderRequest;
+use zoo_preprocess::{Decoded, Format, RgbImage};
+
+use crate::{Subject, noise, support, zoo};
+
+type Checked = Result<(), String>;
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// The message of something that must fail.
+fn fails<T, E: std::fmt::Display>(result: Result<T, E>, what: &str) -> Result<String, String> {
+    match result {
+        Ok(_) => Err(format!("{what} was accepted")),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn bits(maps: &[FeatureMap]) -> Vec<u32> {
+    let tensors = maps.iter().flat_map(|m| std::iter::once(&m.tokens).chain(&m.prefix));
+    tensors.flat_map(values).map(f32::to_bits).collect()
+}
+
+fn all(norm: bool) -> FeatureRequest {
+    FeatureRequest { layers: Layers::All, norm, prefix: true }
+}
+
+fn layers(layers: Layers) -> FeatureRequest {
+    FeatureRequest { layers, norm: false, prefix: false }
+}
+
+fn pixels(batch: usize, height: usize, width: usize) -> Tensor {
+    noise(&[batch, 3, height, width], (height * 31 + width) as u32)
+}
+
+fn native(subject: &Subject) -> Tensor {
+    let side = subject.encoder().descriptor().native;
+    pixels(1, side, side)
+}
+
+/// The native size and, where others are legal, some that are not square.
+fn sizes(subject: &Subject) -> Vec<(usize, usize)> {
+    let descriptor = subject.encoder().descriptor();
+    let n = descriptor.native;
+    match descriptor.resolution {
+        Resolution::Fixed => vec![(n, n)],
+        Resolution::MultipleOf(m) => vec![(n, n), (m, 3 * m), (n + m, n)],
+        Resolution::AtLeast(m) => vec![(n, n), (m, 2 * m + 1), (n + m, n - 1)],
+    }
+}
+
+/// Without weights, through the library, and linked in: one description, of this row.
+pub fn descriptors_agree(subject: &Subject) -> Checked {
+    let opened = subject.encoder().descriptor();
+    ensure!(opened == &subject.inspection.descriptor, "opened and inspected differ");
+    ensure!(opened == subject.linked.descriptor(), "the two doors differ");
+    ensure!(opened.id == subject.row.id, "calls itself `{}`", opened.id);
+    let promised: u64 =
+        subject.inspection.tensors.iter().map(|t| t.shape.iter().product::<usize>() as u64).sum();
+    ensure!(opened.parameters == promised, "{} parameters, tensors hold {promised}", opened.parameters);
+    ensure!(opened.layers.iter().all(|l| l.channels > 0 && l.stride > 0), "an empty layer");
+    Ok(())
+}
+
+pub fn maps_have_the_promised_shapes(subject: &Subject) -> Checked {
+    let descriptor = subject.encoder().descriptor();
+    for (height, width) in sizes(subject) {
+        for norm in [false, true] {
+            let maps = subject.encoder().forward(&pixels(2, height, width), &all(norm)).map_err(text)?;
+            ensure!(maps.len() == descriptor.layers.len(), "{} maps", maps.len());
+            for (layer, (map, info)) in maps.iter().zip(&descriptor.layers).enumerate() {
+                let at = format!("layer {layer} of {height}×{width}");
+                let grid = descriptor.grid(layer, height, width).map_err(text)?;
+                ensure!((map.layer, map.grid) == (layer, grid), "{at}: layer {} on {}", map.layer, map.grid);
+                ensure!(
+                    map.tokens.dims() == [2, grid.cells(), info.channels],
+                    "{at}: {:?}",
+                    map.tokens.dims()
+                );
+                ensure!(map.normed == (norm && descriptor.final_norm), "{at}: normed is {}", map.normed);
+                let prefix = map.prefix.as_ref().map(|p| p.dims().to_vec());
+                let promised =
+                    (!descriptor.prefix.is_empty()).then(|| vec![2, descriptor.prefix.len(), info.channels]);
+                ensure!(prefix == promised, "{at}: prefix {prefix:?}, promised {promised:?}");
+                let tokens = values(&map.tokens);
+                ensure!(tokens.iter().all(|v| v.is_finite()), "{at}: not finite");
+                ensure!(tokens.iter().any(|v| *v != tokens[0]), "{at}: constant");
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn layer_indices_are_those_of_timm(subject: &Subject) -> Checked {
+    let (encoder, x) = (subject.encoder(), native(subject));
+    let depth = encoder.descriptor().layers.len();
+    let every = encoder.forward(&x, &layers(Layers::All)).map_err(text)?;
+    let last = i32::try_from(depth).map_err(text)? - 1;
+    for (request, expected) in [
+        (Layers::Indices(vec![-1]), vec![depth - 1]),
+        (Layers::Indices(vec![-1 - last, last]), vec![0, depth - 1]),
+        (Layers::Indices(vec![last, 0, last]), vec![depth - 1, 0, depth - 1]),
+        (Layers::Last(2), vec![depth - 2, depth - 1]),
+    ] {
+        let maps = encoder.forward(&x, &layers(request.clone())).map_err(text)?;
+        let got: Vec<usize> = maps.iter().map(|m| m.layer).collect();
+        ensure!(got == expected, "{request:?} gave {got:?}");
+        for map in &maps {
+            ensure!(map.prefix.is_none(), "{request:?} gave prefix tokens that nobody asked for");
+            ensure!(
+                values(&map.tokens) == values(&every[map.layer].tokens),
+                "{request:?}: layer {} differs from itself among all layers",
+                map.layer
+            );
+        }
+    }
+    for wrong in [last + 1, -2 - last] {
+        let result = encoder.forward(&x, &layers(Layers::Indices(vec![wrong])));
+        let message = fails(result, &format!("layer {wrong}"))?;
+        ensure!(message.contains("out of range"), "layer {wrong}: {message}");
+    }
+    let message = fails(encoder.forward(&x, &layers(Layers::Indices(vec![]))), "an empty list")?;
+    ensure!(message.contains("no layer"), "{message}");
+    Ok(())
+}
+
+pub fn the_final_norm_is_applied_on_request(subject: &Subject) -> Checked {
+    let x = native(subject);
+    let [plain, normed] = [false, true].map(|norm| subject.encoder().forward(&x, &all(norm)).unwrap());
+    let same = bits(&plain) == bits(&normed);
+    let promised = subject.encoder().descriptor().final_norm;
+    ensure!(same != promised, "final_norm is {promised}, but asking for it changes nothing or something");
+    Ok(())
+}
+
+pub fn the_same_input_gives_the_same_bits(subject: &Subject) -> Checked {
+    let x = native(subject);
+    let [first, second] = [(); 2].map(|()| bits(&subject.encoder().forward(&x, &all(true)).unwrap()));
+    ensure!(first == second, "two calls differ");
+    Ok(())
+}
+
+pub fn a_batch_of_three_is_three_singles(subject: &Subject) -> Checked {
+    let encoder = subject.encoder();
+    let (height, width) = *sizes(subject).last().ok_or("no size")?;
+    let x = pixels(3, height, width);
+    let together = encoder.forward(&x, &all(true)).map_err(text)?;
+    for row in 0..3 {
+        let alone = encoder.forward(&x.narrow(0, row, 1).map_err(text)?, &all(true)).map_err(text)?;
+        for (t, a) in together.iter().zip(&alone) {
+            let pairs = [(Some(&t.tokens), Some(&a.tokens)), (t.prefix.as_ref(), a.prefix.as_ref())];
+            for (t, a) in pairs.into_iter().filter_map(|(t, a)| Some((t?, a?))) {
+                let (t, a) = (values(&t.narrow(0, row, 1).map_err(text)?), values(a));
+                let rms = (a.iter().map(|v| v * v).sum::<f32>() / a.len() as f32).sqrt();
+                let gap = t.iter().zip(&a).map(|(t, a)| (t - a).abs()).fold(0.0, f32::max);
+                // Matrix products of other sizes may add up in another order.
+                ensure!(gap <= 1e-5 * rms, "row {row}: {gap} apart, rms {rms}");
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn illegal_sizes_are_refused(subject: &Subject) -> Checked {
+    let descriptor = subject.encoder().descriptor();
+    let n = descriptor.native;
+    let illegal = match descriptor.resolution {
+        Resolution::Fixed => vec![(n, n + 1), (2 * n, 2 * n)],
+        Resolution::MultipleOf(m) => vec![(n, n + 1), (m / 2, n), (0, n)],
+        Resolution::AtLeast(m) => vec![(n, m - 1), (0, n)],
+    };
+    for (height, width) in illegal.into_iter().filter(|(h, w)| h * w > 0) {
+        let result = subject.encoder().forward(&pixels(1, height, width), &all(false));
+        let message = fails(result, &format!("{height}×{width}"))?;
+        let size = format!("{height}×{width}");
+        ensure!(message.contains(&size) && message.contains(&subject.row.id), "{size}: {message}");
+    }
+    Ok(())
+}
+
+pub fn token_counts_are_squares(subject: &Subject) -> Checked {
+    let side = subject.encoder().descriptor().native;
+    let origin = Origin { image: 0, size: (side as u32, side as u32), crop: None, padded: false };
+    let batch = ImageBatch::new(native(subject), vec![origin]).map_err(text)?;
+    let raw = subject.session.encode(&batch).map_err(text)?;
+    for tokens in [1, 9, 25, raw.grid.cells()] {
+        let request = EncoderRequest { tokens: Some(tokens), ..subject.request() };
+        let seen = zoo().encoder(&request).map_err(text)?.encode(&batch).map_err(text)?;
+        let channels = raw.tokens.dim(2).map_err(text)?;
+        ensure!(seen.tokens.dims() == [1, tokens, channels], "{tokens} tokens: {:?}", seen.tokens.dims());
+        let resampled = zoo_nn::resample::tokens(&raw.tokens, raw.grid, seen.grid).map_err(text)?;
+        ensure!(values(&seen.tokens) == values(&resampled), "{tokens} tokens: not the raw map, resampled");
+    }
+    let odd = EncoderRequest { tokens: Some(5), ..subject.request() };
+    let result = zoo().encoder(&odd).and_then(|session| session.encode(&batch));
+    let message = fails(result, "5 tokens")?;
+    ensure!(message.contains("4 and 9"), "{message}");
+    Ok(())
+}
+
+/// The whole way: pixels of the row's pipeline at the native size, the row's own layers.
+pub fn photographs_go_through(subject: &Subject) -> Checked {
+    let bytes = (0..61 * 35 * 3).map(|i| (i * 7 % 251) as u8).collect();
+    let image = RgbImage::from_raw(61, 35, bytes).ok_or("no image")?;
+    let photo = Decoded { image, format: Format::Png, notes: Vec::new() };
+    let batch = subject.session.prepare(&[photo]).map_err(text)?;
+    let side = subject.encoder().descriptor().native;
+    ensure!(batch.pixels().dims() == [1, 3, side, side], "pixels {:?}", batch.pixels().dims());
+    let origin = &batch.origins()[0];
+    ensure!(origin.size == (61, 35) && origin.padded, "origin {origin:?}");
+    let seen = subject.session.encode(&batch).map_err(text)?;
+    let select = &subject.row.select;
+    let request =
+        FeatureRequest { layers: Layers::Indices(select.layers.clone()), norm: select.norm, prefix: false };
+    let maps = subject.encoder().forward(batch.pixels(), &request).map_err(text)?;
+    let channels: usize = maps.iter().map(|m| m.tokens.dims()[2]).sum();
+    ensure!(seen.tokens.dims() == [1, seen.grid.cells(), channels], "{:?}", seen.tokens.dims());
+    ensure!(maps.len() > 1 || values(&seen.tokens) == values(&maps[0].tokens), "not the layer of the row");
+    Ok(())
+}
+
+pub fn both_doors_give_the_same_bits(subject: &Subject) -> Checked {
+    for (height, width) in sizes(subject) {
+        let x = pixels(2, height, width);
+        for norm in [false, true] {
+            let [library, linked] = [subject.encoder(), &*subject.linked]
+                .map(|encoder: &dyn Encoder| encoder.forward(&x, &all(norm)).unwrap());
+            ensure!(bits(&library) == bits(&linked), "{height}×{width}, norm {norm}: the doors differ");
+        }
+    }
+    ensure!(
+        subject.encoder().cost(2, 96, 128) == subject.linked.cost(2, 96, 128),
+        "the doors differ in cost"
+    );
+    Ok(())
+}
+
+pub fn pixels_must_be_normalised_images(subject: &Subject) -> Checked {
+    let side = subject.encoder().descriptor().native;
+    let bytes = Tensor::zeros((1, 3, side, side), DType::U8, &Device::Cpu).map_err(text)?;
+    for (what, wrong) in [
+        ("one channel", noise(&[1, 1, side, side], 1)),
+        ("no batch", noise(&[3, side, side], 1)),
+        ("channels last", noise(&[1, side, side, 3], 1)),
+        ("bytes", bytes),
+    ] {
+        let message = fails(subject.encoder().forward(&wrong, &all(false)), what)?;
+        ensure!(!message.contains("panicked"), "{what}: {message}");
+    }
+    Ok(())
+}
+
+/// One error lists what is missing, what is left over, and what has another shape.
+pub fn weights_must_fit_exactly(subject: &Subject) -> Checked {
+    let mut tensors: HashMap<String, Tensor> =
+        candle_core::safetensors::load(&subject.weights, &Device::Cpu).map_err(text)?;
+    let [.., misshapen, missing] = &subject.inspection.tensors[..] else { return Err("few tensors".into()) };
+    tensors.remove(&missing.key);
+    tensors.insert(misshapen.key.clone(), noise(&[7, 5], 1));
+    let surplus = format!("{}_again", misshapen.key);
+    tensors.insert(surplus.clone(), noise(&[2], 1));
+    let path = support::folder().join(format!("{}-wrong.safetensors", subject.row.id));
+    candle_core::safetensors::save(&tensors, &path).map_err(text)?;
+    let request = EncoderRequest { weights: Some(path), ..subject.request() };
+    let message = fails(zoo().encoder(&request), "a file with wrong tensors")?;
+    for key in [&missing.key, &misshapen.key, &surplus] {
+        ensure!(message.contains(key), "`{key}` is not in: {message}");
+    }
+    Ok(())
+}
+
+pub fn numbers_must_exist(subject: &Subject) -> Checked {
+    let mut request = subject.request();
+    request.arch_override.get_or_insert_default().insert("nonsense".into(), json!(1));
+    let message = fails(zoo().encoder(&request), "the number `nonsense`")?;
+    ensure!(message.contains("nonsense") && message.contains(&subject.row.id), "{message}");
+    Ok(())
+}
+
+pub fn costs_grow_with_the_work(subject: &Subject) -> Checked {
+    let encoder = subject.encoder();
+    let side = encoder.descriptor().native;
+    let (one, two) = (encoder.cost(1, side, side), encoder.cost(2, side, side));
+    ensure!(one.macs > 0 && one.activation_bytes > 0, "a call costs nothing: {one:?}");
+    ensure!(two.macs == 2 * one.macs, "two images: {} and {}", one.macs, two.macs);
+    ensure!(encoder.cost(1, 2 * side, side).macs > one.macs, "a larger image costs no more");
+    Ok(())
+}
+
+/// Along the gradient that an encoder promises, its features really change as predicted.
+pub fn gradients_reach_the_pixels(subject: &Subject) -> Checked {
+    let encoder = subject.encoder();
+    ensure!(encoder.descriptor().vjp == encoder.differentiable().is_some(), "`vjp` and the door disagree");
+    let Some(door) = encoder.differentiable() else { return Ok(()) };
+    let (x, request) = (native(subject), layers(Layers::Indices(vec![-1])));
+    let map = &encoder.forward(&x, &request).map_err(text)?[0];
+    let cotangent = noise(map.tokens.dims(), 5);
+    let (gradient, none) = door.vjp(&x, &request, std::slice::from_ref(&cotangent), &[]).map_err(text)?;
+    ensure!(none.is_empty() && gradient.dims() == x.dims(), "gradient {:?}", gradient.dims());
+    let g: Vec<f64> = values(&gradient).into_iter().map(f64::from).collect();
+    let square: f64 = g.iter().map(|g| g * g).sum();
+    ensure!(square.is_finite() && square > 0.0, "the gradient is {square}");
+    let objective = |t: f64| -> Result<f64, String> {
+        let x = (&x + (&gradient * (t / square)).map_err(text)?).map_err(text)?;
+        let tokens = values(&encoder.forward(&x, &request).map_err(text)?[0].tokens);
+        Ok(tokens.iter().zip(values(&cotangent)).map(|(t, c)| f64::from(*t) * f64::from(c)).sum())
+    };
+    let step = 1e-2 * square.sqrt();
+    let slope = (objective(step)? - objective(-step)?) / (2.0 * step);
+    ensure!((slope - 1.0).abs() < 3e-2, "a step along the gradient changes {slope} of what it should");
+    Ok(())
+}

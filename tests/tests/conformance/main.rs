@@ -1,0 +1,185 @@
+//! What every encoder of the registry must do, whatever its family.
+//!
+//! Each row is shrunk by the numbers that `small.toml` has for its plugin, gets random weights in the layout that
+//! the plugin asks for, and is opened through the host from the plugin's library, and once more from the plugin
+//! as it is linked in. A new family brings its numbers in `small.toml` and its name in [`LINKED`].
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod checks;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use candle_core::{Device, Tensor};
+use serde_json::{Map, Value};
+use zoo_core::sdk::{OpenOptions, Plugin};
+use zoo_core::weights::{Init, TensorInfo};
+use zoo_core::{Encoder, Precision, Spec};
+use zoo_host::plugins::PluginDoor;
+use zoo_host::{EncoderInspection, EncoderRequest, EncoderSession, Folders, Options, Zoo};
+use zoo_registry::EncoderRow;
+
+/// The families, through their static doors.
+static LINKED: [&Plugin; 4] =
+    [&zoo_clip::PLUGIN, &zoo_convnext::PLUGIN, &zoo_dinov2::PLUGIN, &zoo_timm_vit::PLUGIN];
+
+/// One row, shrunk.
+struct Subject {
+    row: &'static EncoderRow,
+    /// The small numbers.
+    arch: Map<String, Value>,
+    weights: PathBuf,
+    inspection: EncoderInspection,
+    /// From the plugin's library, at the native size of the small numbers.
+    session: EncoderSession,
+    /// The same from the plugin as it is linked in.
+    linked: Box<dyn Encoder>,
+}
+
+impl Subject {
+    fn new(row: &'static EncoderRow, arch: Map<String, Value>) -> Self {
+        let mut request =
+            EncoderRequest { arch_override: Some(arch.clone()), ..EncoderRequest::new(&row.id) };
+        let native = zoo().inspect_encoder(&request).unwrap().descriptor.native;
+        request.resolution = Some(native);
+        let inspection = zoo().inspect_encoder(&request).unwrap();
+        let tensors: HashMap<String, Tensor> = inspection
+            .tensors
+            .iter()
+            .zip(1..)
+            .map(|(info, seed)| (info.key.clone(), random(info, seed)))
+            .collect();
+        let weights = support::folder().join(format!("{}.safetensors", row.id));
+        candle_core::safetensors::save(&tensors, &weights).unwrap();
+        request.weights = Some(weights.clone());
+        let session = zoo().encoder(&request).unwrap();
+
+        let plugin = LINKED.iter().find(|p| p.name == row.plugin).copied().unwrap();
+        let mut numbers = row.arch.clone();
+        numbers.extend(arch.clone());
+        let spec = Spec {
+            id: row.id.clone(),
+            architecture: row.architecture.clone(),
+            arch: numbers,
+            precision: Precision::F32,
+        };
+        let options = OpenOptions { weights: vec![weights.clone()], ..OpenOptions::default() };
+        let linked = PluginDoor::Static(plugin).open_encoder(&spec, &options).unwrap();
+        Self { row, arch, weights, inspection, session, linked }
+    }
+
+    fn encoder(&self) -> &dyn Encoder {
+        self.session.encoder()
+    }
+
+    /// The request that opened the session.
+    fn request(&self) -> EncoderRequest {
+        EncoderRequest {
+            arch_override: Some(self.arch.clone()),
+            weights: Some(self.weights.clone()),
+            resolution: Some(self.encoder().descriptor().native),
+            ..EncoderRequest::new(&self.row.id)
+        }
+    }
+}
+
+/// The shipped registry over the staged plugins, with folders of its own.
+fn zoo() -> &'static Zoo {
+    static ZOO: OnceLock<Zoo> = OnceLock::new();
+    ZOO.get_or_init(|| {
+        let sources: Vec<String> = LINKED.iter().map(|p| format!("plugins/{}", p.name)).collect();
+        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let own = |name: &str| support::folder().join(name);
+        let folders = Folders { config: own("config"), data: own("data"), cache: own("cache") };
+        let plugin_dirs = vec![support::staged(&sources)];
+        Zoo::open_in(Options { plugin_dirs, offline: true, ..Options::default() }, folders).unwrap()
+    })
+}
+
+/// The encoder rows of the shipped registry.
+fn subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| {
+        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/small.toml");
+        let small: BTreeMap<String, Map<String, Value>> =
+            toml::from_str(&std::fs::read_to_string(table).unwrap()).unwrap();
+        let subject = |row: &'static EncoderRow| {
+            let numbers = small.get(&row.plugin);
+            let numbers = numbers.unwrap_or_else(|| panic!("small.toml has no numbers for `{}`", row.plugin));
+            Subject::new(row, numbers.clone())
+        };
+        zoo().registry().encoders().map(subject).collect()
+    })
+}
+
+/// Random values around the start that the plugin gives a tensor, so that nothing is neutral.
+fn random(info: &TensorInfo, seed: u32) -> Tensor {
+    let noise = noise(&info.shape, seed);
+    let (centre, width) = match info.init {
+        Init::Const(value) => (value, 0.3),
+        Init::Normal { mean, .. } => (mean, 0.8),
+        Init::Uniform { bound } => (0.0, bound),
+    };
+    noise.affine(width, centre).unwrap()
+}
+
+/// Uniform in -1..1, the same every time.
+fn noise(shape: &[usize], seed: u32) -> Tensor {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
+    };
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Runs a check on every row and reports all that fail.
+fn each_row(check: fn(&Subject) -> Result<(), String>) {
+    let subjects = subjects();
+    assert!(!subjects.is_empty(), "the registry has no encoder");
+    let faults: Vec<String> =
+        subjects.iter().filter_map(|s| check(s).err().map(|e| format!("{}: {e}", s.row.id))).collect();
+    assert!(faults.is_empty(), "{} of {} rows:\n{}", faults.len(), subjects.len(), faults.join("\n"));
+}
+
+macro_rules! conformance {
+    ($($check:ident),* $(,)?) => {$(
+        #[test]
+        fn $check() {
+            each_row(checks::$check);
+        }
+    )*};
+}
+
+conformance! {
+    descriptors_agree,
+    maps_have_the_promised_shapes,
+    layer_indices_are_those_of_timm,
+    the_final_norm_is_applied_on_request,
+    the_same_input_gives_the_same_bits,
+    a_batch_of_three_is_three_singles,
+    illegal_sizes_are_refused,
+    token_counts_are_squares,
+    photographs_go_through,
+    both_doors_give_the_same_bits,
+    pixels_must_be_normalised_images,
+    weights_must_fit_exactly,
+    numbers_must_exist,
+    costs_grow_with_the_work,
+    gradients_reach_the_pixels,
+}
+
+/// Every family is here, and every one of them is used.
+#[test]
+fn all_families_are_linked() {
+    let rows: std::collections::BTreeSet<&str> =
+        zoo().registry().encoders().map(|r| r.plugin.as_str()).collect();
+    let linked: std::collections::BTreeSet<&str> = LINKED.iter().map(|p| p.name).collect();
+    assert_eq!(rows, linked, "plugins that rows name, and plugins in LINKED");
+}
