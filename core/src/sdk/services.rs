@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use abi_stable::std_types::RStr;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use zoo_abi::{HostServicesRef, level};
 
@@ -38,6 +39,10 @@ fn number(l: Level) -> u32 {
 }
 
 impl Subscriber for Forward {
+    /// The host may change its mind about levels, so nothing is cached per call site.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && self.0.log_enabled()(number(*metadata.level()), RStr::from(metadata.target()))
     }

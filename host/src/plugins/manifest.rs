@@ -1,6 +1,6 @@
 //! The sidecar `NAME.plugin.toml`: what is known of a plugin before any of its code runs.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zoo_core::sdk::{Identity, Provides, backend};
@@ -74,6 +74,16 @@ impl Manifest {
             return Err("`sha256` must be 64 lower-case hexadecimal digits".into());
         }
         Ok(manifest)
+    }
+
+    /// Copies `library` into the folder `dest`, under the name `self.file`, and writes this manifest beside it with
+    /// the library's hash. Each is written under a temporary name first: a program that has the old library open
+    /// keeps it. What the manifest says of the library is not checked before the library is loaded.
+    ///
+    /// # Errors
+    /// [`PluginError::Io`] when something cannot be read or written.
+    pub fn install(&mut self, library: &Path, dest: &Path) -> Result<PathBuf, PluginError> {
+        super::stage::place(self, library, dest)
     }
 
     /// The registry rows as the text of a registry file.

@@ -52,8 +52,7 @@ pub fn stage(library: &Path, template: &Path, dest: &Path) -> Result<Manifest, P
     let path = library.canonicalize().map_err(|e| PluginError::io(library, "cannot find the library", e))?;
     let identity = load::identify(&written.name, &path)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut opened = std::fs::File::open(&path).map_err(|e| PluginError::io(&path, "cannot read it", e))?;
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         name: written.name,
         version: identity.version.clone(),
         description: written.description,
@@ -63,22 +62,21 @@ pub fn stage(library: &Path, template: &Path, dest: &Path) -> Result<Manifest, P
         target: identity.target.clone(),
         backend: identity.backend.clone(),
         file,
-        sha256: trust::hash(&mut opened).map_err(|e| PluginError::io(&path, "cannot read it", e))?,
+        sha256: String::new(),
         provides: written.provides,
         registry: written.registry,
     };
     manifest.check_identity(template, &identity)?;
-    place(&path, &manifest, dest)?;
+    place(&mut manifest, &path, dest)?;
     Ok(manifest)
 }
 
-/// Writes library and manifest, each under a temporary name first: a program that has the old library open
-/// keeps it.
-pub(super) fn place(library: &Path, manifest: &Manifest, dest: &Path) -> Result<PathBuf, PluginError> {
+pub(super) fn place(manifest: &mut Manifest, library: &Path, dest: &Path) -> Result<PathBuf, PluginError> {
+    let read = |e| PluginError::io(library, "cannot read the library", e);
     std::fs::create_dir_all(dest).map_err(|e| PluginError::io(dest, "cannot make the plugin folder", e))?;
+    manifest.sha256 = std::fs::File::open(library).and_then(|mut file| trust::hash(&mut file)).map_err(read)?;
     let path = dest.join(format!("{}{SUFFIX}", manifest.name));
-    let text =
-        toml::to_string(manifest).map_err(|e| PluginError::io(&path, "cannot write the manifest", e))?;
+    let text = toml::to_string(manifest).map_err(|e| PluginError::io(&path, "cannot write the manifest", e))?;
     put(&dest.join(&manifest.file), |file| {
         std::io::copy(&mut std::fs::File::open(library)?, file).map(|_| ())
     })?;
