@@ -313,7 +313,7 @@ def main():
         common.write_connector_case(
             HERE, case, connector=f"sva-{case}", architecture="sva", arch=arch,
             weights=common.write_weights(HERE, case, state), features=features, image_sizes=sizes,
-            expect=expect, extra=extra, reference="plain torch, `plugins/sva/golden/make.py`")
+            expect=expect, extra=extra, reference="plain torch")
 
 
 if __name__ == "__main__":
