@@ -74,7 +74,9 @@ impl EncoderDescriptor {
             Resolution::Fixed if (height, width) != (self.native, self.native) => {
                 return fault(format!("only {0}×{0} does", self.native));
             }
-            Resolution::MultipleOf(m) if height % m != 0 || width % m != 0 || height.min(width) < m => {
+            Resolution::MultipleOf(m)
+                if !height.is_multiple_of(m) || !width.is_multiple_of(m) || height.min(width) < m =>
+            {
                 return fault(format!("height and width must be multiples of {m}"));
             }
             Resolution::AtLeast(m) if height.min(width) < m => {
