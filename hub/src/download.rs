@@ -138,7 +138,7 @@ impl Download<'_> {
     }
 
     fn broken(&self, source: std::io::Error) -> Fault {
-        Fault::network(&self.name(), ureq::Error::Io(source), true)
+        Fault::network(&self.name(), &ureq::Error::Io(source), true)
     }
 
     fn name(&self) -> String {

@@ -110,13 +110,21 @@ pub enum Error {
     },
     /// No connection, or one that broke too often.
     #[error(
-        "{url}: {source}. Check the network, HTTPS_PROXY and HF_ENDPOINT; a partial file is kept and continued"
+        "{url}: {why}; check the network, proxies (HTTPS_PROXY, SSL_CERT_FILE) and HF_ENDPOINT. What has arrived is kept"
     )]
     Network {
         /// What was asked for.
         url: String,
         /// What the client said.
-        source: Box<ureq::Error>,
+        why: String,
+    },
+    /// A file of certificates that holds none.
+    #[error("{}: {why}; SSL_CERT_FILE must name a file of PEM certificates", .path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The bytes are not those that were promised.
     #[error(

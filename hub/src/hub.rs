@@ -93,7 +93,7 @@ impl Hub {
         progress: &dyn Progress,
     ) -> Result<PathBuf> {
         let backoff = self.settings.backoff;
-        let remote = Remote::new(&self.settings);
+        let remote = Remote::new(&self.settings)?;
         let meta = retry(backoff, progress, || remote.metadata(address))?;
         agree(&meta, sha256, address)?;
         let expected = match (sha256, meta.sha256()) {

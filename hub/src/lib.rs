@@ -29,6 +29,7 @@
 //! | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN` | access token | the file `HF_TOKEN_PATH`, else `$HF_HOME/token` |
 //! | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | send no token | off |
 //! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | open no socket | off |
+//! | `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` | certificate authorities to trust, PEM | Mozilla's, built in |
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxy | none |
 
 #![forbid(unsafe_code)]

@@ -6,9 +6,11 @@
 //! renamed repository), and never with the token to another host.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::{Method, Request, Response, Uri, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use crate::retry::{Fault, is_transient};
@@ -59,9 +61,14 @@ pub(crate) struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Opens nothing yet.
-    pub(crate) fn new(settings: &'a Settings) -> Self {
+    /// Opens no connection yet.
+    pub(crate) fn new(settings: &'a Settings) -> Result<Self> {
+        let roots = match &settings.certificates {
+            Some(path) => RootCerts::from(certificates(path)?),
+            None => RootCerts::WebPki,
+        };
         let agent = Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .http_status_as_error(false)
             .max_redirects(0)
             // Compressed bodies have neither the size nor the ranges of the file.
@@ -72,7 +79,7 @@ impl<'a> Remote<'a> {
             .timeout_per_read(Some(SILENCE))
             .build()
             .new_agent();
-        Self { agent, settings }
+        Ok(Self { agent, settings })
     }
 
     /// Commit, tag and size.
@@ -160,7 +167,7 @@ impl<'a> Remote<'a> {
             },
             Err(_) => Error::Name { what: "address", name: url.to_owned(), why: "check HF_ENDPOINT" },
         })?;
-        self.agent.run(request).map_err(|e| Fault::network(url, e, connected))
+        self.agent.run(request).map_err(|e| Fault::network(url, &e, connected))
     }
 
     /// Turns a status that is no success into what it means.
@@ -209,6 +216,19 @@ impl<'a> Remote<'a> {
             _ => Err(not_a_hub(url, format!("its range is `{given}` of a file of {size} bytes"))),
         }
     }
+}
+
+/// The certificates of a PEM file, which replace the built-in ones.
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
+    let fault = |why| Error::Certificates { path: path.to_path_buf(), why };
+    let text = std::fs::read(path).map_err(Error::io(path))?;
+    let mut found = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(certificate) = item.map_err(|_| fault("it is damaged"))? {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() { Err(fault("it holds no certificate")) } else { Ok(found) }
 }
 
 fn not_a_hub(url: &str, why: String) -> Error {

@@ -1,5 +1,6 @@
 //! Which failures pass by themselves, and how long to wait for that.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::{Error, Progress, Result};
@@ -30,17 +31,29 @@ impl Fault {
         Self::Passing { error, wait: None, progressed: false }
     }
 
-    /// A connection that broke is tried again. One that cannot be made at all is so only when there was one
-    /// before (`connected`): without network the user is told at once.
-    pub(crate) fn network(url: &str, source: ureq::Error, connected: bool) -> Self {
-        let passing = match &source {
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => connected,
-            ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => connected,
-            ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
-            _ => false,
+    /// What a client's error means. A connection that broke is tried again. One that cannot be made at all is so
+    /// only when there was one before (`connected`): without network the user is told at once.
+    pub(crate) fn network(url: &str, source: &ureq::Error, connected: bool) -> Self {
+        let (why, passing) = match source {
+            ureq::Error::Io(e) => (e.to_string(), may_pass(e.kind(), connected)),
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => (source.to_string(), connected),
+            ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => (source.to_string(), true),
+            _ => (source.to_string(), false),
         };
-        let error = Error::Network { url: url.to_owned(), source: Box::new(source) };
+        let error = Error::Network { url: url.to_owned(), why };
         if passing { Self::passing(error) } else { Self::Final(error) }
+    }
+}
+
+fn may_pass(kind: ErrorKind, connected: bool) -> bool {
+    match kind {
+        ErrorKind::InvalidData => false, // a certificate that is not trusted
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::TimedOut => true,
+        _ => connected, // refused, unreachable, no such host
     }
 }
 
@@ -79,7 +92,12 @@ pub(crate) fn retry<T>(
         }
         let own = backoff.saturating_mul(1 << (failures - 1));
         let wait = wait.map_or(own, |asked| asked.max(own)).min(LONGEST_WAIT);
-        progress.note(&format!("{error}; trying again in {:.1} s", wait.as_secs_f32()));
+        let why = match &error {
+            Error::Network { why, .. } => why.clone(),
+            Error::Status { status, .. } => format!("HTTP {status}"),
+            error => error.to_string(),
+        };
+        progress.note(&format!("{why}; trying again in {:.1} s", wait.as_secs_f32()));
         pause(wait, progress)?;
     }
 }
@@ -131,8 +149,13 @@ mod tests {
 
     #[test]
     fn unreachable_is_final_at_first_and_passing_later() {
-        let fault = |connected| Fault::network("u", ureq::Error::HostNotFound, connected);
-        assert!(matches!(fault(false), Fault::Final(_)));
-        assert!(matches!(fault(true), Fault::Passing { .. }));
+        let passes = |source: ureq::Error, connected| {
+            matches!(Fault::network("u", &source, connected), Fault::Passing { .. })
+        };
+        let io = |kind: ErrorKind| ureq::Error::Io(kind.into());
+        assert!(!passes(ureq::Error::HostNotFound, false) && passes(ureq::Error::HostNotFound, true));
+        assert!(!passes(io(ErrorKind::Other), false) && passes(io(ErrorKind::Other), true));
+        assert!(passes(io(ErrorKind::ConnectionReset), false));
+        assert!(!passes(io(ErrorKind::InvalidData), true), "an untrusted certificate stays untrusted");
     }
 }

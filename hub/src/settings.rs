@@ -20,6 +20,9 @@ pub struct Settings {
     pub token: Option<String>,
     /// Open no socket.
     pub offline: bool,
+    /// PEM file of the certificate authorities to trust in place of the built-in ones, for proxies that look into
+    /// TLS connections.
+    pub certificates: Option<PathBuf>,
     /// Wait after the first failed try; it doubles with each further one, of which there are four.
     pub backoff: Duration,
 }
@@ -32,6 +35,7 @@ impl Settings {
             cache: cache.into(),
             token: None,
             offline: false,
+            certificates: None,
             backoff: BACKOFF,
         }
     }
@@ -70,6 +74,7 @@ impl Settings {
                 .or_else(|| set("HUGGING_FACE_HUB_TOKEN"))
                 .or_else(|| read_token(token_file?.as_ref()))
         };
+        let certificates = path("SSL_CERT_FILE").or_else(|| path("REQUESTS_CA_BUNDLE"));
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         // Like the Python tools: the first of the two that is set decides.
         let offline =
@@ -79,6 +84,7 @@ impl Settings {
             cache,
             token,
             offline,
+            certificates,
             backoff: BACKOFF,
         })
     }
@@ -92,6 +98,7 @@ impl fmt::Debug for Settings {
             .field("cache", &self.cache)
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("offline", &self.offline)
+            .field("certificates", &self.certificates)
             .field("backoff", &self.backoff)
             .finish()
     }

@@ -74,7 +74,7 @@ pub(crate) fn stage_into(workspace: &Workspace, built: &Built, folder: &Path) ->
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     for (plugin, library) in workspace.plugins.iter().zip(&built.libraries) {
         let mut command = workspace.command(&built.program.to_string_lossy());
-        command.args(["--quiet", "plugins", "stage"]).arg(library);
+        command.args(["plugins", "stage"]).arg(library);
         command.arg("--manifest").arg(plugin.folder.join("plugin.toml")).arg("--into").arg(folder);
         process::run(&mut command)?;
     }

@@ -87,6 +87,18 @@ fn a_token_that_cannot_be_a_header_is_refused_without_being_shown() {
 }
 
 #[test]
+fn a_file_without_certificates_is_named() {
+    let server = Server::start().large(FILE, b"x");
+    let cache = tempfile::tempdir().unwrap();
+    let path = cache.path().join("ca.pem");
+    std::fs::write(&path, "not a certificate").unwrap();
+    let mut settings = server.settings(cache.path());
+    settings.certificates = Some(path);
+    refused(&Hub::new(settings), REPO, FILE, "main", None, &["ca.pem", "no certificate", "SSL_CERT_FILE"]);
+    assert!(server.log().is_empty());
+}
+
+#[test]
 fn wrong_bytes_are_removed() {
     let bytes = noise(5000);
     let server = Server::start().large(FILE, &bytes).trouble([Trouble::Corrupt]);
