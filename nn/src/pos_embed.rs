@@ -194,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn bilinear_interpolates_between_pixel_centres() {
+        let expected = [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0];
+        assert_eq!(PosMode::Bilinear.matrix(2, 4), expected);
+        // Shrinking without antialiasing only looks at two neighbours.
+        assert_eq!(PosMode::Bilinear.matrix(4, 2), [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5]);
+    }
+
+    #[test]
     fn the_offset_changes_the_table_visibly() {
         let (a, b) = (PosMode::BicubicOffset.matrix(37, 27), PosMode::Bicubic.matrix(37, 27));
         let largest = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

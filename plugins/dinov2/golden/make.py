@@ -137,6 +137,15 @@ def fused():
     write("timm", arch=GATED, weights=weights, pixels=pixels, expect=expect, reference=reference)
     write("timm-antialias", arch={**GATED, "pos_mode": "bicubic_antialias"}, weights=weights, pixels=other,
           expect=[(layer(other, 2, True), -1, True)], reference=reference)
+    # With registers, timm folds the class token's position into the token: the table has patch rows only.
+    model = common.randomise(
+        VisionTransformer(img_size=35, patch_size=7, embed_dim=36, depth=2, num_heads=3, init_values=1e-5,
+                          num_classes=0, mlp_ratio=2, reg_tokens=2, no_embed_class=True, dynamic_img_size=True), 9)
+    arch = {**ARCH, "depth": 2, "mlp_dim": 72, "registers": 2, "class_pos": False, "pos_mode": "bicubic_antialias"}
+    write("timm-registers", arch=arch, weights=common.write_weights(HERE, "timm-registers", model.state_dict()),
+          pixels=other, expect=[(model.forward_features(other)[:, 3:], -1, True),
+                                (model.forward_features(other)[:, :3], -1, True, True)],
+          reference="timm VisionTransformer (registers)")
     original = {k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): v for k, v in state.items()}
     original["mask_token"] = torch.ones(1, 36)
     write("original", arch=GATED, weights=common.write_weights(HERE, "original", original), pixels=pixels,
