@@ -1,0 +1,343 @@
+//! The program as a process: exit codes, streams, JSON. Nothing here needs a plugin.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// `zoo` with `line` as its arguments, in a folder of its own where there are no plugins, settings or caches.
+struct Program {
+    folder: tempfile::TempDir,
+}
+
+impl Program {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, contents: &str) {
+        std::fs::write(self.path(name), contents).unwrap();
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoo"));
+        command.args(line.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
+        for (variable, folder) in [("ZOO_CONFIG", "config"), ("ZOO_DATA", "data"), ("ZOO_CACHE", "cache")] {
+            command.env(variable, self.path(folder));
+        }
+        for variable in ["ZOO_PLUGIN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"] {
+            command.env_remove(variable);
+        }
+        command.env("HF_HOME", self.path("hf"));
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str, code: i32) -> Shown {
+        let output = self.command(line).output().unwrap();
+        let shown = Shown::from(&output);
+        assert_eq!(output.status.code(), Some(code), "`zoo {line}`\n{}\n{}", shown.out, shown.err);
+        shown
+    }
+
+    #[track_caller]
+    fn json(&self, line: &str, code: i32) -> Value {
+        let shown = self.run(&format!("{line} --json"), code);
+        serde_json::from_str(&shown.out).unwrap_or_else(|e| panic!("no JSON ({e}): {}", shown.out))
+    }
+}
+
+struct Shown {
+    out: String,
+    err: String,
+}
+
+impl From<&Output> for Shown {
+    fn from(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+#[test]
+fn usage_errors_are_2_and_say_how() {
+    let program = Program::new();
+    for (line, part) in [
+        ("frobnicate", "frobnicate"),
+        ("list dogs", "encoders"),
+        ("encode a.png --encoder x", "--out"),
+        ("encode a.png --encoder x --ensemble y --out o.npy", "--ensemble"),
+        ("encode a.png --encoder x --out o.pt", ".pt files cannot be written"),
+        ("view a.png --encoder x --out o.jpg", ".png"),
+        ("preprocess a.png --encoder x --out o.npy", ".safetensors"),
+        ("list --device gpu", "cuda:N"),
+        ("list --threads none", "--threads"),
+    ] {
+        let shown = program.run(line, 2);
+        assert!(shown.err.contains(part), "`zoo {line}`: {}", shown.err);
+        assert_eq!(shown.out, "", "`zoo {line}`");
+        let json = program.json(line, 2);
+        assert!(json["error"].as_str().unwrap().contains(part), "`zoo {line} --json`: {json}");
+    }
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let program = Program::new();
+    assert!(program.run("--help", 0).out.contains("Usage: zoo"));
+    assert!(program.run("help encode", 0).out.contains("--arch-override"));
+    assert_eq!(program.run("--version", 0).out, format!("zoo {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_registry_can_be_listed_without_plugins() {
+    let program = Program::new();
+    let all = program.json("list", 0);
+    for kind in ["encoders", "ensembles", "connectors", "llms", "models"] {
+        let rows = all[kind].as_array().unwrap();
+        assert!(!rows.is_empty() && rows.iter().all(|row| row["id"].is_string()), "{kind}");
+        assert_eq!(program.json(&format!("list {kind}"), 0)[kind], all[kind]);
+    }
+    let first = &all["encoders"][0];
+    assert_eq!(first["plugin_found"], false);
+    assert!(program.run("list encoders", 0).out.contains(first["id"].as_str().unwrap()));
+    assert_eq!(program.json("list plugins", 0)["plugins"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn info_knows_every_row() {
+    let program = Program::new();
+    let all = program.json("list", 0);
+    for (kind, rows) in all.as_object().unwrap() {
+        for row in rows.as_array().unwrap() {
+            let id = row["id"].as_str().unwrap();
+            let info = program.json(&format!("info {id}"), 0);
+            assert_eq!(info["row"]["id"], *id, "{kind}: {info}");
+        }
+    }
+}
+
+#[test]
+fn unknown_names_get_the_nearest() {
+    let program = Program::new();
+    let id = program.json("list", 0)["encoders"][0]["id"].as_str().unwrap().to_owned();
+    let typo = &id[..id.len() - 1];
+    let shown = program.run(&format!("info {typo}"), 1);
+    assert!(shown.err.contains(typo) && shown.err.contains(&format!("did you mean `{id}`")), "{}", shown.err);
+    assert_eq!(shown.out, "");
+    let json = program.json(&format!("info {typo}"), 1);
+    assert!(json["error"].as_str().unwrap().contains(&id), "{json}");
+}
+
+const BAD_REGISTRY: &str = "version = 1\n\n[[ensemble]]\nid = \"mine\"\ndescription = \"x\"\nmembers = [{ encoder = \"no-such-encoder\" }]\n";
+
+#[test]
+fn a_wrong_registry_is_shown_in_its_place() {
+    let program = Program::new();
+    program.file("bad.toml", BAD_REGISTRY);
+    for line in ["check bad.toml", "list --registry bad.toml", "doctor --registry bad.toml"] {
+        program.run(line, 1);
+    }
+    let shown = program.run("check bad.toml", 1);
+    assert!(shown.err.contains("bad.toml:6:24") && shown.err.contains("no-such-encoder"), "{}", shown.err);
+    let json = program.json("check bad.toml", 1);
+    let problem = &json["problems"][0];
+    assert_eq!((&problem["line"], &problem["column"]), (&6.into(), &24.into()), "{json}");
+    assert!(program.run("check none.toml", 1).err.contains("none.toml"));
+}
+
+#[test]
+fn the_settings_folder_is_a_layer() {
+    let program = Program::new();
+    std::fs::create_dir(program.path("config")).unwrap();
+    program.file("config/registry.toml", BAD_REGISTRY);
+    assert!(program.run("list", 1).err.contains("registry.toml:6:24"));
+}
+
+#[test]
+fn check_prints_shapes_even_without_plugins() {
+    let program = Program::new();
+    let json = program.json("check", 0);
+    let ensembles = json["ensembles"].as_array().unwrap();
+    assert_eq!(json["valid"], true);
+    assert!(!ensembles.is_empty());
+    for ensemble in ensembles {
+        for member in ensemble["members"].as_array().unwrap() {
+            assert!(member["tokens"].as_u64().unwrap() > 0 && member["channels"].as_u64().unwrap() > 0);
+        }
+    }
+    assert!(json["notes"][0].as_str().unwrap().contains("not found"), "{}", json["notes"]);
+}
+
+#[test]
+fn a_user_file_shows_its_own_ensembles() {
+    let program = Program::new();
+    let id = program.json("list", 0)["encoders"][0]["id"].as_str().unwrap().to_owned();
+    let text = format!(
+        "version = 1\n\n[[ensemble]]\nid = \"mine\"\ndescription = \"x\"\nmembers = [{{ encoder = \"{id}\", tokens = 144 }}]\n"
+    );
+    program.file("mine.toml", &text);
+    let json = program.json("check mine.toml", 0);
+    assert_eq!(json["ensembles"].as_array().unwrap().len(), 1);
+    assert_eq!(json["ensembles"][0]["members"][0]["tokens"], 144);
+    let text = program.run("check mine.toml", 0).out;
+    assert!(text.contains("mine") && text.contains("144"), "{text}");
+}
+
+#[test]
+fn preprocessing_needs_no_plugin() {
+    let program = Program::new();
+    let id = program.json("list", 0)["encoders"][0]["id"].as_str().unwrap().to_owned();
+    image::RgbImage::from_pixel(31, 17, image::Rgb([10, 200, 90])).save(program.path("a.png")).unwrap();
+    let json =
+        program.json(&format!("preprocess a.png --encoder {id} --resolution 56 --out p.safetensors"), 0);
+    assert_eq!(json["tensors"]["pixels"], serde_json::json!([1, 3, 56, 56]));
+    let bytes = std::fs::read(program.path("p.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("pixels").unwrap().shape(), [1, 3, 56, 56]);
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().as_ref().unwrap();
+    assert_eq!(metadata["encoder"], id);
+    assert_eq!((metadata["resize"].as_str(), metadata["image_sizes"].as_str()), ("exact", "[[31,17]]"));
+    assert!(
+        program
+            .run(&format!("preprocess none.png --encoder {id} --out q.safetensors"), 1)
+            .err
+            .contains("none.png")
+    );
+    assert!(!program.path("q.safetensors").exists());
+}
+
+#[test]
+fn a_missing_plugin_is_a_clear_failure() {
+    let program = Program::new();
+    let encoder = program.json("list", 0)["encoders"][0].clone();
+    let (id, plugin) = (encoder["id"].as_str().unwrap(), encoder["plugin"].as_str().unwrap());
+    image::RgbImage::new(8, 8).save(program.path("a.png")).unwrap();
+    let shown = program.run(&format!("encode a.png --encoder {id} --out f.safetensors"), 1);
+    assert!(shown.err.contains(&format!("plugin `{plugin}` was not found")), "{}", shown.err);
+    assert!(shown.err.contains("device: cpu (auto"), "auto says what it chose: {}", shown.err);
+    assert!(!program.path("f.safetensors").exists());
+}
+
+#[test]
+fn inputs_that_lead_nowhere_fail_before_anything_is_opened() {
+    let program = Program::new();
+    let shown = program.run("encode none.png *.bmp --encoder nobody --out f.safetensors", 1);
+    assert!(shown.err.contains("none.png: no such file") && shown.err.contains("*.bmp"), "{}", shown.err);
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_is_not_there_is_an_error() {
+    let program = Program::new();
+    let shown = program.run("list --device cuda", 1);
+    assert!(shown.err.contains("cuda") && shown.err.contains("--device cpu"), "{}", shown.err);
+    assert!(program.json("doctor --device cuda:3", 1)["checks"].to_string().contains("cuda:3"));
+    program.run("list --device auto", 0);
+}
+
+#[test]
+fn doctor_reports_every_part_and_fails_when_nothing_can_run() {
+    let program = Program::new();
+    let json = program.json("doctor --offline", 1);
+    let states: Vec<(&str, &str)> = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["check"].as_str().unwrap(), c["state"].as_str().unwrap()))
+        .collect();
+    for part in
+        ["program", "device", "threads", "processor", "plugins", "registry", "hub", "weights", "settings"]
+    {
+        assert!(states.iter().any(|(what, _)| *what == part), "{part}: {states:?}");
+    }
+    assert!(states.contains(&("plugins", "fail")) && states.contains(&("hub", "warn")), "{states:?}");
+    assert!(program.run("doctor", 1).out.contains("→"), "each finding has a way out");
+}
+
+#[test]
+fn threads_reach_the_pools() {
+    let program = Program::new();
+    let message = |json: Value| {
+        let checks = json["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|c| c["check"] == "threads").unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    assert!(message(program.json("doctor --threads 3", 1)).starts_with("3 of"));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let program = Program::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = program.run(&format!("completions {shell}"), 0).out;
+        assert!(script.contains("zoo") && script.contains("encode"), "{shell}");
+    }
+    program.run("completions tcsh", 2);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let program = Program::new();
+    let mut child =
+        program.command("list --json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn pull_stays_offline_when_told() {
+    let program = Program::new();
+    let all = program.json("list", 0);
+    let remote =
+        all["encoders"].as_array().unwrap().iter().find(|e| e["weights_status"]["state"] == "missing");
+    let id = remote.unwrap()["id"].as_str().unwrap();
+    let shown = program.run(&format!("pull {id} --offline"), 1);
+    assert!(shown.err.contains("--offline"), "{}", shown.err);
+    let seeded =
+        all["encoders"].as_array().unwrap().iter().find(|e| e["weights_status"]["state"] == "generated");
+    let id = seeded.unwrap()["id"].as_str().unwrap();
+    assert_eq!(program.json(&format!("pull {id} --offline"), 0)["files"], Value::Array(Vec::new()));
+}
+
+/// The help of every command, as files: what users read is reviewed like code. `ZOO_UPDATE=1` writes them anew.
+#[test]
+fn help_is_as_reviewed() {
+    let program = Program::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    let mut stale = Vec::new();
+    for command in [
+        "",
+        "list",
+        "info",
+        "check",
+        "pull",
+        "preprocess",
+        "encode",
+        "view",
+        "plugins",
+        "plugins list",
+        "plugins check",
+        "plugins stage",
+        "plugins trust",
+        "doctor",
+        "completions",
+    ] {
+        let output = program.command(command).arg("--help").env("COLUMNS", "100").output().unwrap();
+        let help = Shown::from(&output).out;
+        let name = if command.is_empty() { "zoo".to_owned() } else { command.replace(' ', "-") };
+        let path = folder.join(format!("{name}.txt"));
+        if std::env::var_os("ZOO_UPDATE").is_some() {
+            std::fs::write(&path, help).unwrap();
+        } else if std::fs::read_to_string(&path).ok().as_deref() != Some(&help) {
+            stale.push(path);
+        }
+    }
+    assert!(stale.is_empty(), "run this test with ZOO_UPDATE=1 and review: {stale:?}");
+}
