@@ -3,6 +3,8 @@
 //! `messages/cases.txt` holds the cases: a title, what is replaced in `messages/good.toml` (`-`) by what (`+`), and
 //! the message. `BLESS=1 cargo test --release -p zoo-registry --test messages` writes the messages anew.
 
+#![allow(clippy::expect_used, reason = "a broken case file should stop the test")]
+
 use zoo_registry::Registry;
 
 const GOOD: &str = include_str!("messages/good.toml");

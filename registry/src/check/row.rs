@@ -22,22 +22,22 @@ pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
     let before = problems.len();
     per_layer(entry, "stride", &row.stride, problems);
     per_layer(entry, "channels", &row.channels, problems);
-    if let (OneOrMany::Many(a), OneOrMany::Many(b)) = (&row.stride, &row.channels) {
-        if a.len() != b.len() {
-            let message = format!("{} channels for {} strides", b.len(), a.len());
-            let help = Some("give one of each per layer, or a single number for all layers".into());
-            problems.push(entry.problem("channels", message, help));
-        }
+    if let (OneOrMany::Many(a), OneOrMany::Many(b)) = (&row.stride, &row.channels)
+        && a.len() != b.len()
+    {
+        let message = format!("{} channels for {} strides", b.len(), a.len());
+        let help = Some("give one of each per layer, or a single number for all layers".into());
+        problems.push(entry.problem("channels", message, help));
     }
     if row.preprocess.normalise.mean_std().1.iter().any(|&s| !(s.is_finite() && s > 0.0)) {
         let message = "a standard deviation must be greater than zero";
         problems.push(entry.problem("preprocess.normalise.std", message, None));
     }
-    if problems.len() == before {
-        if let Err(fault) = Selection::of(row).check() {
-            let path = if fault.key == "layers" { "select.layers" } else { fault.key };
-            problems.push(entry.problem(path, fault.message, None));
-        }
+    if problems.len() == before
+        && let Err(fault) = Selection::of(row).check()
+    {
+        let path = if fault.key == "layers" { "select.layers" } else { fault.key };
+        problems.push(entry.problem(path, fault.message, None));
     }
 }
 
