@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::weights::WeightsReport;
+
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,7 +43,7 @@ pub enum Error {
     },
     /// Tensors that are missing, left over or misshapen.
     #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsReport),
+    Weights(Box<WeightsReport>),
     /// The device refused: out of memory, not there, lost.
     #[error("device: {0}")]
     Device(String),
@@ -75,5 +77,11 @@ impl Error {
     /// [`Error::Unsupported`].
     pub fn unsupported(what: impl Into<String>, ability: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into(), ability: ability.into() }
+    }
+}
+
+impl From<WeightsReport> for Error {
+    fn from(report: WeightsReport) -> Self {
+        Self::Weights(Box::new(report))
     }
 }

@@ -256,7 +256,7 @@ fn weights(dir: &TempDir, tensors: &[(&str, &[usize])]) -> Weights {
 
 fn report(weights: &Weights) -> WeightsReport {
     match read(weights) {
-        Err(Error::Weights(report)) => report,
+        Err(Error::Weights(report)) => *report,
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("it was read"),
     }

@@ -59,7 +59,8 @@ pub fn to_wire(error: Error) -> FfiError {
         Error::Unsupported { what, ability } => (code::UNSUPPORTED, Detail::Unsupported { what, ability }),
         Error::Arch { id, message } => (code::INVALID_INPUT, Detail::Arch { id, message }),
         Error::File { path, message } => (code::INVALID_INPUT, Detail::File { path, message }),
-        Error::Weights(WeightsReport { files, layout, missing, misshapen, extra }) => {
+        Error::Weights(report) => {
+            let WeightsReport { files, layout, missing, misshapen, extra } = *report;
             (code::INVALID_INPUT, Detail::Weights { files, layout, missing, misshapen, extra })
         }
         Error::Device(message) => (code::DEVICE, Detail::Device { message }),
@@ -85,7 +86,7 @@ pub fn from_wire(error: &FfiError) -> Error {
         Ok(Detail::Arch { id, message }) => Error::Arch { id, message: shorten(&message) },
         Ok(Detail::File { path, message }) => Error::File { path, message: shorten(&message) },
         Ok(Detail::Weights { files, layout, missing, misshapen, extra }) => {
-            Error::Weights(WeightsReport { files, layout, missing, misshapen, extra })
+            WeightsReport { files, layout, missing, misshapen, extra }.into()
         }
         Ok(Detail::Device { message }) => Error::Device(shorten(&message)),
         Ok(Detail::Cancelled) => Error::Cancelled,
@@ -129,7 +130,7 @@ mod tests {
             |_| Error::unsupported("enc", "flying"),
             |_| Error::Arch { id: "a".into(), message: "no such key".into() },
             |_| Error::File { path: "/w".into(), message: "truncated".into() },
-            Error::Weights,
+            Error::from,
             |_| Error::Device("lost".into()),
             |_| Error::Cancelled,
             |_| Error::Panic { plugin: "p".into(), location: "f:1".into(), message: "m".into() },
