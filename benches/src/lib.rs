@@ -1,1 +1,133 @@
-//! zoo-benches
+//! What the benches share: plugins through both doors, and objects with random weights.
+//!
+//! **The one decision.** A bench opens what it measures exactly as the program would: from a weight file, through
+//! a door of a plugin. Nothing is timed that a user could not run.
+//!
+//! `cargo bench -p zoo-benches` runs everything in a few minutes; `cargo bench -p zoo-benches -- encode` one
+//! group. Groups are `preprocess`, `encode/<encoder>/<batch>`, `sva` and `boundary`; throughput is in images per
+//! second where criterion writes `elem/s`. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds encoders of
+//! the registry in full size.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+use zoo_core::sdk::{OpenOptions, Plugin};
+use zoo_core::weights::{Init, TensorInfo};
+use zoo_core::{Connector, Encoder, Precision, Spec};
+use zoo_host::plugins::{ObjectKind, PluginDoor, PluginSet, stage};
+
+/// Whatever went wrong.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// All plugins that benches use, through their static doors.
+pub static LINKED: [&Plugin; 6] = [
+    &zoo_clip::PLUGIN,
+    &zoo_convnext::PLUGIN,
+    &zoo_dinov2::PLUGIN,
+    &zoo_sva::PLUGIN,
+    &zoo_timm_vit::PLUGIN,
+    &zoo_toy::PLUGIN,
+];
+
+/// The static door of a plugin.
+///
+/// # Errors
+/// There is no plugin of this name.
+pub fn linked(plugin: &str) -> Result<PluginDoor> {
+    let found = LINKED.iter().find(|p| p.name == plugin);
+    Ok(PluginDoor::Static(found.ok_or_else(|| format!("plugin `{plugin}` is not linked into the benches"))?))
+}
+
+/// The dynamic door of the plugin whose sources are in `folder` (from the root of the repository) and whose crate
+/// is called `zoo-` and the folder's name. Cargo leaves its library beside the executable.
+///
+/// # Errors
+/// The library is not there or cannot be loaded.
+pub fn loaded(folder: &str) -> Result<PluginDoor> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let name = sources.file_name().ok_or("no folder")?.to_string_lossy().replace('-', "_");
+    let (start, end) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = std::env::current_exe()?.with_file_name(format!("{start}zoo_{name}{end}"));
+    let dest = scratch()?.join("plugins");
+    let manifest = stage(&library, &sources.join("plugin.toml"), &dest)?;
+    Ok(PluginSet::discover(&[dest], &scratch()?.join("data"))?.get(&manifest.name)?)
+}
+
+/// A specification in f32.
+///
+/// # Errors
+/// `arch` is no JSON object.
+pub fn spec(id: &str, architecture: &str, arch: Value) -> Result<Spec> {
+    let Value::Object(arch) = arch else { return Err("architecture numbers are a JSON object".into()) };
+    Ok(Spec { id: id.into(), architecture: architecture.into(), arch, precision: Precision::F32 })
+}
+
+/// An encoder with random weights.
+///
+/// # Errors
+/// Numbers that the plugin refuses; a full disk.
+pub fn encoder(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Encoder>> {
+    Ok(door.open_encoder(spec, &weights(door, ObjectKind::Encoder, spec)?)?)
+}
+
+/// A connector with random weights.
+///
+/// # Errors
+/// As [`encoder`].
+pub fn connector(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Connector>> {
+    Ok(door.open_connector(spec, &weights(door, ObjectKind::Connector, spec)?)?)
+}
+
+/// Random tensors under the keys that an object reads.
+///
+/// # Errors
+/// As [`encoder`].
+pub fn tensors(door: &PluginDoor, kind: ObjectKind, spec: &Spec) -> Result<HashMap<String, Tensor>> {
+    let tensors = door.inspect(kind, spec)?.tensors;
+    tensors.iter().zip(1..).map(|(info, seed)| Ok((info.key.clone(), random(info, seed)?))).collect()
+}
+
+fn weights(door: &PluginDoor, kind: ObjectKind, spec: &Spec) -> Result<OpenOptions> {
+    let path = scratch()?.join(format!("{}.safetensors", spec.id));
+    candle_core::safetensors::save(&tensors(door, kind, spec)?, &path)?;
+    Ok(OpenOptions { weights: vec![path], ..OpenOptions::default() })
+}
+
+fn random(info: &TensorInfo, seed: u32) -> Result<Tensor> {
+    let (centre, width) = match info.init {
+        Init::Const(value) => (value, 0.1),
+        Init::Normal { mean, std } => (mean, std),
+        Init::Uniform { bound } => (0.0, bound),
+    };
+    Ok(noise(&info.shape, seed)?.affine(width, centre)?)
+}
+
+/// Uniform in -1..1, f32 on the CPU, the same every time.
+///
+/// # Errors
+/// Out of memory.
+pub fn noise(shape: &[usize], seed: u32) -> Result<Tensor> {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
+    };
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+/// A folder that lasts as long as the process.
+fn scratch() -> Result<PathBuf> {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    if FOLDER.get().is_none() {
+        // Two threads at once make two folders, of which the second is removed again.
+        let _ = FOLDER.set(tempfile::tempdir()?);
+    }
+    FOLDER.get().map(|folder| folder.path().to_path_buf()).ok_or_else(|| "no scratch folder".into())
+}

@@ -4,6 +4,8 @@
 //! the plugin asks for, and is opened through the host from the plugin's library, and once more from the plugin
 //! as it is linked in. A new family brings its numbers in `small.toml` and its name in [`LINKED`].
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
