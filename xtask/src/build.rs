@@ -57,8 +57,7 @@ pub(crate) fn stage(workspace: &Workspace, options: &[String]) -> Result<Built> 
     // All libraries and programs at once, with the features that `cargo test --workspace` turns on (`--examples`
     // makes cargo count the dependencies of tests): otherwise the tests would compile the tensor crates a second
     // time with other features.
-    let everything =
-        ["--release", "--workspace", "--exclude", "zoo-benches", "--lib", "--bins", "--examples"];
+    let everything = ["--release", "--workspace", "--lib", "--bins", "--examples"];
     let built = build(workspace, everything.into_iter().chain(options.iter().map(String::as_str)))?;
     let folder = built.program.with_file_name("plugins");
     if folder.exists() {
