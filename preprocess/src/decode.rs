@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
+use image::metadata as exif;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
@@ -132,24 +133,27 @@ pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decod
         return Err(Error::TooLarge { name: name.into(), width, height, limit: options.max_pixels });
     }
     // Unreadable metadata is no reason to refuse the pixels.
-    let stored = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let stored = decoder.orientation().unwrap_or(exif::Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
 
     let mut image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
         Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
     })?;
-    if stored != image::metadata::Orientation::NoTransforms {
-        let tag = stored.to_exif();
-        if options.orientation == Orientation::Upright || format == Format::Tiff {
-            let mut turned = DynamicImage::ImageRgb8(image);
-            turned.apply_orientation(stored);
-            image = turned.into_rgb8();
-            notes.push(Note::OrientationApplied(tag));
-        } else {
-            notes.push(Note::OrientationIgnored(tag));
-        }
+    // Pillow turns TIFF images while it reads them.
+    let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
+    if stored != exif::Orientation::NoTransforms && turn {
+        image = upright(image, stored);
+        notes.push(Note::OrientationApplied(stored.to_exif()));
+    } else if stored != exif::Orientation::NoTransforms {
+        notes.push(Note::OrientationIgnored(stored.to_exif()));
     }
     Ok(Decoded { image, format, notes })
+}
+
+fn upright(image: RgbImage, stored: exif::Orientation) -> RgbImage {
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(stored);
+    image.into_rgb8()
 }
 
 fn recognise(bytes: &[u8], name: &str) -> Result<Format> {
@@ -203,8 +207,8 @@ fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error
         }
         ImageError::Decoding(e) => {
             let message = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
-            let eof = ["unexpected end of file", "unexpected EOF", "failed to fill whole buffer"];
-            if eof.iter().any(|words| message.to_lowercase().contains(&words.to_lowercase())) {
+            let ends = ["unexpected end of file", "unexpected eof", "failed to fill whole buffer"];
+            if ends.iter().any(|words| message.to_lowercase().contains(words)) {
                 Error::Truncated { name, format, bytes }
             } else {
                 Error::Broken { name, format, message }

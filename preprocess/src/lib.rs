@@ -4,8 +4,8 @@
 //! behind `Image.open(..).convert("RGB").resize(..)`, and resampling that differs in the last bit gives features
 //! that differ in the third digit, for reasons that nobody finds afterwards. So the resize here is a port of
 //! Pillow's fixed-point arithmetic, colour conversion follows `convert("RGB")`, and every deviation is a choice
-//! that the result records: [`ResizeMode::Fast`], [`Orientation::Upright`]. Two things are outside that promise:
-//! lossy JPEG and WebP are decoded by Rust decoders, which round differently from libjpeg-turbo and libwebp.
+//! that the result records: [`ResizeMode::Fast`], [`Orientation::Upright`]. One thing is outside that promise: the
+//! JPEG decoder rounds differently from libjpeg-turbo, by a few units at most.
 //!
 //! A pipeline is data ([`zoo_core::Preprocess`]); this crate carries it out:
 //!

@@ -1,5 +1,7 @@
 //! Byte-exact comparison with Pillow; the files are made by `golden/make.py`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -90,7 +92,7 @@ fn lossless_decoding_is_pillows() {
 }
 
 /// Lossy formats leave the last bits to the decoder: JPEG decoders differ in the inverse transform and in how they
-/// spread subsampled colour. Bounds are (largest, mean) difference from Pillow over all bytes.
+/// spread subsampled colour. WebP defines every bit.
 #[test]
 fn lossy_decoding_is_near_pillows() {
     let cases: Vec<_> = cases("decode.json").into_iter().filter(|c| c.get("expected").is_some()).collect();
@@ -105,7 +107,8 @@ fn lossy_decoding_is_near_pillows() {
         let largest = differences.iter().copied().max().unwrap();
         let mean = f64::from(differences.iter().sum::<u32>()) / differences.len() as f64;
         println!("{file}: largest {largest}, mean {mean:.3}");
-        if largest > 4 || mean > 0.5 {
+        let bounds = if file.ends_with(".webp") { (0, 0.0) } else { (4, 0.5) };
+        if largest > bounds.0 || mean > bounds.1 {
             faults.push(format!("{file}: largest {largest}, mean {mean:.3}"));
         }
     }

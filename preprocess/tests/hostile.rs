@@ -1,6 +1,8 @@
 //! Bad files: one clear message each, and never a panic or a large allocation. They are the corpus of the fuzz
 //! target `images` and are made by `golden/hostile.py`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::PathBuf;
 
 use zoo_preprocess::{DecodeOptions, Error, decode, open};

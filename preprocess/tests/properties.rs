@@ -1,5 +1,7 @@
 //! What must hold for every image and every size.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use proptest::prelude::*;
 use zoo_core::{Filter, Preprocess, ResizeCrop};
 use zoo_preprocess::{
