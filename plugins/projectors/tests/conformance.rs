@@ -1,5 +1,7 @@
 //! What the projectors promise, without files.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};

@@ -115,10 +115,10 @@ mod tests {
         // 60 of 100 rows are the image's: 2 of 4 cells, one at each edge is padding; 9 of 16, where 3 are.
         let scene = Scene::whole(&features(&[4, 16]), 4, &[(100, 60)]).unwrap();
         let bias = bias(&scene);
-        for query in 0..16 {
+        for (query, (coarse, fine)) in bias[0].iter().zip(&bias[1]).enumerate() {
             // Its only cell is either shown or the last resort.
-            assert_eq!(bias[0][query], [0.0]);
-            let masked: Vec<usize> = (0..16).filter(|&key| bias[1][query][key] < 0.0).collect();
+            assert_eq!(coarse, &[0.0]);
+            let masked: Vec<usize> = (0..16).filter(|&key| fine[key] < 0.0).collect();
             let expected: Vec<usize> = match query / 4 {
                 0 => (0..12).collect(),
                 3 => (4..16).collect(),
