@@ -1,5 +1,7 @@
 //! Both doors of a plugin give the same; through the dynamic one nothing leaks and nothing is shared by accident.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -310,4 +312,40 @@ fn opening_and_dropping_objects_leaks_nothing() {
     let grown = resident().saturating_sub(before);
     // Each holds 830 kB of weights.
     assert!(grown < 32 << 20, "{} MB more than before", grown >> 20);
+}
+
+/// Figures for the record, and limits a hundred times wider, so that only a change of kind fails: run with
+/// `--nocapture` to read them. The criterion group `boundary` measures properly.
+#[test]
+fn the_dynamic_door_costs_little() {
+    let seconds = |times: u32, run: &mut dyn FnMut()| {
+        run();
+        let start = std::time::Instant::now();
+        (0..times).for_each(|_| run());
+        start.elapsed().as_secs_f64() / f64::from(times)
+    };
+    let [here, there] = encoders();
+    let small = noise(&[1, 3, 4, 4], 1);
+    let request = FeatureRequest::layer(0, false);
+    let call = |e: &dyn Encoder| seconds(500, &mut || drop(e.forward(&small, &request).unwrap()));
+    let (direct, foreign) = (call(&*here), call(&*there));
+    let large = noise(&[8, 3, 336, 336], 1);
+    let refused = FeatureRequest::layer(99, false);
+    // Asking for the gradient of nothing crosses with the pixels and fails before computing.
+    let cross = seconds(10, &mut || {
+        drop(there.differentiable().unwrap().vjp(&large, &refused, &[], &[]).unwrap_err());
+    });
+    let import = seconds(10, &mut || {
+        let mut lent = zoo_core::dlpack::Lent::new(&large).unwrap();
+        drop(zoo_core::dlpack::import_view(&lent.view()).unwrap());
+    });
+    println!(
+        "call: static {:.1} us, dynamic {:.1} us; [8, 3, 336, 336] f32 imported in {:.2} ms, refused in {:.3} ms",
+        direct * 1e6,
+        foreign * 1e6,
+        import * 1e3,
+        cross * 1e3
+    );
+    assert!(foreign - direct < 2e-3, "{foreign} s a call, {direct} s without the boundary");
+    assert!(import < 1.0 && cross < 1e-2, "{import} s, {cross} s");
 }

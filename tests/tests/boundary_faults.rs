@@ -1,5 +1,7 @@
 //! Everything that can be wrong with a plugin, and the message that says so. The host lives on after each.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

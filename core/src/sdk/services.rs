@@ -25,6 +25,18 @@ pub(super) fn connect(host: HostServicesRef) {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
+/// Tells the host how far a long job is. Without effect through the static door.
+pub fn progress(id: &str, done: u64, total: u64) {
+    if let Some(host) = HOST.get() {
+        host.progress()(RStr::from(id), done, total);
+    }
+}
+
+/// Whether the host has room for an allocation of this many bytes. Always, through the static door.
+pub fn may_allocate(bytes: u64) -> bool {
+    HOST.get().is_none_or(|host| host.alloc_hint()(bytes))
+}
+
 /// Sends every event to the host. Spans are not forwarded.
 struct Forward(HostServicesRef);
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
 use abi_stable::std_types::RStr;
@@ -87,12 +88,13 @@ pub(super) fn load(
         let (first, second) = (other.path.clone(), library.path);
         return Err(PluginError::Duplicate { name: manifest.name.clone(), first, second });
     }
-    let Checked { path, file, .. } = library;
+    let (Checked { path, file, .. }, begun) = (library, Instant::now());
     let root = open_root(&manifest.name, &path, Some(file))?;
     manifest.check_identity(manifest_path, &identity(&manifest.name, &path, root)?)?;
     let started = root.init()(super::services::services(), RStr::from_str("{}")).into_result();
     started.map_err(|e| PluginError::Init { name: manifest.name.clone(), why: from_wire(&e).to_string() })?;
     let plugin = Arc::new(LoadedPlugin { manifest: manifest.clone(), path: path.clone(), root });
+    tracing::debug!("plugin `{}` loaded in {:?}", manifest.name, begun.elapsed());
     all.insert(path, plugin.clone());
     Ok(plugin)
 }
