@@ -44,8 +44,6 @@ pub struct Shares {
     pub tiles: Vec<Tile>,
     /// Mean share of each, adding up to 1.
     pub means: Vec<f32>,
-    /// Shares at the ends of the colour scale.
-    pub range: (f32, f32),
 }
 
 /// Everything that a picture shows.
@@ -135,7 +133,7 @@ fn place(canvas: &mut Canvas, tile: &Tile, x: u32, y: u32, column: u32) {
     text::draw(canvas, x as f32, (y + h + 51) as f32, &line(CAPTION, &tile.caption), CAPTION);
 }
 
-/// Mean shares as bars, and the colour scale.
+/// Mean shares as bars, and the colour scale that all heat maps have.
 fn legend(canvas: &mut Canvas, shares: &Shares, tiles: &[Tile], [x, y, w, h]: [u32; 4]) {
     let (left, room) = (x as f32, w as f32);
     text::draw(canvas, left, (y + 16) as f32, &text::fit(&shares.of, NAME, room), NAME);
@@ -156,17 +154,15 @@ fn legend(canvas: &mut Canvas, shares: &Shares, tiles: &[Tile], [x, y, w, h]: [u
         if step >= 28 {
             let length = (room * mean / longest).round() as u32;
             canvas.rounded([x, line + 17, w, 5], 2.5, |_, _| TRACK);
-            let (low, high) = shares.range;
-            let t = if high > low { (mean - low) / (high - low) } else { 0.5 };
-            canvas.rounded([x, line + 17, length, 5], 2.5, |_, _| heat(0.25 + 0.65 * t.clamp(0.0, 1.0)));
+            canvas.rounded([x, line + 17, length, 5], 2.5, |px, _| heat(0.35 + 0.4 * px as f32 / room));
         }
     }
 
     let scale = y + h - 30;
     canvas.rounded([x, scale, w, 10], 5.0, |px, _| heat(px as f32 / w.max(2) as f32));
-    let (low, high) = (percent(shares.range.0), percent(shares.range.1));
-    text::draw(canvas, left, (scale + 28) as f32, &low, CAPTION);
-    text::draw(canvas, left + room - text::width(&high, CAPTION), (scale + 28) as f32, &high, CAPTION);
+    let (low, high) = ("least", "most of each map");
+    text::draw(canvas, left, (scale + 28) as f32, low, CAPTION);
+    text::draw(canvas, left + room - text::width(high, CAPTION), (scale + 28) as f32, high, CAPTION);
 }
 
 /// `24.7 %`.

@@ -90,63 +90,57 @@ fn encoder_tile(encoder: &EncoderView, size: (u32, u32), width: u32, height: u32
     let keep = |cell: usize| shown.get(cell).copied().unwrap_or(false);
     let pca = pca::Pca::fit(&encoder.tokens, encoder.channels, keep);
     let colours = pca::colours(&pca.project(&encoder.tokens), keep);
-    let layers: Vec<String> = encoder.layers.iter().map(ToString::to_string).collect();
-    let plural = if layers.len() == 1 { "" } else { "s" };
     Tile {
         pixels: tiles::map(&colours, window, size, width, height),
         name: encoder.id.clone(),
         caption: format!(
-            "{} × {} · {} channels · layer{plural} {} · {:.0} % of variance",
+            "{} × {} · {} channels · {}",
             encoder.grid.h,
             encoder.grid.w,
             encoder.channels,
-            layers.join(", "),
-            pca.explained() * 100.0
+            layer_words(&encoder.layers)
         ),
     }
 }
 
-/// Heat maps on one scale for all encoders, so that they can be compared.
+/// One heat map per encoder, each over its own range: shares of different encoders differ by the number of their
+/// tokens already, and what is to be seen is where each one counts. The bars compare them with each other.
 fn shares(attention: &AttentionView, view: &View, photo: &RgbImage) -> Shares {
     let size = view.image.dimensions();
     let window = Window::whole(attention.grid);
     let shown = window.shown(size);
     // An image too thin for any cell's centre shows the padding's shares rather than none.
     let any = shown.contains(&true);
-    let kept = |shares: &[f32]| -> Vec<f32> {
-        shares.iter().zip(&shown).filter(|(_, s)| **s || !any).map(|(v, _)| *v).collect()
-    };
-    let (low, high) = pca::percentiles(attention.shares.iter().flat_map(|s| kept(s)).collect());
-    let means: Vec<f32> = attention
-        .shares
-        .iter()
-        .map(|s| {
-            let kept = kept(s);
-            kept.iter().sum::<f32>() / kept.len().max(1) as f32
-        })
-        .collect();
-    let tiles = attention
-        .shares
-        .iter()
-        .zip(&view.encoders)
-        .zip(&means)
-        .map(|((shares, encoder), mean)| {
-            let span = if high > low { high - low } else { 1.0 };
-            let values: Vec<f32> = shares.iter().map(|s| ((s - low) / span).clamp(0.0, 1.0)).collect();
-            Tile {
-                pixels: tiles::heat_map(&values, window, size, photo),
-                name: format!("{} of the attention", percent(*mean)),
-                caption: encoder.id.clone(),
-            }
-        })
-        .collect();
+    let (mut tiles, mut means) = (Vec::new(), Vec::new());
+    for (shares, encoder) in attention.shares.iter().zip(&view.encoders) {
+        let kept: Vec<f32> =
+            shares.iter().zip(&shown).filter(|(_, s)| **s || !any).map(|(v, _)| *v).collect();
+        let mean = kept.iter().sum::<f32>() / kept.len().max(1) as f32;
+        let (low, high) = pca::percentiles(kept);
+        let span = if high > low { high - low } else { 1.0 };
+        let values: Vec<f32> = shares.iter().map(|s| ((s - low) / span).clamp(0.0, 1.0)).collect();
+        means.push(mean);
+        tiles.push(Tile {
+            pixels: tiles::heat_map(&values, window, size, photo),
+            name: encoder.id.clone(),
+            caption: format!("{} of the attention, {:.1} to {}", percent(mean), low * 100.0, percent(high)),
+        });
+    }
     let grid = attention.grid;
     Shares {
         of: "Share of attention".to_owned(),
         caption: format!("{} · {} × {} queries", attention.connector, grid.h, grid.w),
         tiles,
         means,
-        range: (low, high),
+    }
+}
+
+/// `3`, `0–3`, `2, 5, 11`.
+fn layer_words(layers: &[usize]) -> String {
+    match layers {
+        [first, .., last] if layers.windows(2).all(|w| w[1] == w[0] + 1) => format!("layers {first}–{last}"),
+        [one] => format!("layer {one}"),
+        _ => format!("layers {}", layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 
