@@ -318,34 +318,32 @@ fn opening_and_dropping_objects_leaks_nothing() {
 /// `--nocapture` to read them. The criterion group `boundary` measures properly.
 #[test]
 fn the_dynamic_door_costs_little() {
-    let seconds = |times: u32, run: &mut dyn FnMut()| {
-        run();
-        let start = std::time::Instant::now();
-        (0..times).for_each(|_| run());
-        start.elapsed().as_secs_f64() / f64::from(times)
-    };
+    /// The best of many runs, in seconds: other tests run at the same time.
+    fn seconds(times: usize, mut run: impl FnMut()) -> f64 {
+        let timed = |_| {
+            let start = std::time::Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        };
+        (0..times).map(timed).fold(f64::INFINITY, f64::min)
+    }
     let [here, there] = encoders();
     let small = noise(&[1, 3, 4, 4], 1);
     let request = FeatureRequest::layer(0, false);
-    let call = |e: &dyn Encoder| seconds(500, &mut || drop(e.forward(&small, &request).unwrap()));
+    let call = |e: &dyn Encoder| seconds(2000, || drop(e.forward(&small, &request).unwrap()));
     let (direct, foreign) = (call(&*here), call(&*there));
+    let bare = seconds(2000, || drop(std::hint::black_box(there.cost(1, 4, 4))));
     let large = noise(&[8, 3, 336, 336], 1);
-    let refused = FeatureRequest::layer(99, false);
-    // Asking for the gradient of nothing crosses with the pixels and fails before computing.
-    let cross = seconds(10, &mut || {
-        drop(there.differentiable().unwrap().vjp(&large, &refused, &[], &[]).unwrap_err());
-    });
-    let import = seconds(10, &mut || {
-        let mut lent = zoo_core::dlpack::Lent::new(&large).unwrap();
-        drop(zoo_core::dlpack::import_view(&lent.view()).unwrap());
-    });
+    // Crosses as an input, and is refused before anything is computed.
+    let d = there.differentiable().unwrap();
+    let tensor = seconds(10, || drop(d.set_parameter("nobody", &large).unwrap_err()));
     println!(
-        "call: static {:.1} us, dynamic {:.1} us; [8, 3, 336, 336] f32 imported in {:.2} ms, refused in {:.3} ms",
+        "call: {:.2} us static, {:.2} us dynamic; estimate {:.3} us; [8, 3, 336, 336] f32 as an input: {:.2} ms",
         direct * 1e6,
         foreign * 1e6,
-        import * 1e3,
-        cross * 1e3
+        bare * 1e6,
+        tensor * 1e3
     );
     assert!(foreign - direct < 2e-3, "{foreign} s a call, {direct} s without the boundary");
-    assert!(import < 1.0 && cross < 1e-2, "{import} s, {cross} s");
+    assert!(tensor < 1.0, "{tensor} s");
 }
