@@ -1,5 +1,7 @@
 //! Reading weight files: containers, shards, layouts, and what is said when they do not fit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};

@@ -1,5 +1,7 @@
 //! The shared ViT: layers, sizes, gradients. Values are compared with reference implementations in the plugins.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
@@ -62,7 +64,7 @@ fn noise(seed: u64, shape: &[usize]) -> Tensor {
 fn tensors(spec: &Spec) -> BTreeMap<String, Tensor> {
     let recorder = Weights::record(DType::F32);
     let config = ViTConfig::from_spec(spec, STYLE).unwrap();
-    ViT::open(spec, config, &SPLIT, &recorder, &Device::Cpu).unwrap();
+    ViT::open(&spec.id, config, &SPLIT, &recorder, &Device::Cpu).unwrap();
     let make = |(i, info): (usize, zoo_core::weights::TensorInfo)| {
         let noise = noise(i as u64 + 1, &info.shape);
         let tensor = match info.init {
@@ -77,7 +79,7 @@ fn tensors(spec: &Spec) -> BTreeMap<String, Tensor> {
 fn open_with(spec: &Spec, tensors: BTreeMap<String, Tensor>, trainable: bool) -> ViT {
     let config = ViTConfig::from_spec(spec, STYLE).unwrap();
     let weights = Weights::tensors(tensors, DType::F32).trainable(trainable);
-    ViT::open(spec, config, &SPLIT, &weights, &Device::Cpu).unwrap()
+    ViT::open(&spec.id, config, &SPLIT, &weights, &Device::Cpu).unwrap()
 }
 
 fn open(extra: &[(&str, serde_json::Value)], trainable: bool) -> ViT {

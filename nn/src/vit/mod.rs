@@ -10,3 +10,4 @@ mod trunk;
 
 pub use config::{ViTAct, ViTConfig, ViTStyle};
 pub use encoder::ViT;
+pub use trunk::VisionTransformer;

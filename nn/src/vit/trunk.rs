@@ -13,7 +13,7 @@ use crate::pos_embed::PosEmbed;
 /// Weights of a vision transformer. Canonical names are timm's: `cls_token`, `reg_token`, `pos_embed`,
 /// `patch_embed.proj`, `norm_pre`, `blocks.{i}.{norm1,attn.qkv,attn.proj,ls1.gamma,norm2,mlp.…,ls2.gamma}`,
 /// `norm`; a gated network's are `mlp.w12` and `mlp.w3`.
-pub(super) struct Trunk {
+pub struct VisionTransformer {
     dtype: DType,
     patch_embed: PatchEmbed,
     class: Option<Tensor>,
@@ -24,8 +24,8 @@ pub(super) struct Trunk {
     norm: Option<LayerNorm>,
 }
 
-impl Trunk {
-    pub(super) fn load(params: &Params, config: &ViTConfig) -> Result<Self> {
+impl VisionTransformer {
+    pub(super) fn read(params: &Params, config: &ViTConfig) -> Result<Self> {
         let (width, style) = (config.embed_dim, &config.style);
         let token = Init::Normal { mean: 0.0, std: 0.02 };
         let norm = |name: &str, present: bool| -> Result<Option<LayerNorm>> {
@@ -74,7 +74,7 @@ impl Trunk {
     }
 
     /// The requested maps of `pixels` `[B, 3, H, W]`; blocks after the last requested one do not run.
-    pub(super) fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
+    pub(super) fn features(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
         let wanted = request.layers.resolve(self.blocks.len())?;
         let last = wanted.iter().copied().max().unwrap_or(0);
         let (mut tokens, grid) = self.embed(pixels)?;

@@ -55,7 +55,7 @@ const STYLE: ViTStyle = ViTStyle {
 /// [`zoo_core::Error::Arch`] for numbers that do not fit; those of reading the weights.
 pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Encoder>> {
     let config = ViTConfig::from_spec(spec, STYLE)?;
-    Ok(Box::new(ViT::open(spec, config, &layouts::LAYOUTS, weights, device)?))
+    Ok(Box::new(ViT::open(&spec.id, config, &layouts::LAYOUTS, weights, device)?))
 }
 
 zoo_core::export_plugin! {
