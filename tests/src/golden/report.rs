@@ -104,12 +104,12 @@ mod tests {
 
     #[test]
     fn sections_are_replaced_and_sorted() {
-        let page = insert("", "zebra", &part("zebra", "old"));
-        let page = insert(&page, "ant", &part("ant", "first"));
-        let page = insert(&page, "zebra", &part("zebra", "new"));
-        assert!(!page.contains("old"));
-        assert!(page.find("first").unwrap() < page.find("new").unwrap());
+        let page = insert("", "zebra", &part("zebra", "1 before"));
+        let page = insert(&page, "ant", &part("ant", "0 first"));
+        let page = insert(&page, "zebra", &part("zebra", "2 after"));
+        assert!(!page.contains("1 before"));
+        assert!(page.find("0 first").unwrap() < page.find("2 after").unwrap());
         assert!(page.starts_with("# Parity"));
-        assert_eq!(insert(&page, "ant", &part("ant", "first")), page);
+        assert_eq!(insert(&page, "ant", &part("ant", "0 first")), page);
     }
 }
