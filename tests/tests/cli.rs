@@ -1,0 +1,425 @@
+//! The program from end to end: real plugins from a plugin folder, the embedded untrained ensemble, real files.
+//!
+//! The program is run in a process of its own, because settings and caches come from the environment. That process
+//! is this test executable again, told to be `zoo`: so the suite needs no program that somebody built before.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use zoo_preprocess::RgbImage;
+
+const ALL: [&str; 6] = [
+    "plugins/clip",
+    "plugins/convnext",
+    "plugins/dinov2",
+    "plugins/projectors",
+    "plugins/sva",
+    "plugins/timm-vit",
+];
+const MEMBERS: [&str; 4] = ["trilobite-siglip", "trilobite-clip", "trilobite-dinov2", "trilobite-convnext"];
+const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
+
+#[test]
+#[ignore = "this is the program, as the other tests run it"]
+fn program() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
+    fs::write("stdout", out).unwrap();
+    fs::write("stderr", err).unwrap();
+    std::process::exit(code.into());
+}
+
+/// A folder of its own to run in. Generated weights are shared by all.
+struct Place {
+    folder: tempfile::TempDir,
+    plugins: PathBuf,
+}
+
+struct Ran {
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), plugins: support::staged(&ALL) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An image that is not the same everywhere.
+    fn image(&self, name: &str, width: u32, height: u32) {
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * 7 + y * 3) as u8, (y * 5) as u8 ^ 0x5a, (x ^ y) as u8])
+        });
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        image.save(self.path(name)).unwrap();
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str, code: i32) -> Ran {
+        let arguments: Vec<&str> = std::iter::once("zoo").chain(line.split_whitespace()).collect();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["program", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .current_dir(self.folder.path())
+            .env(ARGUMENTS, serde_json::to_string(&arguments).unwrap())
+            .env("ZOO_PLUGIN_PATH", &self.plugins)
+            .env("ZOO_CACHE", support::folder().join("cache"))
+            .env("ZOO_DATA", self.path("data"))
+            .env("ZOO_CONFIG", self.path("config"))
+            .env("HF_HOME", self.path("hf"))
+            .env("HF_HUB_OFFLINE", "1")
+            .output()
+            .unwrap();
+        let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
+        let ran = Ran { out: read("stdout"), err: read("stderr") };
+        let died = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "`zoo {line}`\n{}\n{}\n{died}", ran.out, ran.err);
+        ran
+    }
+
+    #[track_caller]
+    fn json(&self, line: &str, code: i32) -> Value {
+        let ran = self.run(&format!("{line} --json"), code);
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("no JSON ({e}): {}", ran.out))
+    }
+
+    fn tensors(&self, name: &str) -> File {
+        File { bytes: fs::read(self.path(name)).unwrap() }
+    }
+
+    /// Tokens and channels of an encoder's features, as the registry has them.
+    fn shape_of(&self, encoder: &str) -> (usize, usize) {
+        let info = self.json(&format!("info {encoder}"), 0);
+        let number = |value: &Value| value.as_u64().unwrap() as usize;
+        (number(&info["grid"][0]) * number(&info["grid"][1]), number(&info["channels"]))
+    }
+
+    /// Tokens and width after the connector of the embedded ensemble.
+    fn fused(&self) -> (usize, usize) {
+        let info = self.json("info trilobite", 0);
+        let number = |key: &str| info["connector"][key].as_u64().unwrap() as usize;
+        (number("tokens"), number("width"))
+    }
+
+    /// Nothing half-written is left anywhere.
+    #[track_caller]
+    fn is_tidy(&self) {
+        let left: Vec<PathBuf> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().ends_with(".part"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A file that the program wrote, read by the public reader.
+struct File {
+    bytes: Vec<u8>,
+}
+
+impl File {
+    fn shape(&self, name: &str) -> Vec<usize> {
+        SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).unwrap().shape().to_vec()
+    }
+
+    fn values(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let data = file.tensor(name).unwrap().data().to_vec();
+        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let mut names: Vec<String> = file.names().into_iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    fn metadata(&self, key: &str) -> String {
+        let (_, header) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        header.metadata().as_ref().unwrap().get(key).cloned().unwrap_or_else(|| panic!("no `{key}`"))
+    }
+}
+
+#[test]
+fn an_ensemble_writes_features_tokens_and_attention() {
+    let place = Place::new();
+    place.image("in/a.png", 60, 40);
+    place.image("in/b.png", 40, 60);
+    place.image("in/c.png", 50, 50);
+    let json = place.json("encode in --ensemble trilobite --batch 2 --out f.safetensors", 0);
+    let file = place.tensors("f.safetensors");
+    let mut names: Vec<String> =
+        MEMBERS.iter().flat_map(|m| [format!("features.{m}"), format!("attention.{m}")]).collect();
+    names.push("tokens".into());
+    names.sort();
+    assert_eq!(file.names(), names);
+    let (tokens, width) = place.fused();
+    assert_eq!(file.shape("tokens"), [3, tokens, width]);
+    let members = place.json("info trilobite", 0)["members"].clone();
+    for (member, id) in members.as_array().unwrap().iter().zip(MEMBERS) {
+        assert_eq!(member["encoder"], id);
+        let [tokens, channels] = ["tokens", "channels"].map(|key| member[key].as_u64().unwrap() as usize);
+        assert_eq!(file.shape(&format!("features.{id}")), [3, tokens, channels]);
+    }
+    let shares: Vec<Vec<f32>> = MEMBERS.iter().map(|m| file.values(&format!("attention.{m}"))).collect();
+    for query in 0..3 * tokens {
+        let sum: f32 = shares.iter().map(|s| s[query]).sum();
+        assert!((sum - 1.0).abs() < 1e-4, "shares of query {query} add up to {sum}");
+    }
+    assert!(file.values("tokens").iter().all(|v| v.is_finite()));
+    assert_eq!(file.metadata("untrained"), "true");
+    assert_eq!(file.metadata("inputs"), r#"["in/a.png","in/b.png","in/c.png"]"#);
+    assert_eq!(file.metadata("image_sizes"), "[[60,40],[40,60],[50,50]]");
+    let encoders: Vec<Value> = serde_json::from_str(&file.metadata("encoders")).unwrap();
+    assert_eq!(encoders[3]["layers"], serde_json::json!([0, 1, 2, 3]));
+    assert!(encoders[0]["plugin"].as_str().unwrap().starts_with("timm-vit "), "{}", encoders[0]);
+    assert_eq!((&json["images"], &json["untrained"]), (&3.into(), &true.into()));
+    let text = place.run("encode in --ensemble trilobite --out f.safetensors", 0).out;
+    assert!(text.contains("UNTRAINED"), "{text}");
+    place.is_tidy();
+}
+
+#[test]
+fn batches_change_nothing() {
+    let place = Place::new();
+    for (name, width, height) in [("a.png", 60, 40), ("b.png", 33, 90), ("c.png", 20, 20)] {
+        place.image(name, width, height);
+    }
+    for batch in [1, 3] {
+        let out = format!("{batch}.safetensors");
+        place.run(
+            &format!("encode a.png b.png c.png --encoder trilobite-dinov2 --batch {batch} --out {out}"),
+            0,
+        );
+    }
+    let (one, three) = (place.tensors("1.safetensors"), place.tensors("3.safetensors"));
+    let (a, b) = (one.values("features"), three.values("features"));
+    let largest = a.iter().zip(&b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-5, "{largest}");
+    place.run("encode a.png b.png c.png --encoder trilobite-dinov2 --out each/", 0);
+    let second = place.tensors("each/b.safetensors");
+    assert_eq!(second.shape("features"), [1, one.shape("features")[1], one.shape("features")[2]]);
+    let row = second.values("features").len();
+    let largest =
+        second.values("features").iter().zip(&a[row..]).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-5, "{largest}");
+    assert_eq!(second.metadata("inputs"), r#"["b.png"]"#);
+}
+
+#[test]
+fn layers_norm_tokens_resolution_and_prefix_do_what_they_say() {
+    let place = Place::new();
+    place.image("a.png", 64, 64);
+    let encode = |options: &str| {
+        place.run(&format!("encode a.png --encoder trilobite-dinov2 {options} --out o.safetensors"), 0);
+        place.tensors("o.safetensors")
+    };
+    let (tokens, channels) = place.shape_of("trilobite-dinov2");
+    let plain = encode("");
+    assert_eq!(plain.shape("features"), [1, tokens, channels]);
+    assert_eq!(plain.names(), ["features"]);
+    let both = encode("--layer -2,-1");
+    assert_eq!(both.shape("features"), [1, tokens, 2 * channels]);
+    let (last, before) = (encode("--layer -1").values("features"), encode("--layer -2").values("features"));
+    let joined = both.values("features");
+    assert_eq!(joined[..channels], before[..channels]);
+    assert_eq!(joined[channels..2 * channels], last[..channels]);
+    assert_ne!(encode("--layer -1 --norm").values("features"), last);
+    let prefix = encode("--prefix");
+    assert_eq!((prefix.shape("prefix")[0], prefix.shape("prefix")[2]), (1, channels));
+    assert_eq!(encode("--tokens 25").shape("features"), [1, 25, channels]);
+    let small = encode("--resolution 140");
+    assert_eq!((small.shape("features"), small.metadata("grid")), (vec![1, 100, channels], "[10,10]".into()));
+}
+
+#[test]
+fn pixels_that_were_prepared_before_give_the_same_features() {
+    let place = Place::new();
+    place.image("a.png", 70, 30);
+    place.run("preprocess a.png --encoder trilobite-clip --out p.safetensors", 0);
+    place.run("encode a.png --encoder trilobite-clip --out a.safetensors", 0);
+    place.run("encode p.safetensors --encoder trilobite-clip --out b.safetensors", 0);
+    let (image, pixels) = (place.tensors("a.safetensors"), place.tensors("b.safetensors"));
+    assert_eq!(image.values("features"), pixels.values("features"));
+    assert!(pixels.metadata("preprocess").contains("none"));
+    let ran = place.run("encode p.safetensors --ensemble trilobite --out c.safetensors", 1);
+    assert!(ran.err.contains("give an ensemble images"), "{}", ran.err);
+    assert!(!place.path("c.safetensors").exists());
+}
+
+#[test]
+fn npy_comes_with_its_metadata() {
+    let place = Place::new();
+    place.image("a.png", 30, 30);
+    place.run("encode a.png --ensemble trilobite --out t.npy", 0);
+    let bytes = fs::read(place.path("t.npy")).unwrap();
+    assert!(bytes.starts_with(b"\x93NUMPY"));
+    let (tokens, width) = place.fused();
+    let shape = format!("'shape': (1, {tokens}, {width})");
+    assert!(String::from_utf8_lossy(&bytes[..128]).contains(&shape));
+    assert_eq!(bytes.len(), 128 + tokens * width * 4);
+    let beside: Value = serde_json::from_slice(&fs::read(place.path("t.npy.json")).unwrap()).unwrap();
+    assert_eq!((&beside["untrained"], &beside["ensemble"]), (&true.into(), &"trilobite".into()));
+}
+
+#[test]
+fn one_bad_image_does_not_take_the_others_with_it() {
+    let place = Place::new();
+    place.image("a.png", 30, 30);
+    place.image("c.png", 30, 30);
+    fs::write(place.path("b.png"), "no image at all").unwrap();
+    let line = "encode a.png b.png c.png missing.png --encoder trilobite-siglip --out f.safetensors";
+    let ran = place.run(line, 1);
+    assert!(ran.err.contains("b.png") && ran.err.contains("missing.png: no such file"), "{}", ran.err);
+    let file = place.tensors("f.safetensors");
+    assert_eq!(file.shape("features")[0], 2);
+    assert_eq!(file.metadata("inputs"), r#"["a.png","c.png"]"#);
+    let json = place.json(line, 1);
+    assert_eq!(json["error"], "2 of 4 inputs could not be encoded");
+    assert_eq!(json["failures"].as_array().unwrap().len(), 2);
+    place.run("encode b.png --encoder trilobite-siglip --out none.safetensors", 1);
+    assert!(!place.path("none.safetensors").exists());
+    place.is_tidy();
+}
+
+#[test]
+fn requests_that_cannot_be_served_say_what_could() {
+    let place = Place::new();
+    place.image("a.png", 30, 30);
+    fs::write(place.path("text.json"), "{ depth: 2 }").unwrap();
+    fs::write(place.path("list.json"), "[1]").unwrap();
+    fs::write(place.path("key.json"), "{ \"dept\": 2 }").unwrap();
+    for (options, part) in [
+        ("--layer 99", "out of range"),
+        ("--tokens 37", "36 and 49"),
+        ("--resolution 3", "pixels"),
+        ("--arch-override none.json", "none.json: cannot read"),
+        ("--arch-override text.json", "text.json: this is no JSON"),
+        ("--arch-override list.json", "JSON object"),
+        ("--arch-override key.json", "dept"),
+        ("--weights none.safetensors", "none.safetensors"),
+    ] {
+        let line = format!("encode a.png --encoder trilobite-clip {options} --out o.safetensors");
+        let ran = place.run(&line, 1);
+        assert!(ran.err.contains(part), "`{options}` should mention {part:?}: {}", ran.err);
+        assert!(place.json(&line, 1)["error"].as_str().unwrap().contains(part));
+        assert!(!place.path("o.safetensors").exists());
+    }
+    let ran = place.run("encode a.png --encoder clip-vit-l-14-336 --out o.safetensors", 1);
+    assert!(ran.err.contains("zoo pull clip-vit-l-14-336"), "{}", ran.err);
+}
+
+#[test]
+fn an_architecture_can_be_changed() {
+    let place = Place::new();
+    place.image("a.png", 30, 30);
+    fs::write(place.path("small.json"), "{ \"depth\": 1 }").unwrap();
+    let line =
+        "encode a.png --encoder trilobite-clip --arch-override small.json --layer -1 --out o.safetensors";
+    place.run(line, 0);
+    assert_eq!(place.tensors("o.safetensors").metadata("layers"), "[0]");
+}
+
+#[test]
+fn the_picture_is_a_picture_and_always_the_same() {
+    let place = Place::new();
+    place.image("a.png", 90, 60);
+    let json = place.json("view a.png --ensemble trilobite --out 1.png", 0);
+    place.run("view a.png --ensemble trilobite --out 2.png", 0);
+    assert_eq!(fs::read(place.path("1.png")).unwrap(), fs::read(place.path("2.png")).unwrap());
+    let picture = zoo_preprocess::open(place.path("1.png"), &Default::default()).unwrap().image;
+    assert_eq!(json["size"], serde_json::json!([picture.width(), picture.height()]));
+    assert_eq!(json["encoders"].as_array().unwrap().len(), 4);
+    let shares = json["attention"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum::<f64>();
+    assert!((shares - 1.0).abs() < 1e-4, "{shares}");
+    assert_eq!(json["untrained"], true);
+    // The badge that says so.
+    assert!(picture.pixels().any(|p| p.0 == [242, 184, 75]));
+    let alone = place.json("view a.png --encoder trilobite-convnext --layer 1 --out 3.png", 0);
+    assert_eq!(
+        (&alone["attention"], &alone["encoders"][0]["layers"]),
+        (&Value::Null, &serde_json::json!([1]))
+    );
+    place.is_tidy();
+}
+
+#[test]
+fn check_knows_parameters_memory_and_cost() {
+    let place = Place::new();
+    let json = place.json("check", 0);
+    assert_eq!(json["notes"], serde_json::json!([]), "every plugin is there");
+    let released =
+        json["ensembles"].as_array().unwrap().iter().find(|e| e["ensemble"] == "cambrian-1").unwrap();
+    // Hub metadata of the released models: 2.7 G tower parameters, 4.6 TMACs.
+    let towers: u64 =
+        released["members"].as_array().unwrap().iter().map(|m| m["parameters"].as_u64().unwrap()).sum();
+    assert!((2.6e9..2.8e9).contains(&(towers as f64)), "{towers}");
+    let gmacs = released["gmacs"].as_f64().unwrap();
+    assert!((4400.0..4700.0).contains(&gmacs), "{gmacs}");
+    assert_eq!(released["memory"]["bf16"].as_u64().unwrap() * 2, released["memory"]["f32"].as_u64().unwrap());
+    let shapes: Vec<(u64, u64)> = released["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| (m["tokens"].as_u64().unwrap(), m["channels"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(shapes, [(576, 1152), (576, 1024), (576, 1536), (9216, 5760)]);
+    let info = place.json("info openai/clip-vit-large-patch14-336", 0);
+    assert!((303e6..304e6).contains(&info["parameters"].as_f64().unwrap()), "{}", info["parameters"]);
+}
+
+#[test]
+fn plugins_are_listed_checked_and_trusted() {
+    let place = Place::new();
+    let list = place.json("plugins list", 0);
+    assert_eq!(list["plugins"].as_array().unwrap().len(), ALL.len());
+    let check = place.json("plugins check", 0);
+    assert!(check["plugins"].as_array().unwrap().iter().all(|p| p["ok"] == true), "{check}");
+    let trusted = place.json("plugins trust clip", 0);
+    assert_eq!(trusted["sha256"].as_str().unwrap().len(), 64);
+    assert!(fs::read_to_string(place.path("data/plugins.lock")).unwrap().contains("clip"));
+    assert!(place.run("plugins trust nothing", 1).err.contains("`nothing` was not found"));
+    let doctor = place.json("doctor", 0);
+    assert_eq!(doctor["ok"], true, "{doctor}");
+}
+
+#[test]
+fn without_one_library_the_rest_still_works() {
+    let mut place = Place::new();
+    place.image("a.png", 30, 30);
+    let some = place.path("some");
+    copy(&place.plugins, &some, |name| !name.contains("dinov2"));
+    place.plugins = some.clone();
+    let ran = place.run("encode a.png --encoder trilobite-dinov2 --out o.safetensors", 1);
+    assert!(ran.err.contains("plugin `dinov2` was not found"), "{}", ran.err);
+    place.run("encode a.png --encoder trilobite-clip --out o.safetensors", 0);
+    // The manifest alone: the library was deleted.
+    copy(&support::staged(&ALL), &some, |name| name == "dinov2.plugin.toml");
+    let ran = place.run("encode a.png --encoder trilobite-dinov2 --out o.safetensors", 1);
+    assert!(ran.err.contains("dinov2"), "{}", ran.err);
+    let list = place.run("list encoders", 0).out;
+    assert!(list.contains("trilobite-dinov2"), "{list}");
+}
+
+fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if wanted(&name) {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
