@@ -327,18 +327,21 @@ fn the_dynamic_door_costs_little() {
         };
         (0..times).map(timed).fold(f64::INFINITY, f64::min)
     }
+    let PluginDoor::Dynamic(plugin) = &doors()[1] else { panic!("it is loaded") };
+    let load = plugin.load_time();
     let [here, there] = encoders();
     let small = noise(&[1, 3, 4, 4], 1);
     let request = FeatureRequest::layer(0, false);
     let call = |e: &dyn Encoder| seconds(2000, || drop(e.forward(&small, &request).unwrap()));
     let (direct, foreign) = (call(&*here), call(&*there));
-    let bare = seconds(2000, || drop(std::hint::black_box(there.cost(1, 4, 4))));
+    let bare = seconds(2000, || assert_eq!(there.cost(1, 4, 4).macs, 576));
     let large = noise(&[8, 3, 336, 336], 1);
     // Crosses as an input, and is refused before anything is computed.
     let d = there.differentiable().unwrap();
     let tensor = seconds(10, || drop(d.set_parameter("nobody", &large).unwrap_err()));
     println!(
-        "call: {:.2} us static, {:.2} us dynamic; estimate {:.3} us; [8, 3, 336, 336] f32 as an input: {:.2} ms",
+        "load: {:.2} ms; call: {:.2} us static, {:.2} us dynamic; estimate {:.3} us; [8, 3, 336, 336] f32 as an input: {:.2} ms",
+        load.as_secs_f64() * 1e3,
         direct * 1e6,
         foreign * 1e6,
         bare * 1e6,
@@ -346,4 +349,5 @@ fn the_dynamic_door_costs_little() {
     );
     assert!(foreign - direct < 2e-3, "{foreign} s a call, {direct} s without the boundary");
     assert!(tensor < 1.0, "{tensor} s");
+    assert!(load.as_secs_f64() < 1.0, "{load:?}");
 }

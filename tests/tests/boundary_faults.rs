@@ -293,6 +293,15 @@ fn a_plugin_that_is_not_there_is_missed_with_the_folders_searched() {
 }
 
 #[test]
+fn a_library_that_was_deleted_is_missed() {
+    let place = Place::new();
+    place.install("gone", &bad(), |_| ());
+    std::fs::remove_file(place.library()).unwrap();
+    let message = place.refusal("gone");
+    contains(&message, &["plugin `gone`: its library", "lib.so is missing", "install the plugin again"]);
+}
+
+#[test]
 fn another_revision_is_refused_before_and_after_opening() {
     let place = Place::new();
     place.install("other_revision", &bad(), |m| m.abi = 7);

@@ -19,6 +19,18 @@ pub enum PluginError {
         /// What is there instead.
         known: String,
     },
+    /// There is a manifest, and no library beside it.
+    #[error(
+        "plugin `{name}`: its library {} is missing, although its manifest is there; install the plugin again, or \
+         remove {name}.plugin.toml",
+        path.display()
+    )]
+    Missing {
+        /// The plugin.
+        name: String,
+        /// Where the library should be.
+        path: PathBuf,
+    },
     /// Two libraries claim one name.
     #[error("two plugins are called `{name}`: {} and {}; remove one of them", first.display(), second.display())]
     Duplicate {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
 use abi_stable::std_types::RStr;
@@ -26,6 +26,7 @@ pub struct LoadedPlugin {
     manifest: Manifest,
     path: PathBuf,
     root: PluginRootRef,
+    load_time: Duration,
 }
 
 impl LoadedPlugin {
@@ -37,6 +38,11 @@ impl LoadedPlugin {
     /// The library.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it took to open the library, to compare layouts and to start it; hashing it is not counted.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
     }
 
     pub(super) fn inspect(&self, kind: ObjectKind, request: &InspectRequest) -> zoo_core::Result<Inspection> {
@@ -93,8 +99,9 @@ pub(super) fn load(
     manifest.check_identity(manifest_path, &identity(&manifest.name, &path, root)?)?;
     let started = root.init()(super::services::services(), RStr::from_str("{}")).into_result();
     started.map_err(|e| PluginError::Init { name: manifest.name.clone(), why: from_wire(&e).to_string() })?;
-    let plugin = Arc::new(LoadedPlugin { manifest: manifest.clone(), path: path.clone(), root });
-    tracing::debug!("plugin `{}` loaded in {:?}", manifest.name, begun.elapsed());
+    let plugin =
+        LoadedPlugin { manifest: manifest.clone(), path: path.clone(), root, load_time: begun.elapsed() };
+    let plugin = Arc::new(plugin);
     all.insert(path, plugin.clone());
     Ok(plugin)
 }

@@ -74,9 +74,11 @@ pub fn stage(library: &Path, template: &Path, dest: &Path) -> Result<Manifest, P
 pub(super) fn place(manifest: &mut Manifest, library: &Path, dest: &Path) -> Result<PathBuf, PluginError> {
     let read = |e| PluginError::io(library, "cannot read the library", e);
     std::fs::create_dir_all(dest).map_err(|e| PluginError::io(dest, "cannot make the plugin folder", e))?;
-    manifest.sha256 = std::fs::File::open(library).and_then(|mut file| trust::hash(&mut file)).map_err(read)?;
+    manifest.sha256 =
+        std::fs::File::open(library).and_then(|mut file| trust::hash(&mut file)).map_err(read)?;
     let path = dest.join(format!("{}{SUFFIX}", manifest.name));
-    let text = toml::to_string(manifest).map_err(|e| PluginError::io(&path, "cannot write the manifest", e))?;
+    let text =
+        toml::to_string(manifest).map_err(|e| PluginError::io(&path, "cannot write the manifest", e))?;
     put(&dest.join(&manifest.file), |file| {
         std::io::copy(&mut std::fs::File::open(library)?, file).map(|_| ())
     })?;

@@ -37,8 +37,12 @@ pub(super) fn check(
     manifest: &Manifest,
 ) -> Result<Checked, PluginError> {
     let asked = folder.path.join(&manifest.file);
-    let path =
-        std::fs::canonicalize(&asked).map_err(|e| PluginError::io(&asked, "cannot find the library", e))?;
+    let path = std::fs::canonicalize(&asked).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            PluginError::Missing { name: manifest.name.clone(), path: asked.clone() }
+        }
+        _ => PluginError::io(&asked, "cannot find the library", e),
+    })?;
     if path.parent() != Some(&*folder.path) {
         let why = format!("it leads out of the plugin folder, to {}", path.display());
         return Err(PluginError::not_safe(&asked, why));
