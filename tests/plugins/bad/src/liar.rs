@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abi_stable::prefix_type::WithMetadata;
 use abi_stable::std_types::{RErr, ROk, RSlice, RStr, RString, RVec};
 use zoo_abi::{
-    CallArgs, Cost, DlDataType, DlDevice, DlManaged, DlTensor, DlVersion, FfiError, FfiResult, HostServicesRef,
-    NamedTensor, NamedView, Object, ObjectVt, ObjectVtRef, Owned, code, device,
+    CallArgs, Cost, DlDataType, DlDevice, DlManaged, DlTensor, DlVersion, FfiError, FfiResult,
+    HostServicesRef, NamedTensor, NamedView, Object, ObjectVt, ObjectVtRef, Owned, code, device,
 };
 use zoo_core::sdk::export::guard;
 

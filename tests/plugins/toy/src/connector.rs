@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use zoo_core::weights::Weights;
 use zoo_core::{
-    Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock, Result,
-    Spec,
+    Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
+    Result, Spec,
 };
 
 #[derive(Deserialize)]

@@ -6,8 +6,8 @@ use candle_core::{D, Device, Tensor, Var};
 use serde::Deserialize;
 use zoo_core::weights::{Init, Layout, Source, Weights};
 use zoo_core::{
-    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, LayerInfo, PrefixToken,
-    Resolution, Result, Spec,
+    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, LayerInfo,
+    PrefixToken, Resolution, Result, Spec,
 };
 
 #[derive(Deserialize)]
@@ -69,7 +69,12 @@ impl Patches {
         Ok(self.parameters.read().map_err(|_| Error::Internal("poisoned".into()))?.clone())
     }
 
-    fn run(&self, pixels: &Tensor, request: &FeatureRequest, parameters: &[Tensor]) -> Result<Vec<FeatureMap>> {
+    fn run(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        parameters: &[Tensor],
+    ) -> Result<Vec<FeatureMap>> {
         let (b, _, h, w) = pixels.dims4()?;
         let p = self.patch;
         let wanted = request.layers.resolve(self.descriptor.layers.len())?;
@@ -179,7 +184,8 @@ impl Differentiable for Patches {
             sum = (sum + (&map.tokens * cotangent)?.sum_all()?)?;
         }
         let gradients = sum.backward()?;
-        let of = |var: &Var| gradients.get(var).cloned().map_or_else(|| Ok(var.zeros_like()?), Ok::<_, Error>);
+        let of =
+            |var: &Var| gradients.get(var).cloned().map_or_else(|| Ok(var.zeros_like()?), Ok::<_, Error>);
         let wanted = parameters.iter().map(|name| {
             let found = vars.iter().find(|(n, _)| n == name);
             of(&found.ok_or_else(|| Error::invalid(format!("there is no parameter `{name}`")))?.1)
