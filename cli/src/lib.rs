@@ -55,10 +55,7 @@ where
 /// Runs what was parsed.
 pub fn execute(cli: &Cli, streams: Streams<'_>) -> u8 {
     let Streams { out, err, terminal } = streams;
-    let context = Context::new(&cli.global, &mut *err, terminal);
-    let result = commands::run(&cli.command, &context);
-    drop(context);
-    match result {
+    match commands::run(&cli.command, &Context::new(&cli.global, &mut *err, terminal)) {
         Ok(report) => {
             let shown = if cli.global.json { document(&report.json) } else { report.text };
             printed(out.write_all(shown.as_bytes()).and_then(|()| out.flush()), u8::from(report.failed), err)

@@ -1,5 +1,7 @@
 //! The program as a process: exit codes, streams, JSON. Nothing here needs a plugin.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

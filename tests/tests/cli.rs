@@ -3,6 +3,8 @@
 //! The program is run in a process of its own, because settings and caches come from the environment. That process
 //! is this test executable again, told to be `zoo`: so the suite needs no program that somebody built before.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use std::fs;

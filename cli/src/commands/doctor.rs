@@ -213,7 +213,8 @@ fn registry(context: &Context<'_>, folders: &Folders) -> Vec<Finding> {
     let rows = registry
         .encoders()
         .map(|e| (&e.plugin, &e.id))
-        .chain(registry.connectors().map(|c| (&c.plugin, &c.id)));
+        .chain(registry.connectors().map(|c| (&c.plugin, &c.id)))
+        .chain(registry.llms().map(|l| (&l.plugin, &l.id)));
     let mut missing: Vec<(&str, Vec<&str>)> = Vec::new();
     for (plugin, id) in rows.filter(|(plugin, _)| !super::plugins::available(&zoo, plugin)) {
         match missing.iter_mut().find(|(name, _)| name == plugin) {

@@ -94,58 +94,63 @@ fn distance(&[x0, y0, x1, y1]: &Segment, x: f32, y: f32) -> f32 {
     (x - x0 - t * dx).hypot(y - y0 - t * dy)
 }
 
-/// The path language of [`super::glyphs`] as line segments in units.
+/// Draws the path language of [`super::glyphs`] as line segments in units.
+#[derive(Default)]
+struct Pen {
+    at: (f32, f32),
+    segments: Vec<Segment>,
+}
+
+impl Pen {
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.segments.push([self.at.0, self.at.1, x, y]);
+        self.at = (x, y);
+    }
+
+    fn curve(&mut self, [x1, y1, x2, y2, x, y]: [f32; 6]) {
+        let (x0, y0) = self.at;
+        for i in 1..=PIECES {
+            let t = i as f32 / PIECES as f32;
+            let u = 1.0 - t;
+            let (a, b, c, d) = (u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t);
+            self.line_to(a * x0 + b * x1 + c * x2 + d * x, a * y0 + b * y1 + c * y2 + d * y);
+        }
+    }
+
+    fn arc(&mut self, [cx, cy, rx, ry]: [f32; 4], from: f32, to: f32) {
+        let point = |degrees: f32| {
+            let (sin, cos) = degrees.to_radians().sin_cos();
+            (cx + rx * cos, cy + ry * sin)
+        };
+        self.at = point(from);
+        for i in 1..=2 * PIECES {
+            let (x, y) = point(from + (to - from) * i as f32 / (2 * PIECES) as f32);
+            self.line_to(x, y);
+        }
+    }
+}
+
 fn flatten(path: &str) -> Vec<Segment> {
     let separated: String =
         path.chars().flat_map(|c| if c.is_ascii_uppercase() { vec![' ', c, ' '] } else { vec![c] }).collect();
     let mut words = separated.split_whitespace().peekable();
-    let (mut out, mut at) = (Vec::new(), (0.0_f32, 0.0_f32));
+    let mut pen = Pen::default();
     while let Some(command) = words.next() {
         let mut n = Vec::with_capacity(6);
         while let Some(number) = words.peek().and_then(|w| w.parse::<f32>().ok()) {
             n.push(number);
             words.next();
         }
-        let mut line_to = |at: &mut (f32, f32), x: f32, y: f32| {
-            out.push([at.0, at.1, x, y]);
-            *at = (x, y);
-        };
         match (command, n.as_slice()) {
-            ("M", &[x, y]) => at = (x, y),
-            ("L", &[x, y]) => line_to(&mut at, x, y),
-            ("C", &[x1, y1, x2, y2, x, y]) => {
-                let (x0, y0) = at;
-                for i in 1..=PIECES {
-                    let t = i as f32 / PIECES as f32;
-                    let u = 1.0 - t;
-                    let (a, b, c, d) = (u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t);
-                    line_to(&mut at, a * x0 + b * x1 + c * x2 + d * x, a * y0 + b * y1 + c * y2 + d * y);
-                }
-            }
-            ("O", &[cx, cy, rx, ry]) => arc(&mut at, &mut line_to, [cx, cy, rx, ry], 0.0, 360.0),
-            ("A", &[cx, cy, rx, ry, from, to]) => arc(&mut at, &mut line_to, [cx, cy, rx, ry], from, to),
-            _ => {}
+            ("M", &[x, y]) => pen.at = (x, y),
+            ("L", &[x, y]) => pen.line_to(x, y),
+            ("C", &[x1, y1, x2, y2, x, y]) => pen.curve([x1, y1, x2, y2, x, y]),
+            ("O", &[cx, cy, rx, ry]) => pen.arc([cx, cy, rx, ry], 0.0, 360.0),
+            ("A", &[cx, cy, rx, ry, from, to]) => pen.arc([cx, cy, rx, ry], from, to),
+            _ => {} // a test reads every path
         }
     }
-    out
-}
-
-fn arc(
-    at: &mut (f32, f32),
-    line_to: &mut dyn FnMut(&mut (f32, f32), f32, f32),
-    [cx, cy, rx, ry]: [f32; 4],
-    from: f32,
-    to: f32,
-) {
-    let point = |degrees: f32| {
-        let (sin, cos) = degrees.to_radians().sin_cos();
-        (cx + rx * cos, cy + ry * sin)
-    };
-    *at = point(from);
-    for i in 1..=2 * PIECES {
-        let (x, y) = point(from + (to - from) * i as f32 / (2 * PIECES) as f32);
-        line_to(at, x, y);
-    }
+    pen.segments
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn small_maps_are_mosaics_and_large_ones_are_smooth() {
         let checker = |n: usize| -> Vec<Rgb> {
-            (0..n * n).map(|i| if (i / n + i % n) % 2 == 0 { [0; 3] } else { [255; 3] }).collect()
+            (0..n * n).map(|i| if (i / n + i % n).is_multiple_of(2) { [0; 3] } else { [255; 3] }).collect()
         };
         let grey = |n: usize| {
             let tile = map(&checker(n), Window::whole(Grid::square(n)), (64, 64), 192, 192);
