@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 use zoo_core::{
-    Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin, Preprocess,
+    Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin,
+    Preprocess,
 };
 use zoo_preprocess::{Decoded, ResizeMode, RgbImage, prepare_batch};
 
@@ -154,7 +155,8 @@ impl EncoderSession {
 /// Several layers as one map: each resampled to the same grid, then concatenated on channels. The grid is that of
 /// `tokens`, or of the last layer.
 fn join(maps: Vec<FeatureMap>, tokens: Option<usize>, origins: Vec<Origin>) -> zoo_core::Result<Encoded> {
-    let last = maps.last().ok_or_else(|| zoo_core::Error::Internal("an encoder returned no feature map".into()))?;
+    let last =
+        maps.last().ok_or_else(|| zoo_core::Error::Internal("an encoder returned no feature map".into()))?;
     let grid = tokens.map_or(Ok(last.grid), Grid::of_tokens)?;
     let layers = maps.iter().map(|m| (m.layer, m.grid)).collect();
     let host = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous();

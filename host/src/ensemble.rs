@@ -6,8 +6,8 @@ use candle_core::{DType, Device};
 use zoo_core::{Connector, ConnectorDescriptor, ConnectorInputs, Fused};
 use zoo_preprocess::Decoded;
 
-use crate::encoder::{Encoded, EncoderSession};
 use crate::HostError;
+use crate::encoder::{Encoded, EncoderSession};
 
 /// What is wanted of an ensemble; whatever is absent is as in the registry.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,8 @@ impl EnsembleSession {
 
     /// Whether any part has weights from a seed and not from training.
     pub fn untrained(&self) -> bool {
-        self.members.iter().any(EncoderSession::untrained) || self.connector.as_ref().is_some_and(|c| c.untrained)
+        self.members.iter().any(EncoderSession::untrained)
+            || self.connector.as_ref().is_some_and(|c| c.untrained)
     }
 
     /// Looks at images with every member, then fuses. `progress` is told the id of each part before it runs.

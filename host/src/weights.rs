@@ -1,11 +1,15 @@
 //! From a registry row to the files that hold its weights.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use zoo_hub::{Hub, Progress};
-use zoo_registry::Weights;
+use zoo_core::Spec;
+use zoo_hub::Progress;
+use zoo_registry::{Kind, Weights};
 
-use crate::HostError;
+use crate::generate::generated;
+use crate::plugins::ObjectKind;
+use crate::{HostError, Zoo};
 
 /// Where the weights of a row are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,44 +34,91 @@ pub enum WeightsStatus {
     None,
 }
 
-/// What is known about the weights of a row without touching the network.
-pub(crate) fn status(hub: &Hub, weights: Option<&Weights>, base: Option<&Path>) -> WeightsStatus {
-    match weights {
-        None => WeightsStatus::None,
-        Some(Weights::Seed(seed)) => WeightsStatus::Generated { seed: *seed },
-        Some(Weights::Path { path, .. }) => {
-            WeightsStatus::Local(base.unwrap_or_else(|| Path::new("")).join(path))
-        }
-        Some(Weights::Hub { repo, revision, files, .. }) => {
-            let (mut found, mut missing) = (Vec::new(), Vec::new());
-            for file in files {
-                match hub.locate_checkpoint(repo, &file.name, revision) {
-                    Some(path) => found.push(path),
-                    None => missing.push(file.name.clone()),
+/// A registry row that has weights, with what its plugin is to be told.
+pub(crate) struct Part<'a> {
+    pub row: Kind,
+    pub object: ObjectKind,
+    pub plugin: &'a str,
+    pub spec: Spec,
+    pub weights: Option<&'a Weights>,
+}
+
+impl Zoo {
+    /// What is known about the weights of a part without touching the network.
+    pub(crate) fn status(&self, part: &Part<'_>) -> WeightsStatus {
+        match part.weights {
+            None => WeightsStatus::None,
+            Some(Weights::Seed(seed)) => WeightsStatus::Generated { seed: *seed },
+            Some(Weights::Path { path, .. }) => WeightsStatus::Local(self.base(part).join(path)),
+            Some(Weights::Hub { repo, revision, files, .. }) => {
+                let (mut found, mut missing) = (Vec::new(), Vec::new());
+                for file in files {
+                    match self.hub().locate_checkpoint(repo, &file.name, revision, &|| self.wanted(part)) {
+                        Some(paths) => found.extend(paths),
+                        None => missing.push(file.name.clone()),
+                    }
                 }
-            }
-            if missing.is_empty() {
-                WeightsStatus::Cached(found)
-            } else {
-                WeightsStatus::Missing { repo: repo.clone(), files: missing }
+                if missing.is_empty() {
+                    WeightsStatus::Cached(found)
+                } else {
+                    WeightsStatus::Missing { repo: repo.clone(), files: missing }
+                }
             }
         }
     }
-}
 
-/// Brings the weights of a row here; nothing to do for rows that are not on the Hub.
-pub(crate) fn pull(
-    hub: &Hub,
-    weights: Option<&Weights>,
-    progress: &dyn Progress,
-) -> Result<Vec<PathBuf>, HostError> {
-    let Some(Weights::Hub { repo, revision, files, .. }) = weights else { return Ok(Vec::new()) };
-    files
-        .iter()
-        .map(|file| {
-            Ok(hub.fetch_checkpoint(repo, &file.name, revision, file.sha256.as_deref(), progress)?)
-        })
-        .collect()
+    /// Brings the weights of a part here; nothing to do for those that are not on the Hub.
+    pub(crate) fn fetch(&self, part: &Part<'_>, progress: &dyn Progress) -> Result<Vec<PathBuf>, HostError> {
+        let Some(Weights::Hub { repo, revision, files, .. }) = part.weights else { return Ok(Vec::new()) };
+        let mut paths = Vec::new();
+        for file in files {
+            let sha256 = file.sha256.as_deref();
+            let wanted = || self.wanted(part);
+            paths.extend(self.hub().fetch_checkpoint(repo, &file.name, revision, sha256, &wanted, progress)?);
+        }
+        Ok(paths)
+    }
+
+    /// The files to open, and whether their numbers come from a seed. `replacement` is what the user brings.
+    pub(crate) fn files(
+        &self,
+        part: &Part<'_>,
+        replacement: Option<PathBuf>,
+    ) -> Result<(Vec<PathBuf>, bool), HostError> {
+        if let Some(path) = replacement {
+            return Ok((vec![path], false));
+        }
+        let id = &part.spec.id;
+        match self.status(part) {
+            WeightsStatus::Local(path) => Ok((vec![path], false)),
+            WeightsStatus::Cached(paths) => Ok((paths, false)),
+            WeightsStatus::Generated { seed } => {
+                let tensors = self.plugins().get(part.plugin)?.inspect(part.object, &part.spec)?.tensors;
+                let folder = self.folders().cache.join("generated");
+                Ok((vec![generated(&folder, id, seed, &tensors)?], true))
+            }
+            WeightsStatus::Missing { repo, files } => Err(HostError::WeightsMissing(format!(
+                "the weights of `{id}` are not on this machine ({repo}: {}); run `zoo pull {id}`, or give a file or \
+                 folder with --weights",
+                files.join(", ")
+            ))),
+            WeightsStatus::None => Err(HostError::WeightsMissing(format!(
+                "`{id}` is an architecture without published weights; give a file or folder with --weights"
+            ))),
+        }
+    }
+
+    /// The tensors of a part as its published checkpoint names them; unknown without its plugin.
+    fn wanted(&self, part: &Part<'_>) -> Option<BTreeSet<String>> {
+        let found = self.plugins().get(part.plugin).ok()?.inspect(part.object, &part.spec).ok()?;
+        Some(found.tensors.into_iter().map(|tensor| tensor.key).collect())
+    }
+
+    /// The folder that relative weight paths of a row count from.
+    fn base(&self, part: &Part<'_>) -> PathBuf {
+        let origin = self.registry().origin(part.row, &part.spec.id);
+        origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf)).unwrap_or_default()
+    }
 }
 
 /// A replacement for the weights of `id` in a folder: `<id>.<extension>` or a folder `<id>`.

@@ -1,6 +1,6 @@
 //! What an application calls: registry, plugins, weights and device brought together.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::Device;
 use serde_json::{Map, Value};
@@ -8,14 +8,14 @@ use zoo_core::sdk::{DeviceName, OpenOptions};
 use zoo_core::{Precision, Spec};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_preprocess::ResizeMode;
-use zoo_registry::{ConnectorRow, Kind, Layer, Registry, Row, Selection, Weights};
+use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
 use crate::encoder::{EncoderRequest, EncoderSession, Plan};
 use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
 use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
-use crate::plugins::{ObjectKind, PluginDoor, PluginSet};
-use crate::weights::{self, WeightsStatus};
-use crate::{DeviceChoice, Folders, HostError, generate};
+use crate::plugins::{ObjectKind, PluginSet};
+use crate::weights::{Part, WeightsStatus, in_folder};
+use crate::{DeviceChoice, Folders, HostError};
 
 /// How to open a [`Zoo`].
 #[derive(Debug, Clone, Default)]
@@ -67,8 +67,8 @@ impl Zoo {
         layers.extend(plugins.registry_layers());
         let own = folders.config.join("registry.toml");
         for path in own.is_file().then_some(&own).into_iter().chain(&options.registries) {
-            let text =
-                std::fs::read_to_string(path).map_err(|e| HostError::io(path, "cannot read the registry", e))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| HostError::io(path, "cannot read the registry", e))?;
             layers.push(Layer::new(path.display().to_string(), text));
         }
         let registry = Registry::load(&layers)?;
@@ -126,7 +126,7 @@ impl Zoo {
     /// [`HostError`] of the first part that cannot be opened.
     pub fn ensemble(&self, id: &str, request: &EnsembleRequest) -> Result<EnsembleSession, HostError> {
         let row = self.registry.ensemble(id)?;
-        let replacement = |id: &str| request.weights.as_deref().and_then(|f| weights::in_folder(f, id));
+        let replacement = |id: &str| request.weights.as_deref().and_then(|f| in_folder(f, id));
         if let Some(folder) = request.weights.as_deref().filter(|f| !f.is_dir()) {
             return Err(HostError::WeightsMissing(format!(
                 "{}: the weights of an ensemble are a folder with one file or folder per part, named by its id",
@@ -191,17 +191,16 @@ impl Zoo {
     /// # Errors
     /// [`HostError::Lookup`] when there is no such encoder.
     pub fn weights_status(&self, id: &str) -> Result<WeightsStatus, HostError> {
-        let row = self.registry.select(id)?.row;
-        Ok(weights::status(&self.hub, Some(&row.weights), self.base(Kind::Encoder, &row.id).as_deref()))
+        Ok(self.status(&self.encoder_part(self.registry.select(id)?.row, None)))
     }
 
     /// Where the weights of a connector are.
     pub fn connector_status(&self, row: &ConnectorRow) -> WeightsStatus {
-        weights::status(&self.hub, row.weights.as_ref(), self.base(Kind::Connector, &row.id).as_deref())
+        self.status(&self.connector_part(row))
     }
 
-    /// Downloads the weights of an encoder, a connector, or all parts of an ensemble. Nothing to do for weights
-    /// that are not on the Hub.
+    /// Downloads the weights of an encoder, a connector, or all parts of an ensemble; of a sharded checkpoint the
+    /// shards that the part stands in. Nothing to do for weights that are not on the Hub.
     ///
     /// # Errors
     /// [`HostError::Lookup`] for a name that is none of these, [`HostError::Hub`] for a download that failed.
@@ -210,18 +209,18 @@ impl Zoo {
             let mut files = Vec::new();
             for member in &row.members {
                 let row = self.registry.member(member)?.row;
-                files.extend(weights::pull(&self.hub, Some(&row.weights), progress)?);
+                files.extend(self.fetch(&self.encoder_part(row, None), progress)?);
             }
             if let Some(connector) = &row.connector {
                 let row = self.registry.connector(connector)?;
-                files.extend(weights::pull(&self.hub, row.weights.as_ref(), progress)?);
+                files.extend(self.fetch(&self.connector_part(row), progress)?);
             }
             return Ok(files);
         }
         if let Ok(row) = self.registry.connector(id) {
-            return weights::pull(&self.hub, row.weights.as_ref(), progress);
+            return self.fetch(&self.connector_part(row), progress);
         }
-        weights::pull(&self.hub, Some(&self.registry.select(id)?.row.weights), progress)
+        self.fetch(&self.encoder_part(self.registry.select(id)?.row, None), progress)
     }
 
     fn open_encoder(
@@ -231,16 +230,10 @@ impl Zoo {
     ) -> Result<EncoderSession, HostError> {
         let row = selection.row;
         let door = self.plugins.get(&row.plugin)?;
-        let spec = self.spec(row, &row.arch, request.arch_override.as_ref());
-        let (files, untrained) = self.files(
-            &door,
-            ObjectKind::Encoder,
-            &spec,
-            (Kind::Encoder, Some(&row.weights)),
-            request.weights.clone(),
-        )?;
+        let part = self.encoder_part(row, request.arch_override.as_ref());
+        let (files, untrained) = self.files(&part, request.weights.clone())?;
         let options = self.open_options(files, row.weights.layout(), request.weights.is_some());
-        let encoder = door.open_encoder(&spec, &options)?;
+        let encoder = door.open_encoder(&part.spec, &options)?;
         let plan = plan(selection, request, untrained);
         if request.arch_override.is_none() {
             check(selection, encoder.descriptor())?;
@@ -254,23 +247,12 @@ impl Zoo {
         replacement: Option<PathBuf>,
     ) -> Result<OpenConnector, HostError> {
         let door = self.plugins.get(&row.plugin)?;
-        let spec = self.spec(row, &row.arch, None);
+        let part = self.connector_part(row);
         let replaced = replacement.is_some();
-        let (files, untrained) = self.files(
-            &door,
-            ObjectKind::Connector,
-            &spec,
-            (Kind::Connector, row.weights.as_ref()),
-            replacement,
-        )?;
+        let (files, untrained) = self.files(&part, replacement)?;
         let layout = row.weights.as_ref().and_then(Weights::layout);
-        let connector = door.open_connector(&spec, &self.open_options(files, layout, replaced))?;
-        Ok(OpenConnector {
-            connector,
-            dtype: self.precision.dtype(),
-            device: self.device.clone(),
-            untrained,
-        })
+        let connector = door.open_connector(&part.spec, &self.open_options(files, layout, replaced))?;
+        Ok(OpenConnector { connector, dtype: self.precision.dtype(), device: self.device.clone(), untrained })
     }
 
     fn inspect_selection(
@@ -303,42 +285,24 @@ impl Zoo {
         OpenOptions { weights, layout, device: DeviceName::of(&self.device), trainable: false }
     }
 
-    /// The files to open, and whether their numbers come from a seed.
-    fn files(
-        &self,
-        door: &PluginDoor,
-        kind: ObjectKind,
-        spec: &Spec,
-        (rows, weights): (Kind, Option<&Weights>),
-        replacement: Option<PathBuf>,
-    ) -> Result<(Vec<PathBuf>, bool), HostError> {
-        if let Some(path) = replacement {
-            return Ok((vec![path], false));
-        }
-        let id = &spec.id;
-        match weights::status(&self.hub, weights, self.base(rows, id).as_deref()) {
-            WeightsStatus::Local(path) => Ok((vec![path], false)),
-            WeightsStatus::Cached(paths) => Ok((paths, false)),
-            WeightsStatus::Generated { seed } => {
-                let tensors = door.inspect(kind, spec)?.tensors;
-                let folder = self.folders.cache.join("generated");
-                Ok((vec![generate::generated(&folder, id, seed, &tensors)?], true))
-            }
-            WeightsStatus::Missing { repo, files } => Err(HostError::WeightsMissing(format!(
-                "the weights of `{id}` are not on this machine ({repo}: {}); run `zoo pull {id}`, or give a file or \
-                 folder with --weights",
-                files.join(", ")
-            ))),
-            WeightsStatus::None => Err(HostError::WeightsMissing(format!(
-                "`{id}` is an architecture without published weights; give a file or folder with --weights"
-            ))),
+    fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> Part<'a> {
+        Part {
+            row: Kind::Encoder,
+            object: ObjectKind::Encoder,
+            plugin: &row.plugin,
+            spec: self.spec(row, &row.arch, replace),
+            weights: Some(&row.weights),
         }
     }
 
-    /// The folder that relative weight paths of a row count from.
-    fn base(&self, kind: Kind, id: &str) -> Option<PathBuf> {
-        let origin = self.registry.origin(kind, id)?;
-        Path::new(&origin.file).parent().map(Path::to_path_buf)
+    fn connector_part<'a>(&self, row: &'a ConnectorRow) -> Part<'a> {
+        Part {
+            row: Kind::Connector,
+            object: ObjectKind::Connector,
+            plugin: &row.plugin,
+            spec: self.spec(row, &row.arch, None),
+            weights: row.weights.as_ref(),
+        }
     }
 }
 
@@ -377,4 +341,3 @@ fn check(selection: &Selection<'_>, said: &zoo_core::EncoderDescriptor) -> Resul
     }
     Ok(())
 }
-

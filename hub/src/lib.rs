@@ -46,6 +46,7 @@ mod remote;
 mod retry;
 mod settings;
 
+pub use checkpoint::Wanted;
 pub use error::{Error, Result};
 pub use hash::sha256_file;
 pub use hub::Hub;

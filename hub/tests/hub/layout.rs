@@ -136,21 +136,38 @@ fn a_sharded_checkpoint_comes_whole() {
     let (server, _cache, hub) = sharded(index);
     let file = "m/model.safetensors.index.json";
     hub.fetch(REPO, file, "main", None, &Quiet).unwrap();
-    assert_eq!(hub.locate_checkpoint(REPO, file, "main"), None, "the shards are not there yet");
-    let path = hub.fetch_checkpoint(REPO, file, "main", None, &Quiet).unwrap();
-    assert_eq!(hub.locate_checkpoint(REPO, file, "main").as_ref(), Some(&path));
-    for (shard, size) in [("model-1.safetensors", 1000), ("model-2.safetensors", 2000)] {
-        assert_eq!(std::fs::metadata(path.with_file_name(shard)).unwrap().len(), size);
-    }
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None), None, "the shards are not there yet");
+    let paths = hub.fetch_checkpoint(REPO, file, "main", None, &|| None, &Quiet).unwrap();
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None).as_ref(), Some(&paths));
+    let sizes: Vec<_> = paths.iter().map(|path| std::fs::metadata(path).unwrap().len()).collect();
+    assert_eq!(sizes, [1000, 2000]);
     assert_eq!(server.served(), index.len() + 3000);
+}
+
+#[test]
+fn a_part_of_a_sharded_checkpoint_costs_only_its_shards() {
+    let index = r#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-1.safetensors"}}"#;
+    let (server, _cache, hub) = sharded(index);
+    let file = "m/model.safetensors.index.json";
+    let names = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
+    let part = || names(&["b", "c", "elsewhere"]);
+    let paths = hub.fetch_checkpoint(REPO, file, "main", None, &part, &Quiet).unwrap();
+    assert_eq!(paths.len(), 1);
+    assert!(paths[0].ends_with("model-1.safetensors"), "{paths:?}");
+    assert_eq!(server.served(), index.len() + 1000, "the other shard stays where it is");
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &part), Some(paths));
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None), None);
+    let other_layout = || names(&["x", "y"]);
+    assert_eq!(hub.fetch_checkpoint(REPO, file, "main", None, &other_layout, &Quiet).unwrap().len(), 2);
 }
 
 #[test]
 fn an_index_cannot_reach_outside_its_folder() {
     for (index, word) in [(r#"{"weight_map": {"a": "../x"}}"#, "`../x`"), ("[]", "no index")] {
         let (_server, _cache, hub) = sharded(index);
-        let error =
-            hub.fetch_checkpoint(REPO, "m/model.safetensors.index.json", "main", None, &Quiet).unwrap_err();
+        let error = hub
+            .fetch_checkpoint(REPO, "m/model.safetensors.index.json", "main", None, &|| None, &Quiet)
+            .unwrap_err();
         assert!(matches!(error, Error::Index { .. }) && error.to_string().contains(word), "{error}");
     }
 }
