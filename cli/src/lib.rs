@@ -70,7 +70,7 @@ fn fail(error: &CliError, json: bool, out: &mut dyn Write, err: &mut dyn Write, 
         return printed(out.write_all(document(&error.json()).as_bytes()), code, err);
     }
     // A closed standard error changes nothing about the failure.
-    let _ = err.write_all(error.text(terminal).as_bytes());
+    let _ = err.write_all(error.text(terminal && colour()).as_bytes());
     code
 }
 
@@ -87,9 +87,14 @@ fn refuse(error: &clap::Error, json: bool, streams: Streams<'_>) -> u8 {
         return printed(streams.out.write_all(document.as_bytes()), 2, streams.err);
     }
     let text = error.render();
-    let shown = if streams.terminal { text.ansi().to_string() } else { text.to_string() };
+    let shown = if streams.terminal && colour() { text.ansi().to_string() } else { text.to_string() };
     let _ = streams.err.write_all(shown.as_bytes());
     2
+}
+
+/// Whether the user has not asked for plain text (<https://no-color.org>).
+fn colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn document(json: &Value) -> String {

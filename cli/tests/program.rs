@@ -2,10 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
+
+/// The program away from where it was built: plugins that somebody staged beside it there must not be found.
+fn program() -> &'static Path {
+    static PLACE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = PLACE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (built, path) = (env!("CARGO_BIN_EXE_zoo"), folder.path().join("zoo"));
+        if std::fs::hard_link(built, &path).is_err() {
+            std::fs::copy(built, &path).unwrap();
+        }
+        (folder, path)
+    });
+    path
+}
 
 /// `zoo` with `line` as its arguments, in a folder of its own where there are no plugins, settings or caches.
 struct Program {
@@ -17,7 +32,7 @@ impl Program {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -26,7 +41,7 @@ impl Program {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zoo"));
+        let mut command = Command::new(program());
         command.args(line.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
         for (variable, folder) in [("ZOO_CONFIG", "config"), ("ZOO_DATA", "data"), ("ZOO_CACHE", "cache")] {
             command.env(variable, self.path(folder));

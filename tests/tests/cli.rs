@@ -262,6 +262,24 @@ fn pixels_that_were_prepared_before_give_the_same_features() {
 }
 
 #[test]
+fn choices_are_recorded_and_quiet_is_quiet() {
+    let place = Place::new();
+    place.image("a.png", 64, 48);
+    place.image("b.png", 64, 48);
+    let line = "encode *.png --encoder trilobite-siglip --fast-resize --upright --quiet --out f.safetensors";
+    let ran = place.run(line, 0);
+    assert_eq!(ran.err, "");
+    let file = place.tensors("f.safetensors");
+    assert_eq!(file.shape("features")[0], 2);
+    assert_eq!((file.metadata("resize"), file.metadata("orientation")), ("fast".into(), "upright".into()));
+    assert_eq!((file.metadata("dtype"), file.metadata("device")), ("f32".into(), "cpu".into()));
+    place.run("encode a.png --encoder trilobite-siglip --dtype bf16 --out g.safetensors", 0);
+    let half = place.tensors("g.safetensors");
+    assert_eq!(half.metadata("dtype"), "bf16");
+    assert_ne!(half.values("features")[..64], file.values("features")[..64]);
+}
+
+#[test]
 fn npy_comes_with_its_metadata() {
     let place = Place::new();
     place.image("a.png", 30, 30);

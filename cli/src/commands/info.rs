@@ -216,13 +216,7 @@ fn pixel_words(p: &Preprocess) -> String {
         _ => String::new(),
     };
     let then = p.then.as_ref().map_or_else(String::new, |then| {
-        format!(
-            ", then {} to {} px {} and a centre crop of {} px",
-            "resize",
-            then.resize,
-            filter(then.filter),
-            p.size
-        )
+        format!(", then to {} px {} with a centre crop of {} px", then.resize, filter(then.filter), p.size)
     });
     let scale = if p.raw { "0..255" } else { "0..1" };
     format!(

@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 
 use serde_json::{Value, json};
 
-use self::look::{Seen, look};
+use self::look::look;
 use self::sink::Sink;
 use self::source::{Item, Work, read};
 use super::session::{Session, decode_options, pixel_metadata, run_metadata};
@@ -17,6 +17,7 @@ use crate::args::EncodeArgs;
 use crate::context::Context;
 use crate::inputs::{self, BadInput};
 use crate::output::Metadata;
+use crate::progress::Progress;
 use crate::report::{CliError, Report};
 
 /// Where results go.
@@ -104,12 +105,7 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
 }
 
 /// One input that gave nothing; the others go on.
-fn fail(
-    bad: BadInput,
-    failures: &mut Vec<BadInput>,
-    context: &Context<'_>,
-    progress: &crate::progress::Progress,
-) {
+fn fail(bad: BadInput, failures: &mut Vec<BadInput>, context: &Context<'_>, progress: &Progress) {
     // The message of most errors begins with the file already.
     let line = if bad.error.contains(&bad.input) {
         bad.error.clone()
@@ -120,7 +116,7 @@ fn fail(
     failures.push(bad);
 }
 
-fn report_notes(items: &[Item], context: &Context<'_>, progress: &crate::progress::Progress) {
+fn report_notes(items: &[Item], context: &Context<'_>, progress: &Progress) {
     for item in items {
         for note in &item.notes {
             progress.suspend(|| context.note(&format!("{}: {note}", item.name)));
@@ -191,9 +187,6 @@ fn report(session: &Session, written: &Written, failures: &[BadInput]) -> Report
     }
     Report { text, json, failed: !failures.is_empty() }
 }
-
-/// What one image gave, for sinks: re-exported so that they need not know how it was computed.
-type Output = Seen;
 
 #[cfg(test)]
 mod tests {

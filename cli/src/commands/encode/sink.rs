@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::look::Seen;
 use super::source::Item;
-use super::{Output, Target, Written};
+use super::{Target, Written};
 use crate::inputs::Input;
 use crate::output::{Metadata, Rows, Spool, unique, write_npy, write_safetensors};
 use crate::report::CliError;
@@ -47,7 +48,7 @@ impl Sink {
     }
 
     /// Takes the rows of `items`.
-    pub fn put(&mut self, items: &[Item], seen: Output) -> Result<(), CliError> {
+    pub fn put(&mut self, items: &[Item], seen: Seen) -> Result<(), CliError> {
         match &self.target {
             Target::Folder(folder) => {
                 let folder = folder.clone();
@@ -81,7 +82,7 @@ impl Sink {
         self.spools.iter_mut().zip(tensors).try_for_each(|(spool, rows)| spool.push(rows))
     }
 
-    fn put_in_folder(&mut self, folder: &Path, items: &[Item], seen: &Output) -> Result<(), CliError> {
+    fn put_in_folder(&mut self, folder: &Path, items: &[Item], seen: &Seen) -> Result<(), CliError> {
         for (index, item) in items.iter().enumerate() {
             let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = seen
                 .tensors
