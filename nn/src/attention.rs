@@ -7,7 +7,7 @@ use zoo_core::weights::Params;
 use crate::linear::Linear;
 
 /// Most bytes of attention scores that are held at a time; more queries than fit go in turns.
-const SCORE_BYTES: usize = 64 << 20;
+pub(crate) const SCORE_BYTES: usize = 64 << 20;
 
 /// Self-attention of all tokens to all tokens, scale `(channels / heads)^-1/2`, softmax in f32. Tensors: `qkv`
 /// (q, k and v in this order along the rows) and `proj`.

@@ -29,6 +29,7 @@ pub mod activation;
 pub mod attention;
 pub mod autograd;
 pub mod convnext;
+pub mod decoder;
 pub mod depthwise;
 pub mod encoder;
 pub mod linear;

@@ -44,3 +44,39 @@ impl LayerNorm {
         Ok(out.to_dtype(dtype)?)
     }
 }
+
+/// RMSNorm over the last axis (arXiv 1910.07467), in f32 whatever the dtype of the input; the weight multiplies
+/// before rounding back.
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    weight: Tensor,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// Reads `weight` `[channels]` at `params`.
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load(params: &Params, channels: usize, eps: f64) -> Result<Self> {
+        Ok(Self { weight: params.get("weight", channels, Init::Const(1.0))?, eps })
+    }
+
+    /// Any shape ending in `channels`; the dtype stays.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let dtype = x.dtype();
+        let x = x.to_dtype(DType::F32)?;
+        let weight = self.weight.to_dtype(DType::F32)?;
+        let out = if x.track_op() || weight.track_op() {
+            // The fused kernel has no backward pass.
+            let square = x.sqr()?.mean_keepdim(D::Minus1)?;
+            x.broadcast_div(&(square + self.eps)?.sqrt()?)?.broadcast_mul(&weight)?
+        } else {
+            candle_nn::ops::rms_norm(&x.contiguous()?, &weight, self.eps as f32)?
+        };
+        Ok(out.to_dtype(dtype)?)
+    }
+}

@@ -157,6 +157,39 @@ def write_connector_case(folder, case, *, connector, architecture, arch, weights
     })
 
 
+def write_llm_case(folder, case, *, llm, architecture, arch, weights, model, ids, layers, reference, layout=None,
+                   greedy=8):
+    """One language-model case: hidden states after `layers` (not the last, after which transformers returns normed
+    ones), logits at all positions, and `greedy` tokens that `model` of transformers adds to `ids` [B, T]."""
+    out = model(ids, output_hidden_states=True)
+    tensors = {"ids": ids, "logits": out.logits}
+    rows = []
+    for layer in layers:
+        tensors[f"hidden.{layer}"] = out.hidden_states[layer + 1]
+        rows.append({"tensor": f"hidden.{layer}", "what": "hidden", "layer": layer})
+    rows.append({"tensor": "logits", "what": "logits"})
+    tokens = ids
+    for _ in range(greedy):
+        # Without a cache: the whole sequence again for every token.
+        logits = model(tokens, use_cache=False).logits[:, -1]
+        best = logits.topk(2).values
+        assert (best[:, 0] - best[:, 1]).min() > 1e-3, f"{case}: the choice of a token hangs on rounding"
+        tokens = torch.cat([tokens, logits.argmax(-1, keepdim=True)], 1)
+    tensors["greedy"] = tokens[:, ids.shape[1]:]
+    rows.append({"tensor": "greedy", "what": "greedy"})
+    write_json(folder, case, {
+        "case": case,
+        "llm": llm,
+        "architecture": architecture,
+        "arch": arch,
+        "layout": layout,
+        "weights": [weights] if isinstance(weights, str) else list(weights),
+        "data": write_data(folder, case, tensors),
+        "expect": rows,
+        "reference": reference,
+    })
+
+
 def write_manifest(folder, row, tensors, *, architecture, arch, layout, reference, unused=(), pixels=None,
                    gmacs=None):
     """`manifest-<row>.txt`: what a full-size checkpoint of the public layout holds. The first line is a JSON

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use zoo_core::sdk::Plugin;
-use zoo_core::weights::Weights;
+use zoo_core::sdk::{Descriptor, InspectRequest, Inspection, ObjectKind, Plugin};
 use zoo_core::{Precision, Spec};
 
 /// First line of a manifest.
@@ -47,10 +45,46 @@ pub fn check(plugin: &Plugin, dir: &str) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What the architecture of `golden/manifest-<row>.txt` in `dir` would be, without any weights.
+///
+/// # Panics
+/// When there is no such manifest, or its numbers do not make an object.
+pub fn inspect(plugin: &Plugin, dir: &str, row: &str) -> Inspection {
+    let path = Path::new(dir).join(format!("manifest-{row}.txt"));
+    let read = || {
+        let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+        inspection(plugin, &split(&text)?.0)
+    };
+    read().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Header and list.
+fn split(text: &str) -> Result<(Header, &str), String> {
+    let (first, rest) = text.split_once('\n').ok_or("empty")?;
+    Ok((serde_json::from_str(first.trim_start_matches('#')).map_err(|e| e.to_string())?, rest))
+}
+
+fn inspection(plugin: &Plugin, header: &Header) -> Result<Inspection, String> {
+    let kind = ObjectKind::ALL
+        .into_iter()
+        .find(|kind| plugin.architectures(*kind).contains(&header.architecture.as_str()))
+        .ok_or_else(|| format!("no architecture `{}`", header.architecture))?;
+    let request = InspectRequest {
+        spec: Spec {
+            id: header.architecture.clone(),
+            architecture: header.architecture.clone(),
+            arch: header.arch.clone(),
+            precision: Precision::F32,
+        },
+        layout: Some(header.layout.clone()),
+        dims: header.pixels.map(|side| [1, side, side]),
+    };
+    plugin.inspect(kind, &request).map_err(|e| e.to_string())
+}
+
 fn one(plugin: &Plugin, path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let (first, rest) = text.split_once('\n').ok_or("empty")?;
-    let header: Header = serde_json::from_str(first.trim_start_matches('#')).map_err(|e| e.to_string())?;
+    let (header, rest) = split(&text)?;
     let mut expected = BTreeMap::new();
     for line in rest.lines() {
         let (key, shape) = line.split_once(' ').ok_or_else(|| format!("not `key shape`: {line}"))?;
@@ -63,21 +97,9 @@ fn one(plugin: &Plugin, path: &Path) -> Result<(), String> {
         }
     }
 
-    let (_, load) = plugin
-        .encoders
-        .iter()
-        .find(|(name, _)| *name == header.architecture)
-        .ok_or_else(|| format!("no architecture `{}`", header.architecture))?;
-    let spec = Spec {
-        id: header.architecture,
-        architecture: String::new(),
-        arch: header.arch,
-        precision: Precision::F32,
-    };
-    let weights = Weights::record(DType::F32).with_layout(Some(header.layout));
-    let encoder = load(&spec, &weights, &Device::Cpu).map_err(|e| e.to_string())?;
-    let asked: BTreeMap<String, String> = weights
-        .manifest()
+    let inspection = inspection(plugin, &header)?;
+    let asked: BTreeMap<String, String> = inspection
+        .tensors
         .into_iter()
         .map(|t| (t.key, t.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")))
         .collect();
@@ -95,12 +117,16 @@ fn one(plugin: &Plugin, path: &Path) -> Result<(), String> {
     );
     let count: u64 =
         expected.values().map(|s| s.split('x').filter_map(|d| d.parse::<u64>().ok()).product::<u64>()).sum();
-    let descriptor = encoder.descriptor();
-    if descriptor.parameters != count {
-        faults.push(format!("{} parameters, the model has {count}", descriptor.parameters));
+    let parameters = match inspection.descriptor {
+        Descriptor::Encoder(d) => d.parameters,
+        Descriptor::Connector(d) => d.parameters,
+        Descriptor::Llm(d) => d.parameters,
+    };
+    if parameters != count {
+        faults.push(format!("{parameters} parameters, the model has {count}"));
     }
     if let (Some(pixels), Some(gmacs)) = (header.pixels, header.gmacs) {
-        let macs = encoder.cost(1, pixels, pixels).macs;
+        let macs = inspection.cost.macs;
         if (macs + 500_000_000) / 1_000_000_000 != gmacs {
             faults.push(format!("{macs} multiply-accumulates at {pixels} pixels, published {gmacs} G"));
         }

@@ -49,15 +49,15 @@ pub struct Layout {
     pub marker: &'static str,
     /// Where the tensor of a canonical name stands.
     pub map: fn(&str) -> Source,
-    /// Keys, without prefix, that may stay unused: exact names, or a name part followed by `*`.
+    /// Keys, without prefix, that may stay unused: exact names, or names with one `*` for any text.
     pub ignored: &'static [&'static str],
 }
 
 impl Layout {
     /// Whether a leftover key may be left over.
     pub fn ignores(&self, key: &str) -> bool {
-        self.ignored.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => key.starts_with(start),
+        self.ignored.iter().any(|pattern| match pattern.split_once('*') {
+            Some((start, end)) => key.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
             None => key == *pattern,
         })
     }

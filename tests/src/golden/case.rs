@@ -25,6 +25,7 @@ pub(super) struct Case {
 pub(super) enum Subject {
     Encoder(String, Vec<EncoderExpectation>),
     Connector(String, Vec<ConnectorExpectation>),
+    Llm(String, Vec<LlmExpectation>),
 }
 
 /// Patch tokens `[B, N, C]` of one layer, or its prefix tokens `[B, P, C]`.
@@ -62,12 +63,34 @@ pub(super) enum ConnectorOutput {
     Refine { step: usize, row: usize, hidden: String },
 }
 
+/// One output of a language model, given the data tensor `ids` i64 `[B, T]`, all rows at positions `0..T`.
+#[derive(Deserialize)]
+pub(super) struct LlmExpectation {
+    pub tensor: String,
+    #[serde(flatten)]
+    pub what: LlmOutput,
+}
+
+/// Which output.
+#[derive(Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum LlmOutput {
+    /// Hidden states `[B, T, H]` after a decoder layer.
+    Hidden { layer: usize },
+    /// Logits `[B, T, V]`.
+    Logits,
+    /// The likeliest tokens that follow, i64 `[B, n]`, each decoded with the KV cache. In f32 only: rounding may
+    /// turn a close decision.
+    Greedy,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     case: String,
     encoder: Option<String>,
     connector: Option<String>,
+    llm: Option<String>,
     architecture: String,
     arch: Map<String, Value>,
     layout: Option<String>,
@@ -94,10 +117,11 @@ fn read(path: &Path) -> Result<Case, String> {
     if file.expect.is_empty() {
         return Err("nothing is expected: a case without `expect` checks nothing".into());
     }
-    let subject = match (file.encoder, file.connector) {
-        (Some(id), None) => Subject::Encoder(id, expectations(file.expect)?),
-        (None, Some(id)) => Subject::Connector(id, expectations(file.expect)?),
-        _ => return Err("a case has either `encoder` or `connector`".into()),
+    let subject = match (file.encoder, file.connector, file.llm) {
+        (Some(id), None, None) => Subject::Encoder(id, expectations(file.expect)?),
+        (None, Some(id), None) => Subject::Connector(id, expectations(file.expect)?),
+        (None, None, Some(id)) => Subject::Llm(id, expectations(file.expect)?),
+        _ => return Err("a case has one of `encoder`, `connector` and `llm`".into()),
     };
     let dir = path.parent().unwrap_or(Path::new("."));
     let data = candle_core::safetensors::load(dir.join(&file.data), &Device::Cpu)
@@ -121,7 +145,7 @@ fn expectations<T: serde::de::DeserializeOwned>(values: Vec<Value>) -> Result<Ve
 impl Case {
     /// What the plugin's loader is told.
     pub fn spec(&self, precision: Precision) -> Spec {
-        let (Subject::Encoder(id, _) | Subject::Connector(id, _)) = &self.subject;
+        let (Subject::Encoder(id, _) | Subject::Connector(id, _) | Subject::Llm(id, _)) = &self.subject;
         Spec { id: id.clone(), architecture: self.architecture.clone(), arch: self.arch.clone(), precision }
     }
 
@@ -150,6 +174,9 @@ mod tests {
         assert!(matches!(read(refine), Ok(ConnectorOutput::Refine { step: 1, .. })));
         assert!(read(json!({"tensor": "b", "what": "block", "rwo": 0})).is_err());
         assert!(read(json!({"tensor": "b", "what": "block", "row": 0, "step": 1})).is_err());
+        let llm = |value| expectations::<LlmExpectation>(vec![value]);
+        assert!(llm(json!({"tensor": "h", "what": "hidden", "layer": 1})).is_ok());
+        assert!(llm(json!({"tensor": "l", "what": "logits", "layer": 1})).is_err());
         let layer = |value| expectations::<EncoderExpectation>(vec![value]);
         assert!(layer(json!({"tensor": "t", "layer": -2})).is_ok());
         assert!(layer(json!({"tensor": "t", "layer": -2, "norms": true})).is_err());

@@ -7,6 +7,7 @@
 
 mod case;
 mod compare;
+mod llm;
 mod report;
 mod run;
 

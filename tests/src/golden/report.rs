@@ -32,9 +32,9 @@ fn update(path: &Path, edit: impl FnOnce(&str) -> String) -> io::Result<()> {
 fn head() -> String {
     format!(
         "# Parity\n\n\
-         Every encoder and connector is compared with an independent Python implementation, on random weights \
-         in the public checkpoint layout: class token, positions, layer scale, norms and biases are all random, \
-         so that nothing cancels. The last column is `max|Δ| / rms(expected)` in f32 on the CPU; the tests fail \
+         Every encoder, connector and language model is compared with an independent Python implementation, on \
+         random weights in the public checkpoint layout: class token, positions, layer scale, norms and biases \
+         are all random, so that nothing cancels. The last column is `max|Δ| / rms(expected)` in f32 on the CPU; the tests fail \
          above {BOUND:e}.\n\n\
          The tables are written by `cargo test --release --test parity`. The weights, inputs and expected \
          tensors come from the `golden/make.py` of each plugin.\n"

@@ -5,7 +5,8 @@ use zoo_core::sdk::Plugin;
 use zoo_core::weights::Weights;
 use zoo_core::{Cells, Connector, ConnectorInputs, Encoder, FeatureRequest, Fused, Layers, Precision};
 
-use super::case::{Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, Subject};
+use super::case::{Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, LlmOutput, Subject};
+use super::llm::Trace;
 
 /// What came out beside what should have.
 pub(super) struct Pair {
@@ -29,6 +30,20 @@ pub(super) fn run(
             let encoder = load(&spec, &weights, &Device::Cpu).map_err(text)?;
             let pixels = case.tensor("pixels")?;
             Ok(expect.iter().map(|e| pair(case, &e.tensor, encoded(&*encoder, pixels, e))).collect())
+        }
+        Subject::Llm(_, expect) => {
+            let load = find(plugin.llms, "language model", &case.architecture)?;
+            let model = load(&spec, &weights, &Device::Cpu).map_err(text)?;
+            let mut trace = Trace::new(&*model, case.tensor("ids")?).map_err(text)?;
+            Ok(expect
+                .iter()
+                .filter(|e| precision == Precision::F32 || !matches!(e.what, LlmOutput::Greedy))
+                .map(|e| {
+                    let count = || Ok(case.tensor(&e.tensor)?.dims().last().copied().unwrap_or(0));
+                    let got = count().and_then(|count| trace.output(&e.what, count).map_err(text));
+                    pair(case, &e.tensor, got)
+                })
+                .collect())
         }
         Subject::Connector(_, expect) => {
             let load = find(plugin.connectors, "connector", &case.architecture)?;

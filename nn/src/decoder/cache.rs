@@ -1,0 +1,129 @@
+//! Keys and values of the tokens so far, by position.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+use zoo_core::{Error, Result};
+
+use super::positions::Run;
+
+/// Room grows in steps of this many positions at least, and by half.
+const BLOCK: usize = 256;
+
+/// The cache of one request.
+pub(super) struct DecoderCache {
+    /// Which model it belongs to.
+    pub model: u64,
+    /// Rows.
+    pub batch: usize,
+    /// One per layer.
+    pub layers: Vec<LayerCache>,
+}
+
+/// Keys and values of one layer.
+pub(super) struct LayerCache {
+    keys: Option<Tensor>,
+    values: Option<Tensor>,
+    /// Per row, how many positions from 0 on hold a token.
+    filled: Vec<usize>,
+}
+
+impl LayerCache {
+    pub fn new(batch: usize) -> Self {
+        Self { keys: None, values: None, filled: vec![0; batch] }
+    }
+
+    /// Stores keys and values `[B, heads, T, D]` where `runs` says; room for at most `limit` positions.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when positions before those of a run hold no token.
+    pub fn write(&mut self, keys: &Tensor, values: &Tensor, runs: &[Run], limit: usize) -> Result<()> {
+        let mut filled = self.filled.clone();
+        for run in runs {
+            for (row, filled) in filled.iter_mut().enumerate().take(run.rows.end).skip(run.rows.start) {
+                if run.to > *filled {
+                    return Err(Error::invalid(format!(
+                        "row {row} continues at position {}, but holds tokens up to position {filled} only; \
+                         positions may not leave gaps",
+                        run.to
+                    )));
+                }
+                *filled = (*filled).max(run.to + run.length);
+            }
+        }
+        self.keys = Some(stored(self.keys.take(), keys, runs, limit)?);
+        self.values = Some(stored(self.values.take(), values, runs, limit)?);
+        self.filled = filled;
+        Ok(())
+    }
+
+    /// Keys and values `[B, heads, range, D]`, as views.
+    pub fn read(&self, range: &Range<usize>) -> Result<(Tensor, Tensor)> {
+        let view = |stored: &Option<Tensor>| -> Result<Tensor> {
+            let stored =
+                stored.as_ref().ok_or_else(|| Error::Internal("an empty KV cache was read".into()))?;
+            Ok(stored.narrow(2, range.start, range.len())?)
+        };
+        Ok((view(&self.keys)?, view(&self.values)?))
+    }
+}
+
+/// `store` with `new` `[B, heads, T, D]` in it: in place, unless gradients flow through either.
+fn stored(store: Option<Tensor>, new: &Tensor, runs: &[Run], limit: usize) -> Result<Tensor> {
+    let (batch, heads, length, channels) = new.dims4()?;
+    let needed = runs.iter().map(|run| run.to + run.length).max().unwrap_or(0);
+    let capacity = store.as_ref().map_or(0, |s| s.dims()[2]);
+    let tracked = new.track_op() || store.as_ref().is_some_and(Tensor::track_op);
+    if tracked && runs == [Run { rows: 0..batch, from: 0, to: 0, length }] && length >= capacity {
+        return Ok(new.clone());
+    }
+    let mut store = match store {
+        Some(store) if needed <= capacity => store,
+        store => {
+            let wanted = if tracked {
+                needed
+            } else {
+                needed.max(capacity + capacity / 2).next_multiple_of(BLOCK).min(limit).max(needed)
+            };
+            let room = Tensor::zeros((batch, heads, wanted - capacity, channels), new.dtype(), new.device())?;
+            match store {
+                Some(store) => Tensor::cat(&[&store.contiguous()?, &room], 2)?.contiguous()?,
+                None => room,
+            }
+        }
+    };
+    for run in runs {
+        let rows = run.rows.clone();
+        let part = new.narrow(0, rows.start, rows.len())?.narrow(2, run.from, run.length)?.contiguous()?;
+        if tracked {
+            store = store.slice_assign(&[rows, 0..heads, run.to..run.to + run.length, 0..channels], &part)?;
+        } else {
+            store.narrow(0, rows.start, rows.len())?.slice_set(&part, 2, run.to)?;
+        }
+    }
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn room_grows_in_blocks_up_to_the_limit() {
+        let run = |to, length| [Run { rows: 0..1, from: 0, to, length }];
+        let tokens = |n| Tensor::ones((1, 1, n, 2), DType::F32, &Device::Cpu).unwrap();
+        let mut cache = LayerCache::new(1);
+        let mut capacities = Vec::new();
+        for (to, length) in [(0, 1), (1, 255), (256, 1), (257, 300), (557, 243)] {
+            cache.write(&tokens(length), &tokens(length), &run(to, length), 800).unwrap();
+            capacities.push(cache.keys.as_ref().unwrap().dims()[2]);
+        }
+        assert_eq!(capacities, [256, 256, 512, 800, 800]);
+        let (keys, _) = cache.read(&(0..800)).unwrap();
+        assert_eq!(keys.sum_all().unwrap().to_scalar::<f32>().unwrap(), 1600.0);
+        let message = LayerCache::new(1).write(&tokens(1), &tokens(1), &run(3, 1), 800).unwrap_err();
+        assert!(message.to_string().contains("may not leave gaps"), "{message}");
+    }
+}

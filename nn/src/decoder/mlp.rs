@@ -1,0 +1,37 @@
+//! The feed-forward half of a decoder layer.
+
+use candle_core::Tensor;
+use zoo_core::Result;
+use zoo_core::weights::Params;
+
+use super::config::DecoderConfig;
+use super::projections::Projections;
+use crate::activation::Activation;
+use crate::linear::Linear;
+
+/// `down(silu(gate x) · up x)` (arXiv 2002.05202).
+pub(super) struct GatedMlp {
+    gate_up: Projections<2>,
+    down: Linear,
+}
+
+impl GatedMlp {
+    pub fn load(params: &Params, config: &DecoderConfig) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            gate_up: Projections::load(
+                params,
+                config.style.packed.then_some("gate_up_proj"),
+                [("gate_proj", inner), ("up_proj", inner)],
+                width,
+                false,
+            )?,
+            down: Linear::load(&params.pp("down_proj"), inner, width, false)?,
+        })
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let [gate, up] = self.gate_up.forward(x)?;
+        self.down.forward(&(Activation::Silu.forward(&gate)? * up)?)
+    }
+}

@@ -1,0 +1,156 @@
+//! The decoder behind the language-model trait.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use candle_core::{DType, Device, Tensor};
+use zoo_core::weights::{Init, Weights};
+use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
+
+use super::cache::{DecoderCache, LayerCache};
+use super::config::DecoderConfig;
+use super::layer::{Layer, Step};
+use super::layout::layout;
+use super::positions::Positions;
+use super::rope::Rope;
+use crate::linear::Linear;
+use crate::norm::RmsNorm;
+
+/// How transformers initialises embeddings.
+const EMBEDDING: Init = Init::Normal { mean: 0.0, std: 0.02 };
+
+/// A decoder-only language model. See the [module](super) for what positions mean.
+pub struct Decoder {
+    /// Tells its caches from those of other models.
+    serial: u64,
+    config: DecoderConfig,
+    descriptor: LlmDescriptor,
+    dtype: DType,
+    device: Device,
+    embeddings: Tensor,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    head: Linear,
+    rope: Rope,
+}
+
+impl Decoder {
+    /// Opens the model `id` from weights in the layout of Hugging Face.
+    ///
+    /// # Errors
+    /// Those of [`Weights::params`], [`zoo_core::weights::Params::get`] and [`zoo_core::weights::Params::finish`].
+    pub fn open(id: &str, config: DecoderConfig, weights: &Weights, device: &Device) -> Result<Self> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let c = &config;
+        let root = weights.params(&[layout(c.style.packed, c.tie_word_embeddings)], device)?;
+        let params = root.pp("model");
+        let embeddings = params.pp("embed_tokens").get("weight", (c.vocab_size, c.hidden_size), EMBEDDING)?;
+        let layers = (0..c.num_hidden_layers)
+            .map(|i| Layer::load(&params.pp("layers").pp(i), c))
+            .collect::<Result<_>>()?;
+        let norm = RmsNorm::load(&params.pp("norm"), c.hidden_size, c.rms_norm_eps)?;
+        let head = if c.tie_word_embeddings {
+            Linear::new(embeddings.clone(), None)
+        } else {
+            Linear::load(&root.pp("lm_head"), c.hidden_size, c.vocab_size, false)?
+        };
+        drop(params);
+        let loaded = root.finish()?;
+        let dtype = weights.dtype();
+        let per_layer = 2 * c.key_channels() * dtype.size_in_bytes();
+        let descriptor = LlmDescriptor {
+            id: id.to_owned(),
+            hidden: c.hidden_size,
+            layers: c.num_hidden_layers,
+            vocab: c.vocab_size,
+            max_positions: c.max_position_embeddings,
+            cache_bytes_per_position: (c.num_hidden_layers * per_layer) as u64,
+            parameters: loaded.parameters,
+        };
+        Ok(Self {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            rope: Rope::new(&c.rope, c.head_dim),
+            config,
+            descriptor,
+            dtype,
+            device: device.clone(),
+            embeddings,
+            layers,
+            norm,
+            head,
+        })
+    }
+
+    /// Batch and length of hidden states.
+    fn dims(&self, hidden: &Tensor) -> Result<(usize, usize)> {
+        match *hidden.dims() {
+            [batch, length, width] if width == self.config.hidden_size && batch > 0 && length > 0 => {
+                Ok((batch, length))
+            }
+            ref dims => Err(self.fault(format!(
+                "hidden states must be [B, T, {}] and not empty, got {dims:?}",
+                self.config.hidden_size
+            ))),
+        }
+    }
+
+    fn fault(&self, message: String) -> Error {
+        Error::invalid(format!("{}: {message}", self.descriptor.id))
+    }
+}
+
+impl LanguageModel for Decoder {
+    fn descriptor(&self) -> &LlmDescriptor {
+        &self.descriptor
+    }
+
+    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+        let (batch, length) = ids.dims2()?;
+        let ids = ids.to_dtype(DType::U32)?.flatten_all()?;
+        let vocab = self.config.vocab_size;
+        // Checked here, as a GPU would read past the table instead of failing.
+        if let Some(stray) = ids.to_vec1::<u32>()?.into_iter().find(|&id| id as usize >= vocab) {
+            return Err(self.fault(format!("token id {stray} is not in the vocabulary of {vocab}")));
+        }
+        let rows = self.embeddings.index_select(&ids.to_device(&self.device)?, 0)?;
+        Ok(rows.reshape((batch, length, self.config.hidden_size))?)
+    }
+
+    fn cache(&self, batch: usize) -> Result<Cache> {
+        let layers = (0..self.layers.len()).map(|_| LayerCache::new(batch)).collect();
+        Ok(Cache::new(DecoderCache { model: self.serial, batch, layers }))
+    }
+
+    fn layers(
+        &self,
+        range: Range<usize>,
+        hidden: &Tensor,
+        positions: &Tensor,
+        cache: &mut Cache,
+    ) -> Result<Tensor> {
+        let (batch, length) = self.dims(hidden)?;
+        let layers = self.layers.get(range.clone()).ok_or_else(|| {
+            self.fault(format!("layers {range:?} of a model of {} layers", self.layers.len()))
+        })?;
+        let cache = cache.get_mut::<DecoderCache>()?;
+        if cache.model != self.serial {
+            return Err(Error::invalid("this KV cache belongs to another language model"));
+        }
+        if cache.batch != batch {
+            return Err(self.fault(format!("{batch} rows with a KV cache for {}", cache.batch)));
+        }
+        let positions = Positions::read(positions, batch, length, self.config.max_position_embeddings)?;
+        let step = Step::new(&positions, batch, &self.config, &self.rope, &self.device)?;
+        let mut hidden = hidden.to_dtype(self.dtype)?;
+        for (layer, cache) in layers.iter().zip(cache.layers.iter_mut().skip(range.start)) {
+            hidden = layer.forward(&hidden, &step, cache)?;
+        }
+        Ok(hidden)
+    }
+
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.dims(hidden)?;
+        let normed = self.norm.forward(&hidden.to_dtype(self.dtype)?)?;
+        Ok(self.head.forward(&normed)?.to_dtype(DType::F32)?)
+    }
+}

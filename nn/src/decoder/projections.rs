@@ -1,0 +1,58 @@
+//! Several linear maps of one input, stored apart or as one matrix.
+
+use candle_core::{D, Tensor};
+use zoo_core::weights::Params;
+use zoo_core::{Error, Result};
+
+use crate::linear::Linear;
+
+/// `N` maps of the same input.
+pub(super) enum Projections<const N: usize> {
+    /// One matrix each.
+    Apart([Linear; N]),
+    /// Stacked along the rows, with the number of rows of each.
+    Packed(Linear, [usize; N]),
+}
+
+impl<const N: usize> Projections<N> {
+    /// Reads maps from `inputs` channels to those of each of `parts`: under the names of the parts, or under the
+    /// one name `packed`.
+    pub fn load(
+        params: &Params,
+        packed: Option<&str>,
+        parts: [(&str, usize); N],
+        inputs: usize,
+        bias: bool,
+    ) -> Result<Self> {
+        let outputs = parts.map(|(_, outputs)| outputs);
+        Ok(match packed {
+            Some(name) => {
+                Self::Packed(Linear::load(&params.pp(name), inputs, outputs.iter().sum(), bias)?, outputs)
+            }
+            None => Self::Apart(all(parts
+                .iter()
+                .map(|(name, outputs)| Linear::load(&params.pp(name), inputs, *outputs, bias)))?),
+        })
+    }
+
+    /// `[…, inputs]` to `[…, outputs]` of each map.
+    pub fn forward(&self, x: &Tensor) -> Result<[Tensor; N]> {
+        match self {
+            Self::Apart(maps) => all(maps.iter().map(|map| map.forward(x))),
+            Self::Packed(map, outputs) => {
+                let joint = map.forward(x)?;
+                let mut start = 0;
+                all(outputs.iter().map(|&length| {
+                    let part = joint.narrow(D::Minus1, start, length)?;
+                    start += length;
+                    Ok(part)
+                }))
+            }
+        }
+    }
+}
+
+fn all<T, const N: usize>(items: impl Iterator<Item = Result<T>>) -> Result<[T; N]> {
+    let items: Vec<T> = items.collect::<Result<_>>()?;
+    items.try_into().map_err(|_| Error::Internal(format!("not {N} projections")))
+}
