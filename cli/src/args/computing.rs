@@ -82,7 +82,7 @@ pub struct PixelArgs {
 /// `zoo encode`.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
-    /// Image files, folders, globs, or for an encoder .safetensors files with normalised `pixels` f32 [B,3,H,W]
+    /// Image files, folders, globs, or for an encoder .safetensors files with normalised `pixels` f32 `[B,3,H,W]`
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Which encoder or ensemble, and what of it.
@@ -126,7 +126,7 @@ pub struct PreprocessArgs {
     /// How images are read.
     #[command(flatten)]
     pub pixels: PixelArgs,
-    /// The file to write: `pixels` f32 [1,3,H,W]
+    /// The file to write: `pixels` f32 `[1,3,H,W]`
     #[arg(long, short, value_name = "FILE.safetensors")]
     pub out: PathBuf,
 }

@@ -64,12 +64,13 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     }
 
     let zoo = context.computing(&args.subject.pixels)?;
+    let progress = context.progress("encode", inputs.len() as u64);
+    progress.message("opening");
     let session = Session::open(&zoo, &args.subject, args.prefix)?;
     let mut common = run_metadata(&zoo, context.global.dtype.into());
     common.extend(pixel_metadata(&args.subject.pixels));
     let mut sink = Sink::new(target, &inputs, common);
 
-    let progress = context.progress("encode", inputs.len() as u64);
     let options = decode_options(&args.subject.pixels);
     // The next batch is read and decoded while the current one is computed.
     let (sender, receiver) = sync_channel::<Work>(1);
