@@ -6,6 +6,7 @@
 mod block;
 mod config;
 mod encoder;
+pub mod layouts;
 mod trunk;
 
 pub use config::{ViTAct, ViTConfig, ViTStyle};

@@ -1,6 +1,7 @@
 //! Where CLIP checkpoints keep the trunk's tensors.
 
 use zoo_core::weights::{Layout, Source};
+use zoo_nn::vit::layouts::{block, hf_vision_model};
 
 /// Hugging Face, open_clip's own ViT, timm. A Hugging Face model saved alone by transformers 5 has no prefix.
 pub(crate) static LAYOUTS: [Layout; 3] = [
@@ -8,7 +9,7 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
         name: "hf",
         prefixes: &["vision_model.", ""],
         marker: "embeddings.class_embedding",
-        map: hf,
+        map: hf_vision_model,
         ignored: &["embeddings.position_ids"],
     },
     Layout {
@@ -26,40 +27,6 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
         ignored: &["head.*", "fc_norm.*"],
     },
 ];
-
-/// Splits `blocks.{i}.{rest}`.
-fn block(name: &str) -> Option<(&str, &str)> {
-    name.strip_prefix("blocks.")?.split_once('.')
-}
-
-fn hf(name: &str) -> Source {
-    if let Some((i, rest)) = block(name) {
-        let at = |rest: &str| Source::key(format!("encoder.layers.{i}.{rest}"));
-        if let Some(leaf) = rest.strip_prefix("attn.qkv.") {
-            return Source::concat(
-                ["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")),
-            );
-        }
-        return match rest.split_once('.') {
-            Some(("norm1", leaf)) => at(&format!("layer_norm1.{leaf}")),
-            Some(("norm2", leaf)) => at(&format!("layer_norm2.{leaf}")),
-            Some(("attn", leaf)) => at(&format!("self_attn.out_{leaf}")),
-            _ => at(rest),
-        };
-    }
-    match name {
-        "cls_token" => Source::squeezed("embeddings.class_embedding"),
-        "pos_embed" => Source::squeezed("embeddings.position_embedding.weight"),
-        "patch_embed.proj.weight" => Source::key("embeddings.patch_embedding.weight"),
-        "patch_embed.proj.bias" => Source::key("embeddings.patch_embedding.bias"),
-        _ => match name.split_once('.') {
-            // The spelling is the published one.
-            Some(("norm_pre", leaf)) => Source::key(format!("pre_layrnorm.{leaf}")),
-            Some(("norm", leaf)) => Source::key(format!("post_layernorm.{leaf}")),
-            _ => Source::key(name),
-        },
-    }
-}
 
 fn open_clip(name: &str) -> Source {
     if let Some((i, rest)) = block(name) {

@@ -1,6 +1,7 @@
 //! Where DINOv2 checkpoints keep the trunk's tensors.
 
 use zoo_core::weights::{Layout, Source};
+use zoo_nn::vit::layouts::block;
 
 /// Hugging Face (with the prefix `dinov2.` in classifiers), the original release, timm. The original differs from
 /// timm in the names of the gated network and in its mask token, by which it is known.
@@ -29,7 +30,7 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
 ];
 
 fn hf(name: &str) -> Source {
-    if let Some((i, rest)) = name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
+    if let Some((i, rest)) = block(name) {
         let at = |rest: String| Source::key(format!("encoder.layer.{i}.{rest}"));
         return match rest.rsplit_once('.') {
             Some(("attn.qkv", leaf)) => Source::concat(

@@ -1,0 +1,38 @@
+//! Published names that more than one ViT family uses.
+
+use zoo_core::weights::Source;
+
+/// Splits `blocks.{i}.{rest}`.
+pub fn block(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("blocks.")?.split_once('.')
+}
+
+/// Where the vision models of Hugging Face's CLIP and SigLIP keep a tensor; they differ only in which they have.
+pub fn hf_vision_model(name: &str) -> Source {
+    if let Some((i, rest)) = block(name) {
+        let at = |rest: &str| Source::key(format!("encoder.layers.{i}.{rest}"));
+        if let Some(leaf) = rest.strip_prefix("attn.qkv.") {
+            return Source::concat(
+                ["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")),
+            );
+        }
+        return match rest.split_once('.') {
+            Some(("norm1", leaf)) => at(&format!("layer_norm1.{leaf}")),
+            Some(("norm2", leaf)) => at(&format!("layer_norm2.{leaf}")),
+            Some(("attn", leaf)) => at(&format!("self_attn.out_{leaf}")),
+            _ => at(rest),
+        };
+    }
+    match name {
+        "cls_token" => Source::squeezed("embeddings.class_embedding"),
+        "pos_embed" => Source::squeezed("embeddings.position_embedding.weight"),
+        "patch_embed.proj.weight" => Source::key("embeddings.patch_embedding.weight"),
+        "patch_embed.proj.bias" => Source::key("embeddings.patch_embedding.bias"),
+        _ => match name.split_once('.') {
+            // The spelling is the published one.
+            Some(("norm_pre", leaf)) => Source::key(format!("pre_layrnorm.{leaf}")),
+            Some(("norm", leaf)) => Source::key(format!("post_layernorm.{leaf}")),
+            _ => Source::key(name),
+        },
+    }
+}
