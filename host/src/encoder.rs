@@ -54,6 +54,7 @@ pub(crate) struct Plan {
 
 /// An opened encoder with its pixel pipeline and its choice of outputs.
 pub struct EncoderSession {
+    pub(crate) label: String,
     plan: Plan,
     encoder: Box<dyn Encoder>,
     device: Device,
@@ -77,12 +78,18 @@ pub struct Encoded {
 
 impl EncoderSession {
     pub(crate) fn new(plan: Plan, encoder: Box<dyn Encoder>, device: Device, mode: ResizeMode) -> Self {
-        Self { plan, encoder, device, mode }
+        Self { label: plan.id.clone(), plan, encoder, device, mode }
     }
 
     /// Registry id.
     pub fn id(&self) -> &str {
         &self.plan.id
+    }
+
+    /// Its name among the members of its ensemble: the id, numbered (`clip-2`) where an encoder looks twice, as
+    /// at two resolutions.
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// What the plugin says of it.

@@ -1,5 +1,6 @@
 //! Several encoders and a connector, ready to look at the same images.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device};
@@ -43,7 +44,19 @@ pub struct EnsembleOutput {
 }
 
 impl EnsembleSession {
-    pub(crate) fn new(id: String, members: Vec<EncoderSession>, connector: Option<OpenConnector>) -> Self {
+    pub(crate) fn new(
+        id: String,
+        mut members: Vec<EncoderSession>,
+        connector: Option<OpenConnector>,
+    ) -> Self {
+        let mut times = HashMap::new();
+        for member in &mut members {
+            let count = times.entry(member.id().to_owned()).or_insert(0);
+            *count += 1;
+            if *count > 1 {
+                member.label = format!("{}-{count}", member.id());
+            }
+        }
         Self { id, members, connector }
     }
 

@@ -26,13 +26,20 @@ const ALL: [&str; 6] = [
 const MEMBERS: [&str; 4] = ["trilobite-siglip", "trilobite-clip", "trilobite-dinov2", "trilobite-convnext"];
 const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
 
+/// The program. As a test of its own it says its version; told its arguments, it is what the other tests run.
 #[test]
-#[ignore = "this is the program, as the other tests run it"]
 fn program() {
-    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
-    let arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
+    let given = std::env::var(ARGUMENTS).ok();
+    let arguments: Vec<String> = match &given {
+        Some(given) => serde_json::from_str(given).unwrap(),
+        None => ["zoo", "--version"].map(str::to_owned).to_vec(),
+    };
     let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
+    if given.is_none() {
+        assert_eq!((code, out.starts_with(b"zoo ")), (0, true), "{}", String::from_utf8_lossy(&out));
+        return;
+    }
     fs::write("stdout", out).unwrap();
     fs::write("stderr", err).unwrap();
     std::process::exit(code.into());
@@ -71,7 +78,7 @@ impl Place {
     fn run(&self, line: &str, code: i32) -> Ran {
         let arguments: Vec<&str> = std::iter::once("zoo").chain(line.split_whitespace()).collect();
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["program", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
             .current_dir(self.folder.path())
             .env(ARGUMENTS, serde_json::to_string(&arguments).unwrap())
             .env("ZOO_PLUGIN_PATH", &self.plugins)
@@ -152,6 +159,25 @@ impl File {
         let (_, header) = SafeTensors::read_metadata(&self.bytes).unwrap();
         header.metadata().as_ref().unwrap().get(key).cloned().unwrap_or_else(|| panic!("no `{key}`"))
     }
+}
+
+#[test]
+fn an_encoder_that_looks_twice_is_numbered() {
+    let place = Place::new();
+    place.image("a.png", 60, 40);
+    let registry = r#"
+        version = 1
+        [[ensemble]]
+        id = "twice"
+        description = "One encoder at two sizes"
+        members = [{ encoder = "trilobite-clip" }, { encoder = "trilobite-clip", resolution = 224 }]
+    "#;
+    fs::write(place.path("twice.toml"), registry).unwrap();
+    place.run("encode a.png --ensemble twice --registry twice.toml --out a.safetensors", 0);
+    let bytes = fs::read(place.path("a.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("features.trilobite-clip").unwrap().shape(), [1, 576, 64]);
+    assert_eq!(file.tensor("features.trilobite-clip-2").unwrap().shape(), [1, 256, 64]);
 }
 
 #[test]

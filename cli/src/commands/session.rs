@@ -110,6 +110,9 @@ pub(super) fn encoder_metadata(zoo: &Zoo, session: &EncoderSession, seen: &Encod
     let descriptor = session.descriptor();
     let mut out = Metadata::new();
     out.insert("encoder".into(), session.id().into());
+    if session.label() != session.id() {
+        out.insert("label".into(), session.label().into());
+    }
     if let Ok(row) = zoo.registry().encoder(session.id()) {
         out.insert("plugin".into(), super::plugins::signature(zoo, &row.plugin).into());
     }

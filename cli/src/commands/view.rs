@@ -111,7 +111,7 @@ fn encoder_view(session: &EncoderSession, seen: &Encoded) -> Result<EncoderView,
         (grid.h * stride, grid.w * stride)
     });
     Ok(EncoderView {
-        id: session.id().to_owned(),
+        id: session.label().to_owned(),
         tokens: first(&seen.tokens)?,
         grid: seen.grid,
         channels: seen.tokens.dims().last().copied().unwrap_or(0),

@@ -56,12 +56,12 @@ fn of_images(
             let seen = ensemble.encode(images, progress)?;
             let mut tensors = Vec::new();
             for (member, encoded) in ensemble.members().iter().zip(&seen.members) {
-                tensors.push(rows(format!("features.{}", member.id()), &encoded.tokens)?);
+                tensors.push(rows(format!("features.{}", member.label()), &encoded.tokens)?);
             }
             if let Some(fused) = &seen.fused {
                 tensors.push(rows("tokens".into(), &fused.tokens)?);
                 for (member, share) in ensemble.members().iter().zip(&fused.attention) {
-                    tensors.push(rows(format!("attention.{}", member.id()), share)?);
+                    tensors.push(rows(format!("attention.{}", member.label()), share)?);
                 }
             }
             Ok(Seen { metadata: ensemble_metadata(zoo, ensemble, &seen), tensors })
