@@ -1,4 +1,4 @@
-//! Building blocks that encoder plugins share.
+//! Building blocks that plugins share.
 //!
 //! **The one decision.** A network family is code once, and everything that differs between its members is data:
 //! numbers from a registry row, names from a [`zoo_core::weights::Layout`]. So a plugin is a table, and a repaired

@@ -43,16 +43,16 @@ impl LayerCache {
             for (row, filled) in filled.iter_mut().enumerate().take(run.rows.end).skip(run.rows.start) {
                 if run.to > *filled {
                     return Err(Error::invalid(format!(
-                        "row {row} continues at position {}, but holds tokens up to position {filled} only; \
-                         positions may not leave gaps",
+                        "row {row} goes on at position {} while position {filled} is empty; positions may not \
+                         leave gaps",
                         run.to
                     )));
                 }
                 *filled = (*filled).max(run.to + run.length);
             }
         }
-        self.keys = Some(stored(self.keys.take(), keys, runs, limit)?);
-        self.values = Some(stored(self.values.take(), values, runs, limit)?);
+        self.keys = Some(stored(self.keys.clone(), keys, runs, limit)?);
+        self.values = Some(stored(self.values.clone(), values, runs, limit)?);
         self.filled = filled;
         Ok(())
     }
@@ -120,7 +120,7 @@ mod tests {
             cache.write(&tokens(length), &tokens(length), &run(to, length), 800).unwrap();
             capacities.push(cache.keys.as_ref().unwrap().dims()[2]);
         }
-        assert_eq!(capacities, [256, 256, 512, 800, 800]);
+        assert_eq!(capacities, [256, 256, 512, 768, 800]);
         let (keys, _) = cache.read(&(0..800)).unwrap();
         assert_eq!(keys.sum_all().unwrap().to_scalar::<f32>().unwrap(), 1600.0);
         let message = LayerCache::new(1).write(&tokens(1), &tokens(1), &run(3, 1), 800).unwrap_err();

@@ -1,0 +1,325 @@
+//! The shared decoder: positions, padding, chunks, hooks, gradients. Values are compared with reference
+//! implementations in the plugins.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, DType, Device, Tensor, Var};
+use serde_json::json;
+use zoo_core::weights::{Init, Weights};
+use zoo_core::{Cache, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
+use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
+
+const STYLE: DecoderStyle = DecoderStyle { packed: false, qkv_bias: true, output_bias: false };
+const LIMIT: u32 = 32;
+
+fn config(extra: &[(&str, serde_json::Value)]) -> Result<DecoderConfig> {
+    let mut arch = json!({
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 19, "max_position_embeddings": LIMIT, "rms_norm_eps": 1e-5
+    });
+    for (key, value) in extra {
+        arch[key] = value.clone();
+    }
+    let spec: Spec =
+        serde_json::from_value(json!({"id": "tiny", "architecture": "decoder", "arch": arch})).unwrap();
+    DecoderConfig::from_spec(&spec, STYLE)
+}
+
+/// The same numbers for the same seed on every machine, roughly normal.
+fn noise(seed: u64, shape: &[usize]) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+    };
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| (0..4).map(|_| uniform()).sum::<f32>() * 1.7).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Random weights of a model, by key.
+fn weights(config: &DecoderConfig) -> BTreeMap<String, Tensor> {
+    let record = Weights::record(DType::F32);
+    Decoder::open("tiny", config.clone(), &record, &Device::Cpu).unwrap();
+    let random = |(info, seed): (zoo_core::weights::TensorInfo, u64)| {
+        let value = match info.init {
+            Init::Const(c) => (noise(seed, &info.shape) * 0.2).unwrap() + c,
+            Init::Normal { .. } => Ok(noise(seed, &info.shape)),
+            Init::Uniform { bound } => noise(seed, &info.shape) * bound,
+        };
+        (info.key, value.unwrap())
+    };
+    record.manifest().into_iter().zip(1..).map(random).collect()
+}
+
+fn open(config: &DecoderConfig, dtype: DType, tensors: BTreeMap<String, Tensor>) -> Decoder {
+    Decoder::open("tiny", config.clone(), &Weights::tensors(tensors, dtype), &Device::Cpu).unwrap()
+}
+
+fn model(extra: &[(&str, serde_json::Value)]) -> Decoder {
+    let config = config(extra).unwrap();
+    open(&config, DType::F32, weights(&config))
+}
+
+fn table(rows: &[&[u32]]) -> Tensor {
+    Tensor::from_vec(rows.concat(), (rows.len(), rows[0].len()), &Device::Cpu).unwrap()
+}
+
+fn ids(length: usize, seed: u32) -> Vec<u32> {
+    (0..length as u32).map(|i| (i * i * 7 + i * 3 + seed * 5) % 19).collect()
+}
+
+fn range(from: usize, to: usize) -> Vec<u32> {
+    (from as u32..to as u32).collect()
+}
+
+fn run(model: &Decoder, ids: &[&[u32]], positions: &[&[u32]], cache: &mut Cache) -> Tensor {
+    let embedded = model.embed(&table(ids)).unwrap();
+    model.prefill(&embedded, &table(positions), cache, &mut NoHook).unwrap()
+}
+
+fn far(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+fn close(a: &Tensor, b: &Tensor) {
+    let far = far(a, b);
+    assert!(far < 2e-5, "{far} apart");
+}
+
+fn bits(t: &Tensor) -> Vec<u32> {
+    t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// Rows of length 7 and 4 in one batch, padded on either side, then decoded, against each on its own.
+#[test]
+fn rows_of_a_batch_are_as_on_their_own() {
+    for window in [json!(null), json!(3)] {
+        let model = model(&[("sliding_window", window)]);
+        let (long, short) = (ids(7, 1), ids(4, 2));
+        let next = [3u32, 11, 5];
+        let alone = |prompt: &[u32]| {
+            let mut cache = model.cache(1).unwrap();
+            let hidden = run(&model, &[prompt], &[&range(0, prompt.len())], &mut cache);
+            let decoded = next.iter().zip(prompt.len()..).map(|(&id, at)| {
+                model.decode(&table(&[&[id]]), &table(&[&[at as u32]]), &mut cache).unwrap()
+            });
+            let decoded: Vec<_> = decoded.collect();
+            (hidden, Tensor::cat(&decoded, 1).unwrap())
+        };
+        let (long_alone, short_alone) = (alone(&long), alone(&short));
+
+        let right = [short.clone(), vec![9, 9, 9]].concat();
+        let left = [vec![9, 9, 9], short.clone()].concat();
+        let left_positions = [vec![0; 3], range(0, 4)].concat();
+        for (padded, positions, start) in [(right, range(0, 7), 0), (left, left_positions, 3)] {
+            let mut cache = model.cache(2).unwrap();
+            let hidden = run(&model, &[&long, &padded], &[&range(0, 7), &positions], &mut cache);
+            assert!(hidden.sum_all().unwrap().to_scalar::<f32>().unwrap().is_finite());
+            close(&hidden.narrow(0, 0, 1).unwrap(), &long_alone.0);
+            close(&hidden.narrow(0, 1, 1).unwrap().narrow(1, start, 4).unwrap(), &short_alone.0);
+            for (i, &id) in next.iter().enumerate() {
+                let at = table(&[&[7 + i as u32], &[4 + i as u32]]);
+                let logits = model.decode(&table(&[&[id], &[id]]), &at, &mut cache).unwrap();
+                close(&logits.get(0).unwrap(), &long_alone.1.get(0).unwrap().narrow(0, i, 1).unwrap());
+                close(&logits.get(1).unwrap(), &short_alone.1.get(0).unwrap().narrow(0, i, 1).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_in_chunks_is_the_whole_prompt() {
+    for window in [json!(null), json!(4)] {
+        let model = model(&[("sliding_window", window)]);
+        let prompt = ids(13, 3);
+        let whole = run(&model, &[&prompt], &[&range(0, 13)], &mut model.cache(1).unwrap());
+        for size in [1, 4, 5, 12] {
+            let mut cache = model.cache(1).unwrap();
+            let parts: Vec<_> = (0..13)
+                .step_by(size)
+                .map(|at| (at, (at + size).min(13)))
+                .map(|(at, end)| run(&model, &[&prompt[at..end]], &[&range(at, end)], &mut cache))
+                .collect();
+            close(&Tensor::cat(&parts, 1).unwrap(), &whole);
+        }
+        // The cache can be turned back: what follows position 6 is forgotten.
+        let mut cache = model.cache(1).unwrap();
+        run(&model, &[&ids(20, 8)], &[&range(0, 20)], &mut cache);
+        run(&model, &[&prompt[..6]], &[&range(0, 6)], &mut cache);
+        close(&run(&model, &[&prompt[6..]], &[&range(6, 13)], &mut cache), &whole.narrow(1, 6, 7).unwrap());
+    }
+}
+
+/// Doubles what comes out of layers 0 and 1 and remembers it.
+struct Double(Vec<(usize, usize, Tensor)>);
+
+impl LayerHook for Double {
+    fn after(&self) -> Vec<usize> {
+        vec![0, 1]
+    }
+
+    fn call(&mut self, step: usize, layer: usize, hidden: Tensor) -> Result<Tensor> {
+        self.0.push((step, layer, hidden.clone()));
+        Ok((hidden * 2.0)?)
+    }
+}
+
+#[test]
+fn a_hook_stands_between_layers() {
+    let model = model(&[]);
+    let (prompt, positions) = (table(&[&ids(6, 4)]), table(&[&range(0, 6)]));
+    let embedded = model.embed(&prompt).unwrap();
+    let (mut hooked, mut manual) = (model.cache(1).unwrap(), model.cache(1).unwrap());
+    let mut hook = Double(Vec::new());
+    let out = model.prefill(&embedded, &positions, &mut hooked, &mut hook).unwrap();
+
+    let first = model.layers(0..1, &embedded, &positions, &mut manual).unwrap();
+    let second = model.layers(1..2, &(&first * 2.0).unwrap(), &positions, &mut manual).unwrap();
+    let third = model.layers(2..3, &(&second * 2.0).unwrap(), &positions, &mut manual).unwrap();
+    assert_eq!(bits(&out), bits(&third));
+    let seen: Vec<_> = hook.0.iter().map(|(step, layer, hidden)| (*step, *layer, bits(hidden))).collect();
+    assert_eq!(seen, [(0, 0, bits(&first)), (1, 1, bits(&second))]);
+
+    // Decoding sees the replaced states through the cache, and differs from what it would be without the hook.
+    let step = |cache: &mut Cache| model.decode(&table(&[&[5]]), &table(&[&[6]]), cache).unwrap();
+    let decoded = step(&mut hooked);
+    assert_eq!(bits(&decoded), bits(&step(&mut manual)));
+    let mut plain = model.cache(1).unwrap();
+    let whole = run(&model, &[&ids(6, 4)], &[&range(0, 6)], &mut plain);
+    assert!(far(&step(&mut plain), &decoded) > 1e-3);
+
+    // Without replacing anything, stopping changes nothing.
+    let mut cache = model.cache(1).unwrap();
+    let cut = model.layers(0..2, &embedded, &positions, &mut cache).unwrap();
+    assert_eq!(bits(&model.layers(2..3, &cut, &positions, &mut cache).unwrap()), bits(&whole));
+}
+
+/// `Σ logits · cotangent` of hidden states that go in at `positions` in two chunks.
+fn loss(model: &Decoder, hidden: &Tensor, positions: &Tensor, cut: usize) -> Tensor {
+    let (batch, length, _) = hidden.dims3().unwrap();
+    let mut cache = model.cache(batch).unwrap();
+    let chunks: Vec<Tensor> = [(0, cut), (cut, length - cut)]
+        .into_iter()
+        .filter(|(_, length)| *length > 0)
+        .map(|(start, length)| {
+            let part = hidden.narrow(1, start, length).unwrap();
+            model.layers(0..3, &part, &positions.narrow(1, start, length).unwrap(), &mut cache).unwrap()
+        })
+        .collect();
+    let logits = model.logits(&Tensor::cat(&chunks, 1).unwrap()).unwrap();
+    (&logits * noise(77, logits.dims())).unwrap().sum_all().unwrap()
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let config = config(&[("sliding_window", json!(4))]).unwrap();
+    let tensors = weights(&config);
+    let name = "model.layers.1.self_attn.k_proj.weight";
+    let value = |t: &Tensor| f64::from(t.to_scalar::<f32>().unwrap());
+    let (even, ragged) = (range(0, 5), vec![0, 0, 0, 1, 2]);
+    for (second, cut) in [(&even, 5), (&even, 2), (&ragged, 2)] {
+        let positions = table(&[&even, second]);
+        let start = noise(5, &[2, 5, 16]);
+        let at = |hidden: &Tensor, weight: &Tensor| {
+            let mut tensors = tensors.clone();
+            tensors.insert(name.into(), weight.clone());
+            loss(&open(&config, DType::F32, tensors), hidden, &positions, cut)
+        };
+        let (input, weight) = (Var::from_tensor(&start).unwrap(), Var::from_tensor(&tensors[name]).unwrap());
+        let total = at(input.as_tensor(), weight.as_tensor());
+        assert!((value(&total) - value(&at(&start, &tensors[name]))).abs() < 1e-3);
+        let gradients = total.backward().unwrap();
+        for (var, which) in [(&input, 0), (&weight, 1)] {
+            let gradient = gradients.get(var.as_tensor()).unwrap();
+            let direction = noise(9, var.dims());
+            let step = 4e-3;
+            let moved = |by: f64| {
+                let moved = (var.as_detached_tensor() + (&direction * by).unwrap()).unwrap();
+                value(&if which == 0 { at(&moved, &tensors[name]) } else { at(&start, &moved) })
+            };
+            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
+            let exact = value(&(gradient * &direction).unwrap().sum_all().unwrap());
+            assert!((numeric - exact).abs() < 5e-3 * exact.abs().max(1.0), "{numeric} against {exact}");
+        }
+    }
+}
+
+#[test]
+fn half_precision_stays_half_inside_and_logits_do_not() {
+    let config = config(&[]).unwrap();
+    let exact = model(&[]);
+    let positions = table(&[&range(0, 9)]);
+    for (dtype, bound) in [(DType::BF16, 0.999), (DType::F16, 0.99999)] {
+        let model = open(&config, dtype, weights(&config));
+        assert_eq!(model.descriptor().cache_bytes_per_position, 3 * 2 * 8 * 2);
+        let embedded = model.embed(&table(&[&ids(9, 1)])).unwrap();
+        let hidden = model.layers(0..3, &embedded, &positions, &mut model.cache(1).unwrap()).unwrap();
+        assert_eq!((embedded.dtype(), hidden.dtype()), (dtype, dtype));
+        let logits = model.logits(&hidden).unwrap();
+        assert_eq!(logits.dtype(), DType::F32);
+        let reference = run(&exact, &[&ids(9, 1)], &[&range(0, 9)], &mut exact.cache(1).unwrap());
+        let reference = exact.logits(&reference).unwrap();
+        let dot = |a: &Tensor, b: &Tensor| (a * b).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        let cosine = dot(&logits, &reference) / (dot(&logits, &logits) * dot(&reference, &reference)).sqrt();
+        assert!(cosine > bound, "{dtype:?}: {cosine}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_words() {
+    let model = model(&[]);
+    let embedded = model.embed(&table(&[&[1, 2]])).unwrap();
+    let mut cache = model.cache(1).unwrap();
+    let fault = |range, hidden: &Tensor, positions: &[u32], cache: &mut Cache| match model
+        .layers(range, hidden, &table(&[positions]), cache)
+        .unwrap_err()
+    {
+        Error::InvalidInput(message) => message,
+        other => panic!("{other:?}"),
+    };
+    let message = fault(0..3, &embedded, &[31, 32], &mut cache);
+    assert_eq!(message, "position 32 is beyond the context of 32 tokens; shorten the prompt or the answer");
+    let message = fault(0..3, &embedded, &[1, 2], &mut cache);
+    assert_eq!(
+        message,
+        "row 0 goes on at position 1 while position 0 is empty; positions may not leave gaps"
+    );
+    let message = fault(0..4, &embedded, &[0, 1], &mut cache);
+    assert_eq!(message, "tiny: layers 0..4 of a model of 3 layers");
+    let message = fault(0..3, &embedded, &[0, 1, 2], &mut cache);
+    assert_eq!(message, "positions [1, 3] for hidden states of 1 rows of 2 tokens");
+    let message = fault(0..3, &embedded, &[0, 1], &mut model.cache(2).unwrap());
+    assert_eq!(message, "tiny: 1 rows with a KV cache for 2");
+    let other = open(&config(&[]).unwrap(), DType::F32, weights(&config(&[]).unwrap()));
+    let message = fault(0..3, &embedded, &[0, 1], &mut other.cache(1).unwrap());
+    assert!(message.contains("another language model"), "{message}");
+    let message = fault(0..3, &embedded.narrow(D::Minus1, 0, 8).unwrap(), &[0, 1], &mut cache);
+    assert_eq!(message, "tiny: hidden states must be [B, T, 16] and not empty, got [1, 2, 8]");
+    let message = model.embed(&table(&[&[3, 19]])).unwrap_err().to_string();
+    assert_eq!(message, "tiny: token id 19 is not in the vocabulary of 19");
+    // A refused call leaves the cache as it was.
+    let whole = run(&model, &[&[1, 2]], &[&[0, 1]], &mut cache);
+    close(&whole, &run(&model, &[&[1, 2]], &[&[0, 1]], &mut model.cache(1).unwrap()));
+
+    for (key, value, expected) in [
+        ("hidden_act", json!("gelu"), "unknown field `hidden_act`"),
+        ("num_key_value_heads", json!(3), "no multiple of `num_key_value_heads` = 3"),
+        ("num_attention_heads", json!(5), "there is no `head_dim`"),
+        ("sliding_window", json!(0), "`sliding_window` must not be 0"),
+        (
+            "rope_scaling",
+            json!({"type": "longrope", "long_factor": [1.0]}),
+            "type `longrope` is not implemented",
+        ),
+        ("rope_scaling", json!({"type": "linear"}), "needs `factor`"),
+    ] {
+        let message = config(&[(key, value)]).unwrap_err().to_string();
+        assert!(message.starts_with("tiny: architecture: ") && message.contains(expected), "{message}");
+    }
+}
