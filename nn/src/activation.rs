@@ -1,11 +1,9 @@
 //! Activations, by the names that architecture tables use.
 
-use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
-
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use zoo_core::Result;
+use zoo_kernels::Element;
 
 /// An elementwise activation. The forms of GELU differ by up to 4e-3 of the feature scale, so each checkpoint
 /// must get the one that it was trained with.
@@ -30,6 +28,9 @@ impl Activation {
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         if matches!(x.device(), Device::Cpu) && !x.track_op() {
             // In one pass over all cores, where candle's own take one to four passes on one.
+            if matches!(x.dtype(), DType::F32 | DType::BF16) {
+                return Ok(x.contiguous()?.apply_op1_no_bwd(&self)?);
+            }
             let wide = x.to_dtype(DType::F32)?.contiguous()?;
             return Ok(wide.apply_op1_no_bwd(&self)?.to_dtype(x.dtype())?);
         }
@@ -51,52 +52,32 @@ impl CustomOp1 for Activation {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("activations need contiguous input");
         };
-        let x = &storage.as_slice::<f32>()?[start..end];
-        let out = match self {
-            Self::GeluErf => map(x, |x| 0.5 * x * (1.0 + erf(x * FRAC_1_SQRT_2))),
-            Self::GeluTanh => map(x, |x| {
-                // 0.5 (1 + tanh u) = σ(2u), u = √(2/π) (x + 0.044715 x³)
-                let u = FRAC_2_SQRT_PI / SQRT_2 * x * (1.0 + 0.044_715 * x * x);
-                x / (1.0 + (-2.0 * u).exp())
-            }),
-            Self::QuickGelu => map(x, |x| x / (1.0 + (-1.702 * x).exp())),
-            Self::Silu => map(x, |x| x / (1.0 + (-x).exp())),
+        let out = match storage {
+            CpuStorage::F32(x) => CpuStorage::F32(self.map(&x[start..end])),
+            CpuStorage::BF16(x) => CpuStorage::BF16(self.map(&x[start..end])),
+            _ => candle_core::bail!("activations need f32 or bf16"),
         };
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        Ok((out, layout.shape().clone()))
     }
 }
 
-/// `f` of every element, in parallel.
-fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
-    const CHUNK: usize = 16 << 10;
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(out, x)| {
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = f(x);
-        }
-    });
-    out
+impl Activation {
+    fn map<T: Element>(self, x: &[T]) -> Vec<T> {
+        let mut out = vec![T::round(0.0); x.len()];
+        zoo_kernels::Activation::from(self).map(x, &mut out);
+        out
+    }
 }
 
-/// The error function to within 4e-7, as a rational function without branches (the one of Eigen and XLA), so that
-/// the compiler vectorises it.
-fn erf(x: f32) -> f32 {
-    const P: [f32; 7] = [
-        -2.726_142_3e-10,
-        2.770_681_4e-8,
-        -2.101_024e-6,
-        -5.692_506_4e-5,
-        -7.349_906e-4,
-        -2.954_6e-3,
-        -1.609_603_3e-2,
-    ];
-    const Q: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
-    // From here on the error function is one in single precision, and the quotient is not quite.
-    const SATURATED: f32 = 3.92;
-    let square = x * x;
-    let horner = |coefficients: &[f32]| coefficients.iter().fold(0.0, |sum, c| sum * square + c);
-    let quotient = x * horner(&P) / horner(&Q);
-    if x.abs() >= SATURATED { 1f32.copysign(x) } else { quotient }
+impl From<Activation> for zoo_kernels::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::GeluErf => Self::GeluErf,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::QuickGelu => Self::QuickGelu,
+            Activation::Silu => Self::Silu,
+        }
+    }
 }
 
 #[cfg(test)]

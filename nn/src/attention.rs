@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Tensor};
 use zoo_core::Result;
 use zoo_core::weights::Params;
 
-use crate::linear::Linear;
+use crate::linear::{Epilogue, Linear, Residual};
 
 /// Most bytes of attention scores that are held at a time; more queries than fit go in turns.
 pub(crate) const SCORE_BYTES: usize = 64 << 20;
@@ -31,11 +31,11 @@ impl SelfAttention {
         })
     }
 
-    /// `[B, T, C]` to the same shape.
+    /// `[B, T, C]` to the same shape; added to `residual` if there is one.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the shape does not fit or memory runs out.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         let (batch, tokens, channels) = x.dims3()?;
         let head = channels / self.heads;
         let dtype = x.dtype();
@@ -58,7 +58,7 @@ impl SelfAttention {
         }
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
         let mixed = mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?;
-        self.proj.forward(&mixed)
+        self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
     }
 
     /// Peak bytes of the scores for `batch` images of `tokens` tokens.

@@ -13,7 +13,7 @@ use zoo_core::{
 use crate::activation::Activation;
 use crate::depthwise::Depthwise;
 use crate::encoder::{Trunk, TrunkEncoder};
-use crate::linear::Linear;
+use crate::linear::{Linear, Residual};
 use crate::mlp::{Mlp, MlpKind};
 use crate::norm::LayerNorm;
 
@@ -118,8 +118,8 @@ impl Block {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let branch = self.norm.forward(&self.conv.forward(&x.to_dtype(DType::F32)?)?)?;
-        let branch = self.mlp.forward(&branch.to_dtype(x.dtype())?)?;
-        Ok((x + branch.broadcast_mul(&self.gamma)?)?)
+        let residual = Residual { shortcut: x, scale: Some(&self.gamma) };
+        self.mlp.forward(&branch.to_dtype(x.dtype())?, Some(residual))
     }
 }
 

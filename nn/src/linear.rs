@@ -1,14 +1,50 @@
-//! Affine maps.
+//! Affine maps, and what follows them.
 
-use candle_core::Tensor;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use candle_core::{D, DType, Device, Storage, StorageRef, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
+use zoo_kernels::{Element, Packed};
+
+use crate::activation::Activation;
 
 /// `x Wᵀ + b` on the last axis, `W` being `[out, in]` as PyTorch stores it.
+///
+/// On a CPU the weights move into the panels of [`zoo_kernels`] at the first product that tracks no gradient, so
+/// they are held once; a gradient through the map reads them back.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Arc<RwLock<Weight>>,
     bias: Option<Tensor>,
+}
+
+/// The forms of the weights.
+#[derive(Debug, Clone)]
+enum Weight {
+    Plain(Tensor),
+    Packed(Arc<Packed>, DType),
+}
+
+/// What follows a product: `residual + scale · activation(product + bias)`, each part optional. One pass with the
+/// product where it can be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Epilogue<'a> {
+    /// After the bias.
+    pub activation: Option<Activation>,
+    /// Last.
+    pub residual: Option<Residual<'a>>,
+}
+
+/// The shortcut around a branch.
+#[derive(Debug, Clone, Copy)]
+pub struct Residual<'a> {
+    /// What the branch is added to, in the shape of its result.
+    pub shortcut: &'a Tensor,
+    /// `[channels]`: a layer scale on the branch.
+    pub scale: Option<&'a Tensor>,
 }
 
 impl Linear {
@@ -20,12 +56,12 @@ impl Linear {
         let init = Init::fan_in(inputs);
         let weight = params.get("weight", (outputs, inputs), init)?;
         let bias = if bias { Some(params.get("bias", outputs, init)?) } else { None };
-        Ok(Self { weight, bias })
+        Ok(Self::new(weight, bias))
     }
 
     /// From tensors at hand: `weight` `[out, in]`, `bias` `[out]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self { weight: Arc::new(RwLock::new(Weight::Plain(weight))), bias }
     }
 
     /// `[…, in]` to `[…, out]`.
@@ -33,18 +69,163 @@ impl Linear {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
+        self.forward_with(x, Epilogue::default())
+    }
+
+    /// `[…, in]` to `[…, out]`, and what follows.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis or the shape of the residual does not fit.
+    pub fn forward_with(&self, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        let Epilogue { activation, residual } = epilogue;
+        let scale = residual.and_then(|r| r.scale);
+        let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
+        let mut tensors = tensors.into_iter().flatten();
+        if tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
+            match x.dtype() {
+                DType::F32 => {
+                    if let Some(packed) = self.packed::<f32>()? {
+                        return Ok(self.fused::<f32>(&packed, x, epilogue)?);
+                    }
+                }
+                DType::BF16 => {
+                    if let Some(packed) = self.packed::<bf16>()? {
+                        return Ok(self.fused::<bf16>(&packed, x, epilogue)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut out = self.plain(x)?;
+        if let Some(activation) = activation {
+            out = activation.forward(&out)?;
+        }
+        if let Some(scale) = scale {
+            out = out.broadcast_mul(scale)?;
+        }
+        if let Some(Residual { shortcut, .. }) = residual {
+            out = (shortcut + out)?;
+        }
+        Ok(out)
+    }
+
+    /// The map alone, by candle: for other devices and dtypes, and differentiable.
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
+        let weight = match self.weight() {
+            Weight::Plain(weight) => weight,
+            Weight::Packed(packed, DType::BF16) => unpacked::<bf16>(&packed)?,
+            Weight::Packed(packed, _) => unpacked::<f32>(&packed)?,
+        };
+        let (outputs, inputs) = weight.dims2()?;
         let rows = x.elem_count() / inputs.max(1);
         // One product over all rows: candle would otherwise loop over the batch.
-        let flat = x.reshape((rows, inputs))?.matmul(&self.weight.t()?)?;
+        let flat = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
         let flat = match &self.bias {
             Some(bias) => flat.broadcast_add(bias)?,
             None => flat,
         };
-        let mut shape = x.dims().to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = outputs;
+        Ok(flat.reshape(widened(x, outputs))?)
+    }
+
+    fn weight(&self) -> Weight {
+        self.weight.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The weights in panels, where nothing speaks against it.
+    fn packed<T: Element + WithDType>(&self) -> Result<Option<Arc<Packed>>> {
+        match self.weight() {
+            Weight::Packed(packed, dtype) => Ok((dtype == T::DTYPE).then_some(packed)),
+            Weight::Plain(weight) if weight.track_op() || weight.dtype() != T::DTYPE => Ok(None),
+            // Without the lock: a thread that waits for its part of the packing may begin another product.
+            Weight::Plain(weight) => {
+                let (outputs, inputs) = weight.dims2()?;
+                let weight = weight.contiguous()?;
+                let values = Values::of(&weight)?;
+                let packed = Arc::new(Packed::new(values.slice::<T>()?, outputs, inputs));
+                *self.weight.write().unwrap_or_else(PoisonError::into_inner) =
+                    Weight::Packed(packed.clone(), T::DTYPE);
+                Ok(Some(packed))
+            }
         }
-        Ok(flat.reshape(shape)?)
+    }
+
+    fn fused<T: Element + WithDType>(
+        &self,
+        packed: &Packed,
+        x: &Tensor,
+        epilogue: Epilogue<'_>,
+    ) -> candle_core::Result<Tensor> {
+        if x.dim(D::Minus1)? != packed.inputs() {
+            candle_core::bail!("linear: {} inputs, but x is {:?}", packed.inputs(), x.dims());
+        }
+        let shape = widened(x, packed.outputs());
+        let residual = match epilogue.residual {
+            Some(Residual { shortcut, .. }) if shortcut.dims() != shape => {
+                candle_core::bail!("linear: the result is {shape:?}, the residual {:?}", shortcut.dims())
+            }
+            Some(Residual { shortcut, scale }) => {
+                let scale = scale.map(Tensor::contiguous).transpose()?;
+                Some((shortcut.contiguous()?, scale))
+            }
+            None => None,
+        };
+        let (x, bias) = (x.contiguous()?, self.bias.as_ref().map(Tensor::contiguous).transpose()?);
+        let bias = bias.as_ref().map(Values::of).transpose()?;
+        let residual = match &residual {
+            Some((shortcut, scale)) => {
+                Some((Values::of(shortcut)?, scale.as_ref().map(Values::of).transpose()?))
+            }
+            None => None,
+        };
+        let mut out = vec![T::round(0.0); shape.iter().product()];
+        let epilogue = zoo_kernels::Epilogue {
+            bias: bias.as_ref().map(Values::slice).transpose()?,
+            activation: epilogue.activation.map(Into::into),
+            residual: match &residual {
+                Some((shortcut, scale)) => Some(zoo_kernels::Residual {
+                    shortcut: shortcut.slice()?,
+                    scale: scale.as_ref().map(Values::slice).transpose()?,
+                }),
+                None => None,
+            },
+        };
+        packed.apply(Values::of(&x)?.slice()?, &epilogue, &mut out);
+        Tensor::from_vec(out, shape, x.device())
+    }
+}
+
+fn unpacked<T: Element + WithDType>(packed: &Packed) -> Result<Tensor> {
+    Ok(Tensor::from_vec(packed.unpack::<T>(), (packed.outputs(), packed.inputs()), &Device::Cpu)?)
+}
+
+/// The shape of `x` with another last axis.
+fn widened(x: &Tensor, last: usize) -> Vec<usize> {
+    let mut shape = x.dims().to_vec();
+    if let Some(axis) = shape.last_mut() {
+        *axis = last;
+    }
+    shape
+}
+
+/// The memory of a contiguous tensor on the CPU.
+struct Values<'a> {
+    storage: StorageRef<'a>,
+    range: Range<usize>,
+}
+
+impl<'a> Values<'a> {
+    fn of(tensor: &'a Tensor) -> candle_core::Result<Self> {
+        let (storage, layout) = tensor.storage_and_layout();
+        match layout.contiguous_offsets() {
+            Some((start, end)) => Ok(Self { storage, range: start..end }),
+            None => candle_core::bail!("linear: a tensor is not contiguous"),
+        }
+    }
+
+    fn slice<T: WithDType>(&self) -> candle_core::Result<&[T]> {
+        match &*self.storage {
+            Storage::Cpu(storage) => Ok(&storage.as_slice::<T>()?[self.range.clone()]),
+            _ => candle_core::bail!("linear: a tensor is not on the CPU"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use zoo_core::Result;
 use zoo_core::weights::Params;
 
 use crate::activation::Activation;
-use crate::linear::Linear;
+use crate::linear::{Epilogue, Linear, Residual};
 
 /// How a block's feed-forward network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +42,22 @@ impl Mlp {
         })
     }
 
-    /// `[…, channels]` to the same shape.
+    /// `[…, channels]` to the same shape; added to `residual` if there is one.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.first.forward(x)?;
+    pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         let x = match self.kind {
-            MlpKind::Plain(act) => act.forward(&x)?,
+            MlpKind::Plain(act) => {
+                self.first.forward_with(x, Epilogue { activation: Some(act), residual: None })?
+            }
             MlpKind::SwiGlu => {
+                let x = self.first.forward(x)?;
                 let inner = x.dim(D::Minus1)? / 2;
                 let gate = Activation::Silu.forward(&x.narrow(D::Minus1, 0, inner)?)?;
                 (gate * x.narrow(D::Minus1, inner, inner)?)?
             }
         };
-        self.second.forward(&x)
+        self.second.forward_with(&x, Epilogue { activation: None, residual })
     }
 }

@@ -6,6 +6,7 @@ use zoo_core::weights::{Init, Params};
 
 use super::config::ViTConfig;
 use crate::attention::SelfAttention;
+use crate::linear::Residual;
 use crate::mlp::Mlp;
 use crate::norm::LayerNorm;
 
@@ -39,14 +40,9 @@ impl Block {
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = residual(x, self.attn.forward(&self.norm1.forward(x)?)?, self.ls1.as_ref())?;
-        residual(&x, self.mlp.forward(&self.norm2.forward(&x)?)?, self.ls2.as_ref())
+        let residual = Residual { shortcut: x, scale: self.ls1.as_ref() };
+        let x = self.attn.forward(&self.norm1.forward(x)?, Some(residual))?;
+        let residual = Residual { shortcut: &x, scale: self.ls2.as_ref() };
+        self.mlp.forward(&self.norm2.forward(&x)?, Some(residual))
     }
-}
-
-fn residual(x: &Tensor, branch: Tensor, scale: Option<&Tensor>) -> Result<Tensor> {
-    Ok(match scale {
-        Some(scale) => (x + branch.broadcast_mul(scale)?)?,
-        None => (x + branch)?,
-    })
 }

@@ -1,0 +1,34 @@
+//! CPU kernels: matrix products whose weights are packed once, with what follows the product fused into it.
+//!
+//! **The one decision.** A weight matrix has one form in memory, the panels that the vector unit of this machine
+//! reads, and every element of a product is one chain of additions in the order of the inputs. So there is no
+//! second copy of the weights, and a row's result depends neither on the rows beside it nor on the threads.
+//!
+//! Slices in, slices out; the instruction set is chosen at run time.
+//!
+//! ```
+//! use zoo_kernels::{Activation, Epilogue, Packed};
+//!
+//! // Two outputs of three inputs, as PyTorch stores them.
+//! let weight = Packed::new(&[1f32, 0.0, 0.0, 0.0, 1.0, 1.0], 2, 3);
+//! let x = [1f32, 2.0, 3.0, -4.0, 5.0, 6.0];
+//! let mut out = [0f32; 4];
+//! weight.apply(&x, &Epilogue { bias: Some(&[0.5, 0.0]), ..Epilogue::default() }, &mut out);
+//! assert_eq!(out, [1.5, 5.0, -3.5, 11.0]);
+//! assert_eq!(Activation::Silu.of(0.0), 0.0);
+//! ```
+
+mod activation;
+mod element;
+mod epilogue;
+mod isa;
+mod panels;
+pub mod peak;
+mod product;
+mod tile;
+
+pub use activation::Activation;
+pub use element::Element;
+pub use epilogue::{Epilogue, Residual};
+pub use isa::Isa;
+pub use product::Packed;

@@ -1,0 +1,72 @@
+//! The forms in which a tile reads its two factors: cells of 32 bits, an `f32` or two neighbouring `bf16`.
+//!
+//! A panel of `width` rows of a matrix `[rows, inputs]` holds, for each step along the inputs, the cells of its
+//! rows side by side. Rows and inputs beyond the matrix are zero.
+
+use half::bf16;
+
+use crate::element::Element;
+
+/// A cache line of cells, so that panels begin on one.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [u32; 16]);
+
+/// Cells of a [`Line`].
+pub(crate) const LINE: usize = 16;
+
+/// Steps along `inputs` numbers.
+pub(crate) fn steps(inputs: usize, pairs: bool) -> usize {
+    if pairs { inputs.div_ceil(2) } else { inputs }
+}
+
+/// The cells of `lines`.
+pub(crate) fn cells(lines: &[Line]) -> &[u32] {
+    // SAFETY: a line is its sixteen cells and nothing else; the length cannot overflow for memory that exists.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LINE) }
+}
+
+/// As [`cells`], to write.
+pub(crate) fn cells_mut(lines: &mut [Line]) -> &mut [u32] {
+    // SAFETY: as in `cells`, borrowed exclusively.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LINE) }
+}
+
+/// Fills `panel`, `steps × width` cells, from at most `width` rows of `inputs` numbers.
+pub(crate) fn pack<T: Element>(panel: &mut [u32], width: usize, rows: &[T], inputs: usize, pairs: bool) {
+    if rows.len() < width * inputs {
+        panel.fill(0);
+    }
+    for (r, row) in rows.chunks_exact(inputs.max(1)).take(width).enumerate() {
+        let column = panel[r..].iter_mut().step_by(width);
+        if pairs {
+            let (whole, rest) = row.as_chunks::<2>();
+            let rest = rest.first().map(|&last| pair(last, T::round(0.0)));
+            column.zip(whole.iter().map(|&[a, b]| pair(a, b)).chain(rest)).for_each(|(to, cell)| *to = cell);
+        } else {
+            column.zip(row).for_each(|(to, x)| *to = x.widen().to_bits());
+        }
+    }
+}
+
+/// The inverse of [`pack`].
+pub(crate) fn unpack<T: Element>(panel: &[u32], width: usize, rows: &mut [T], inputs: usize, pairs: bool) {
+    for (r, row) in rows.chunks_exact_mut(inputs.max(1)).enumerate() {
+        for (p, x) in row.iter_mut().enumerate() {
+            let bits = if pairs {
+                let cell = panel[p / 2 * width + r];
+                if p % 2 == 0 { cell << 16 } else { cell & 0xffff_0000 }
+            } else {
+                panel[p * width + r]
+            };
+            *x = T::round(f32::from_bits(bits));
+        }
+    }
+}
+
+/// Two neighbours in one cell, the first in the low half.
+#[inline(always)]
+fn pair<T: Element>(low: T, high: T) -> u32 {
+    let bits = |x: T| u32::from(<bf16 as Element>::round(x.widen()).to_bits());
+    bits(high) << 16 | bits(low)
+}

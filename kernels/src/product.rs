@@ -1,0 +1,254 @@
+//! Products with packed weights.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::element::Element;
+use crate::epilogue::Epilogue;
+use crate::isa::Isa;
+use crate::panels::{self, LINE, Line};
+#[cfg(target_arch = "x86_64")]
+use crate::tile::{Avx2, Avx512, Avx512Pairs};
+use crate::tile::{Portable, ROWS, Tile};
+
+/// Most cells of activations that are packed at a time.
+const SLAB: usize = 2 << 20;
+/// Blocks of work for each thread: enough to even out threads of unequal speed.
+const BLOCKS_PER_THREAD: usize = 16;
+
+/// The weights of a linear map, `[outputs, inputs]`, in the form that this machine's tiles read: 4 bytes for each
+/// of them, 2 bytes for `bf16` where there are instructions for it. (Elsewhere `bf16` is widened.)
+#[derive(Debug)]
+pub struct Packed {
+    kernel: Kernel,
+    outputs: usize,
+    inputs: usize,
+    lines: Vec<Line>,
+}
+
+/// Which tile reads the panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Pairs,
+}
+
+impl Kernel {
+    /// The best for elements `T`, with at most these instructions and only with what the machine has.
+    fn choose<T: Element>(most: Isa) -> Self {
+        match most.min(Isa::detect()) {
+            Isa::Portable => Self::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 if T::HALF => Self::Avx512Pairs,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 | Isa::Avx512Bf16 => Self::Avx512,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => Self::Portable,
+        }
+    }
+
+    fn shape(self) -> Shape {
+        fn shape<const COLUMNS: usize, K: Tile<COLUMNS>>(_: K) -> Shape {
+            Shape { height: K::ROWS, columns: COLUMNS, pairs: K::PAIRS }
+        }
+        match self {
+            Self::Portable => shape(Portable),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => shape(Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => shape(Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Pairs => shape(Avx512Pairs),
+        }
+    }
+}
+
+/// What a tile spans.
+struct Shape {
+    /// Rows of activations.
+    height: usize,
+    /// Outputs.
+    columns: usize,
+    /// Whether a cell is two `bf16`.
+    pairs: bool,
+}
+
+impl Packed {
+    /// Packs `weight`, `[outputs, inputs]` in row-major order.
+    ///
+    /// # Panics
+    /// When its length is another.
+    pub fn new<T: Element>(weight: &[T], outputs: usize, inputs: usize) -> Self {
+        Self::at_most(Isa::Avx512Bf16, weight, outputs, inputs)
+    }
+
+    /// As [`Packed::new`], for no higher instructions than these; to compare them.
+    ///
+    /// # Panics
+    /// As [`Packed::new`].
+    pub fn at_most<T: Element>(isa: Isa, weight: &[T], outputs: usize, inputs: usize) -> Self {
+        assert_eq!(weight.len(), outputs * inputs, "weights: not [{outputs}, {inputs}]");
+        let kernel = Kernel::choose::<T>(isa);
+        let Shape { columns, pairs, .. } = kernel.shape();
+        let panel = panels::steps(inputs, pairs) * columns;
+        let mut lines = vec![Line([0; LINE]); outputs.div_ceil(columns) * panel / LINE];
+        let rows = weight.par_chunks((columns * inputs).max(1));
+        lines.par_chunks_mut((panel / LINE).max(1)).zip(rows).for_each(|(panel, rows)| {
+            panels::pack(panels::cells_mut(panel), columns, rows, inputs, pairs);
+        });
+        Self { kernel, outputs, inputs, lines }
+    }
+
+    /// The weights again, `[outputs, inputs]`; exact when `T` is what was packed.
+    pub fn unpack<T: Element>(&self) -> Vec<T> {
+        let Shape { columns, pairs, .. } = self.kernel.shape();
+        let panel = panels::steps(self.inputs, pairs) * columns;
+        let mut weight = vec![T::round(0.0); self.outputs * self.inputs];
+        let cells = panels::cells(&self.lines).par_chunks(panel.max(1));
+        weight.par_chunks_mut((columns * self.inputs).max(1)).zip(cells).for_each(|(rows, panel)| {
+            panels::unpack(panel, columns, rows, self.inputs, pairs);
+        });
+        weight
+    }
+
+    /// Length of a row of inputs.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Length of a row of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Writes the product of `x`, `[rows, inputs]`, and the transposed weights, followed by `epilogue`, to `out`,
+    /// `[rows, outputs]`. Runs on the threads of rayon. A row depends on nothing but that row, bit by bit.
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn apply<T: Element>(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+        if self.outputs == 0 {
+            return;
+        }
+        let rows = out.len() / self.outputs;
+        assert_eq!(out.len(), rows * self.outputs, "out: not [rows, {}]", self.outputs);
+        assert_eq!(x.len(), rows * self.inputs, "x: not [{rows}, {}]", self.inputs);
+        epilogue.check(rows, self.outputs);
+        let Shape { height, columns, pairs } = self.kernel.shape();
+        let steps = panels::steps(self.inputs, pairs);
+        let slab = (SLAB / steps.max(1)).next_multiple_of(height).max(height);
+        let out = Out(out.as_mut_ptr());
+        // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another
+        // product.
+        thread_local!(static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) });
+        let mut scratch = SCRATCH.take();
+        for start in (0..rows).step_by(slab) {
+            let end = rows.min(start + slab);
+            let tiles = (end - start).div_ceil(height);
+            scratch.resize(((tiles * steps * height).div_ceil(LINE)).max(scratch.len()), Line([0; LINE]));
+            let cells = &mut panels::cells_mut(&mut scratch)[..tiles * steps * height];
+            let part = &x[start * self.inputs..end * self.inputs];
+            cells
+                .par_chunks_mut((steps * height).max(1))
+                .zip(part.par_chunks((height * self.inputs).max(1)))
+                .for_each(|(panel, rows)| panels::pack(panel, height, rows, self.inputs, pairs));
+            let cells = &*cells;
+            let panels = self.outputs.div_ceil(columns);
+            let wanted = BLOCKS_PER_THREAD * rayon::current_num_threads();
+            let run = tiles.div_ceil(wanted.div_ceil(panels));
+            let runs = tiles.div_ceil(run);
+            (0..panels * runs).into_par_iter().for_each(|block| {
+                let (panel, first) = (block / runs, block % runs * run);
+                let tiles = first..tiles.min(first + run);
+                let block = Block { packed: self, steps, x: cells, start, end, tiles, panel, epilogue, out };
+                // SAFETY: lengths were checked above; each pair of panel and tiles is given out once; the kernel
+                // was chosen among those whose instructions the machine has.
+                unsafe {
+                    match self.kernel {
+                        Kernel::Portable => Portable::work(&block),
+                        #[cfg(target_arch = "x86_64")]
+                        Kernel::Avx2 => Avx2::work(&block),
+                        #[cfg(target_arch = "x86_64")]
+                        Kernel::Avx512 => Avx512::work(&block),
+                        #[cfg(target_arch = "x86_64")]
+                        Kernel::Avx512Pairs => Avx512Pairs::work(&block),
+                    }
+                }
+            });
+        }
+        SCRATCH.set(scratch);
+    }
+}
+
+/// Where results go: blocks write to places that no other block writes to.
+struct Out<T>(*mut T);
+
+impl<T> Clone for Out<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Out<T> {}
+// SAFETY: see `Block::compute`; `T` is plain data.
+unsafe impl<T: Element> Send for Out<T> {}
+// SAFETY: as above.
+unsafe impl<T: Element> Sync for Out<T> {}
+
+/// What one task computes: some tiles of rows, by one panel of outputs.
+pub(crate) struct Block<'a, T> {
+    packed: &'a Packed,
+    steps: usize,
+    /// Packed rows `start..end`.
+    x: &'a [u32],
+    start: usize,
+    end: usize,
+    tiles: Range<usize>,
+    panel: usize,
+    epilogue: &'a Epilogue<'a, T>,
+    out: Out<T>,
+}
+
+impl<T: Element> Block<'_, T> {
+    /// Writes its outputs.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `K`; `x` holds the tiles, the weights the panel, for this kernel;
+    /// `out` is `[rows, outputs]` with at least `end` rows, and nobody else uses the places of this block.
+    #[inline(always)]
+    pub(crate) unsafe fn compute<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
+        #[repr(align(64))]
+        struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);
+        let outputs = self.packed.outputs;
+        let first = self.panel * COLUMNS;
+        let columns = COLUMNS.min(outputs - first);
+        let epilogue = self.epilogue.columns::<COLUMNS>(outputs, first);
+        let weights = &panels::cells(&self.packed.lines)[self.panel * self.steps * COLUMNS..];
+        let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
+        for tile in self.tiles.clone() {
+            let x = &self.x[tile * self.steps * K::ROWS..][..self.steps * K::ROWS];
+            // SAFETY: the slices hold that much; panels begin on cache lines, their length being whole lines.
+            unsafe { K::sums(self.steps, x.as_ptr(), weights[..self.steps * COLUMNS].as_ptr(), &mut sums.0) };
+            let row = self.start + tile * K::ROWS;
+            for (row, sums) in (row..self.end).zip(&mut sums.0[..K::ROWS]) {
+                epilogue.finish(row, sums);
+                // SAFETY: inside `out`, and this block's alone.
+                let out =
+                    unsafe { std::slice::from_raw_parts_mut(self.out.0.add(row * outputs + first), columns) };
+                if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
+                    out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
+                } else {
+                    out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
+                }
+            }
+        }
+    }
+}

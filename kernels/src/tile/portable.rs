@@ -1,0 +1,41 @@
+//! Plain loops, which the compiler vectorises for its target.
+
+use super::{ROWS, Tile};
+use crate::element::Element;
+use crate::product::Block;
+
+const COLUMNS: usize = 16;
+const HEIGHT: usize = 2;
+
+/// Products of `f32`, rounded before they are added.
+pub(crate) struct Portable;
+
+impl Tile<COLUMNS> for Portable {
+    const ROWS: usize = HEIGHT;
+    const PAIRS: bool = false;
+
+    #[inline(always)]
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]) {
+        // SAFETY: the caller vouches for the lengths.
+        let (x, w) = unsafe {
+            (
+                std::slice::from_raw_parts(x.cast::<[f32; HEIGHT]>(), steps),
+                std::slice::from_raw_parts(w.cast::<[f32; COLUMNS]>(), steps),
+            )
+        };
+        let mut acc = [[0f32; COLUMNS]; HEIGHT];
+        for (x, w) in x.iter().zip(w) {
+            for (acc, x) in acc.iter_mut().zip(x) {
+                for (acc, w) in acc.iter_mut().zip(w) {
+                    *acc += x * w;
+                }
+            }
+        }
+        sums[..HEIGHT].copy_from_slice(&acc);
+    }
+
+    unsafe fn work<T: Element>(block: &Block<'_, T>) {
+        // SAFETY: the caller's.
+        unsafe { block.compute::<Self, COLUMNS>() }
+    }
+}
