@@ -468,6 +468,19 @@ mod files {
     }
 
     #[test]
+    fn what_a_group_may_write_is_refused() {
+        let place = Place::new();
+        place.install("shared", &bad(), |_| ());
+        // Only root can give files to a group that it is not in.
+        if chown(place.library(), None, Some(65_534)).is_ok() {
+            mode(&place.library(), 0o664);
+            contains(&place.refusal("shared"), &["lib.so: not loaded", "its group may write to it"]);
+            mode(&place.library(), 0o644);
+            contains(&place.refusal("shared"), &["exports no `zoo_plugin_shared`"]);
+        }
+    }
+
+    #[test]
     fn other_peoples_files_are_refused() {
         let place = Place::new();
         place.install("theirs", &bad(), |_| ());

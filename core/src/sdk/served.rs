@@ -183,3 +183,60 @@ fn answer(reply: Reply, out: &mut RVec<NamedTensor>) -> Result<RString> {
     }
     Ok(reply.json.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use abi_stable::std_types::RVec;
+
+    use super::*;
+    use crate::dlpack::{Lent, import_owned};
+
+    /// Gives its input back as it is and in another layout, and its parameter.
+    struct Mirror {
+        parameter: Tensor,
+    }
+
+    impl Served for Mirror {
+        fn plugin(&self) -> &'static str {
+            "mirror"
+        }
+        fn id(&self) -> &str {
+            "mirror"
+        }
+        fn device(&self) -> &Device {
+            &Device::Cpu
+        }
+        fn describe(&self) -> Result<String> {
+            Ok(String::new())
+        }
+        fn call(&self, mut call: Call<'_>) -> Result<Reply> {
+            let x = call.inputs.take("x")?;
+            let turned = x.t()?;
+            let tensors = [("same", x), ("turned", turned), ("parameter", self.parameter.clone())];
+            Ok(Reply { tensors: tensors.map(|(n, t)| (n.to_owned(), t)).into(), json: String::new() })
+        }
+    }
+
+    /// Nothing that a result was made from is there any more when it is read: not the input that it aliases, not
+    /// the object, not its parameters.
+    #[test]
+    fn results_outlive_input_and_object() {
+        let parameter = Tensor::arange(10_u32, 14, &Device::Cpu).unwrap();
+        let object = object(Mirror { parameter });
+        let mut out = RVec::new();
+        {
+            let x = Tensor::arange(0_u32, 6, &Device::Cpu).unwrap().reshape((2, 3)).unwrap();
+            let mut lent = Lent::new(&x).unwrap();
+            let inputs = [NamedView { name: RStr::from_str("x"), tensor: lent.view() }];
+            object.call(&CallArgs::new(&inputs, ""), &mut out).into_result().unwrap();
+        }
+        drop(object);
+        let read = |i: usize| {
+            let tensor = import_owned(&out[i].tensor).unwrap();
+            (tensor.dims().to_vec(), tensor.flatten_all().unwrap().to_vec1::<u32>().unwrap())
+        };
+        assert_eq!(read(0), (vec![2, 3], vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(read(1), (vec![3, 2], vec![0, 3, 1, 4, 2, 5]));
+        assert_eq!(read(2), (vec![4], vec![10, 11, 12, 13]));
+    }
+}

@@ -4,13 +4,17 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
-use abi_stable::std_types::RStr;
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::check_layout_compatibility;
+use abi_stable::library::{AbiHeaderRef, LibHeader};
+use abi_stable::std_types::{RBoxError, RStr};
+use abi_stable::type_layout::TypeLayout;
 use zoo_abi::{ABI_REVISION, ENTRY_MAGIC, Entry, Object, PluginRootRef};
 use zoo_core::Spec;
 use zoo_core::sdk::failure::from_wire;
@@ -69,15 +73,17 @@ impl LoadedPlugin {
     }
 }
 
-/// The plugins of this process. Libraries belong to the process, so this is a static.
-fn loaded() -> &'static Mutex<HashMap<PathBuf, Arc<LoadedPlugin>>> {
-    static LOADED: OnceLock<Mutex<HashMap<PathBuf, Arc<LoadedPlugin>>>> = OnceLock::new();
+/// The plugins of this process, by name: one library may hold several. Libraries belong to the process, so this is
+/// a static.
+fn loaded() -> &'static Mutex<HashMap<String, Arc<LoadedPlugin>>> {
+    static LOADED: OnceLock<Mutex<HashMap<String, Arc<LoadedPlugin>>>> = OnceLock::new();
     LOADED.get_or_init(Mutex::default)
 }
 
-/// The plugin of this library, if it is loaded already.
-pub(super) fn cached(path: &Path) -> Option<Arc<LoadedPlugin>> {
-    loaded().lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+/// The plugin of this name and library, if it is loaded already.
+pub(super) fn cached(name: &str, path: &Path) -> Option<Arc<LoadedPlugin>> {
+    let all = loaded().lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(name).filter(|p| p.path == path).cloned()
 }
 
 /// Loads a library that passed the checks of [`super::trust`].
@@ -87,11 +93,11 @@ pub(super) fn load(
     library: Checked,
 ) -> Result<Arc<LoadedPlugin>, PluginError> {
     let mut all = loaded().lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = all.get(&library.path) {
-        return Ok(known.clone());
-    }
-    if let Some(other) = all.values().find(|p| p.manifest.name == manifest.name) {
-        let (first, second) = (other.path.clone(), library.path);
+    if let Some(known) = all.get(&manifest.name) {
+        if known.path == library.path {
+            return Ok(known.clone());
+        }
+        let (first, second) = (known.path.clone(), library.path);
         return Err(PluginError::Duplicate { name: manifest.name.clone(), first, second });
     }
     let (Checked { path, file, .. }, begun) = (library, Instant::now());
@@ -99,10 +105,9 @@ pub(super) fn load(
     manifest.check_identity(manifest_path, &identity(&manifest.name, &path, root)?)?;
     let started = root.init()(super::services::services(), RStr::from_str("{}")).into_result();
     started.map_err(|e| PluginError::Init { name: manifest.name.clone(), why: from_wire(&e).to_string() })?;
-    let plugin =
-        LoadedPlugin { manifest: manifest.clone(), path: path.clone(), root, load_time: begun.elapsed() };
+    let plugin = LoadedPlugin { manifest: manifest.clone(), path, root, load_time: begun.elapsed() };
     let plugin = Arc::new(plugin);
-    all.insert(path, plugin.clone());
+    all.insert(manifest.name.clone(), plugin.clone());
     Ok(plugin)
 }
 
@@ -138,12 +143,25 @@ fn open_root(name: &str, path: &Path, file: Option<File>) -> Result<PluginRootRe
     // SAFETY: `AbiHeaderRef` is transparent over a pointer to the first field of a `LibHeader`; `upgrade` checks
     // it before it is used as such.
     let header = unsafe { std::mem::transmute::<&'static LibHeader, AbiHeaderRef>(header) };
-    let root = header.upgrade().and_then(LibHeader::init_root_module::<PluginRootRef>);
-    root.map_err(|e| PluginError::Layout { name: name.to_owned(), dump: dump(name, &e) })
+    let differs = |e: &dyn Display| PluginError::Layout { name: name.to_owned(), dump: dump(name, e) };
+    let header = header.upgrade().map_err(|e| differs(&e))?;
+    let layout = header.layout().ok_or_else(|| not("it does not describe its layout".into()))?;
+    agree(layout).map_err(|e| differs(&e))?;
+    // SAFETY: every type that can be reached from the table is laid out as ours, and fields that only one side has
+    // stand at the end of tables that say which fields they have.
+    unsafe { header.init_root_module_with_unchecked_layout() }.map_err(|e| differs(&e))
+}
+
+/// Compares the layout of every type on the wire. The check allows longer tables on the second side alone; as a
+/// version of the wire only ever appends, an older plugin passes with the sides exchanged.
+fn agree(theirs: &'static TypeLayout) -> Result<(), RBoxError> {
+    let ours = <PluginRootRef as StableAbi>::LAYOUT;
+    let newer = check_layout_compatibility(ours, theirs).into_result();
+    newer.or_else(|e| check_layout_compatibility(theirs, ours).into_result().map_err(|_| e))
 }
 
 /// Writes the details of a failed layout check, a thousand lines for a single field, to a file.
-fn dump(name: &str, error: &LibraryError) -> String {
+fn dump(name: &str, error: &dyn Display) -> String {
     let write = || {
         use std::io::Write;
         let mut file =

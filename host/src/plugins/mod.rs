@@ -117,7 +117,7 @@ impl PluginSet {
         }
         let (found, manifest) = self.find(name)?;
         let path = found.folder.path.join(&manifest.file);
-        if let Some(plugin) = load::cached(&path) {
+        if let Some(plugin) = load::cached(name, &path) {
             return Ok(PluginDoor::Dynamic(plugin));
         }
         manifest.check_platform()?;
