@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use safetensors::SafeTensors;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zoo_preprocess::RgbImage;
 
 const ALL: [&str; 6] = [
@@ -211,7 +211,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
     assert_eq!(file.metadata("inputs"), r#"["in/a.png","in/b.png","in/c.png"]"#);
     assert_eq!(file.metadata("image_sizes"), "[[60,40],[40,60],[50,50]]");
     let encoders: Vec<Value> = serde_json::from_str(&file.metadata("encoders")).unwrap();
-    assert_eq!(encoders[3]["layers"], serde_json::json!([0, 1, 2, 3]));
+    assert_eq!(encoders[3]["layers"], json!([0, 1, 2, 3]));
     assert!(encoders[0]["plugin"].as_str().unwrap().starts_with("timm-vit "), "{}", encoders[0]);
     assert_eq!((&json["images"], &json["untrained"]), (&3.into(), &true.into()));
     let text = place.run("encode in --ensemble trilobite --out f.safetensors", 0).out;
@@ -386,7 +386,7 @@ fn the_picture_is_a_picture_and_always_the_same() {
     place.run("view a.png --ensemble trilobite --out 2.png", 0);
     assert_eq!(fs::read(place.path("1.png")).unwrap(), fs::read(place.path("2.png")).unwrap());
     let picture = zoo_preprocess::open(place.path("1.png"), &Default::default()).unwrap().image;
-    assert_eq!(json["size"], serde_json::json!([picture.width(), picture.height()]));
+    assert_eq!(json["size"], json!([picture.width(), picture.height()]));
     assert_eq!(json["encoders"].as_array().unwrap().len(), 4);
     let shares = json["attention"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum::<f64>();
     assert!((shares - 1.0).abs() < 1e-4, "{shares}");
@@ -394,10 +394,7 @@ fn the_picture_is_a_picture_and_always_the_same() {
     // The badge that says so.
     assert!(picture.pixels().any(|p| p.0 == [242, 184, 75]));
     let alone = place.json("view a.png --encoder trilobite-convnext --layer 1 --out 3.png", 0);
-    assert_eq!(
-        (&alone["attention"], &alone["encoders"][0]["layers"]),
-        (&Value::Null, &serde_json::json!([1]))
-    );
+    assert_eq!((&alone["attention"], &alone["encoders"][0]["layers"]), (&Value::Null, &json!([1])));
     place.is_tidy();
 }
 
@@ -405,7 +402,7 @@ fn the_picture_is_a_picture_and_always_the_same() {
 fn check_knows_parameters_memory_and_cost() {
     let place = Place::new();
     let json = place.json("check", 0);
-    assert_eq!(json["notes"], serde_json::json!([]), "every plugin is there");
+    assert_eq!(json["notes"], json!([]), "every plugin is there");
     let released =
         json["ensembles"].as_array().unwrap().iter().find(|e| e["ensemble"] == "cambrian-1").unwrap();
     // Hub metadata of the released models: 2.7 G tower parameters, 4.6 TMACs.
@@ -439,6 +436,75 @@ fn plugins_are_listed_checked_and_trusted() {
     assert!(place.run("plugins trust nothing", 1).err.contains("`nothing` was not found"));
     let doctor = place.json("doctor", 0);
     assert_eq!(doctor["ok"], true, "{doctor}");
+}
+
+#[test]
+fn a_plugin_in_the_users_folder_is_remembered_and_must_be_trusted_again_when_it_changes() {
+    let mut place = Place::new();
+    place.plugins = place.path("none");
+    let user = place.path("data/plugins");
+    let (library, template) =
+        (support::library("zoo-toy"), support::sources("tests/plugins/toy/plugin.toml"));
+    let stage = |library: &Path| {
+        let (from, template) = (library.display(), template.display());
+        place.json(&format!("plugins stage {from} --manifest {template} --into {}", user.display()), 0)
+    };
+    let first = stage(&library)["sha256"].as_str().unwrap().to_owned();
+
+    // Looking remembers nothing, using does.
+    let list = place.json("plugins list", 0);
+    let folder = user.canonicalize().unwrap();
+    assert_eq!((&list["plugins"][0]["name"], &list["plugins"][0]["folder"]), (&json!("toy"), &json!(folder)));
+    assert!(!place.path("data/plugins.lock").exists());
+    let locked = || fs::read_to_string(place.path("data/plugins.lock")).unwrap();
+    place.run("plugins check toy", 0);
+    assert!(locked().contains(&first), "{}", locked());
+
+    // Another build of the same plugin, properly staged.
+    let changed = place.path("changed").join(library.file_name().unwrap());
+    fs::create_dir(changed.parent().unwrap()).unwrap();
+    let mut bytes = fs::read(&library).unwrap();
+    bytes.push(0);
+    fs::write(&changed, bytes).unwrap();
+    let second = stage(&changed)["sha256"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    let refused = place.json("plugins check toy", 1)["plugins"][0]["error"].as_str().unwrap().to_owned();
+    for part in ["`toy` has changed since it was trusted", &first, &second, "run `zoo plugins trust toy`"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(locked().contains(&first), "a refusal changes nothing: {}", locked());
+    let trusted = place.run("plugins trust toy", 0).out;
+    assert!(trusted.contains("toy is trusted now") && trusted.contains(&second), "{trusted}");
+    place.run("plugins check toy", 0);
+    assert!(locked().contains(&second) && !locked().contains(&first), "{}", locked());
+}
+
+/// Not even `trust` accepts what somebody else could exchange.
+#[cfg(unix)]
+#[test]
+fn unsafe_files_in_the_users_folder_are_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let mut place = Place::new();
+    place.plugins = place.path("none");
+    let user = place.path("data/plugins");
+    copy(&support::staged(&["tests/plugins/toy"]), &user, |name| name.contains("toy"));
+    let library = user.join(support::library("zoo-toy").file_name().unwrap());
+    let refused = |part: &str| {
+        for command in ["plugins check toy", "plugins trust toy"] {
+            let ran = place.run(command, 1);
+            assert!(ran.out.contains(part) || ran.err.contains(part), "{}{}", ran.out, ran.err);
+        }
+        assert!(!place.path("data/plugins.lock").exists());
+    };
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o666)).unwrap();
+    refused("everybody may write to it");
+    fs::rename(&library, place.path("elsewhere.so")).unwrap();
+    fs::set_permissions(place.path("elsewhere.so"), fs::Permissions::from_mode(0o644)).unwrap();
+    symlink(place.path("elsewhere.so"), &library).unwrap();
+    refused("it leads out of the plugin folder");
+    fs::remove_file(&library).unwrap();
+    fs::rename(place.path("elsewhere.so"), &library).unwrap();
+    place.run("plugins check toy", 0);
 }
 
 #[test]
