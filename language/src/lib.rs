@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod generate;
 pub mod sampling;
 pub mod template;
 pub mod tokens;
