@@ -156,6 +156,21 @@ fn a_prompt_in_chunks_is_the_whole_prompt() {
     }
 }
 
+/// More queries than are attended to at a time.
+#[test]
+fn a_long_prompt_is_the_same_in_pieces() {
+    for window in [json!(null), json!(40)] {
+        let model = model(&[("max_position_embeddings", json!(1024)), ("sliding_window", window)]);
+        let prompt = ids(600, 6);
+        let whole = run(&model, &[&prompt], &[&range(0, 600)], &mut model.cache(1).unwrap());
+        let mut cache = model.cache(1).unwrap();
+        for at in (0..600).step_by(75) {
+            let part = run(&model, &[&prompt[at..at + 75]], &[&range(at, at + 75)], &mut cache);
+            close(&part, &whole.narrow(1, at, 75).unwrap());
+        }
+    }
+}
+
 /// Doubles what comes out of layers 0 and 1 and remembers it.
 struct Double(Vec<(usize, usize, Tensor)>);
 

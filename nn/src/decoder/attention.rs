@@ -51,7 +51,7 @@ impl CausalAttention {
         let q = step.turns.apply(&split(q, heads)?)?;
         let k = step.turns.apply(&split(k, groups)?)?.to_dtype(dtype)?;
         cache.write(&k, &split(v, groups)?, &step.runs, step.limit)?;
-        let (k, v) = cache.read(&step.keys)?;
+        let (k, v) = cache.read(step.end)?;
 
         // The CPU has no fast products of half-precision numbers.
         let working = if matches!(x.device(), Device::Cpu) { DType::F32 } else { dtype };
@@ -61,15 +61,17 @@ impl CausalAttention {
         for turn in &step.queries {
             // The queries of a group are rows of one product with its keys: nothing is repeated.
             let rows = heads / groups * turn.length;
+            let (first, seen) = (turn.keys.start, turn.keys.len());
+            let (keys, values) = (k.narrow(3, first, seen)?, v.narrow(2, first, seen)?);
             let part = q.narrow(2, turn.start, turn.length)?.contiguous()?;
-            let scores = part.reshape((batch, groups, rows, channels))?.matmul(&k)?;
+            let scores = part.reshape((batch, groups, rows, channels))?.matmul(&keys)?;
             let scores = scores.to_dtype(DType::F32)?.reshape((batch, heads, turn.length, ()))?;
             let scores = match &turn.mask {
                 Some(mask) => scores.broadcast_add(mask)?,
                 None => scores,
             };
             let weights = softmax(&scores)?.to_dtype(working)?.reshape((batch, groups, rows, ()))?;
-            parts.push(weights.matmul(&v)?.reshape((batch, heads, turn.length, channels))?);
+            parts.push(weights.matmul(&values)?.reshape((batch, heads, turn.length, channels))?);
         }
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
         let mixed = mixed.transpose(1, 2)?.reshape((batch, length, heads * channels))?.to_dtype(dtype)?;

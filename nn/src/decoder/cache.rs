@@ -1,7 +1,5 @@
 //! Keys and values of the tokens so far, by position.
 
-use std::ops::Range;
-
 use candle_core::Tensor;
 use zoo_core::{Error, Result};
 
@@ -57,12 +55,12 @@ impl LayerCache {
         Ok(())
     }
 
-    /// Keys and values `[B, heads, range, D]`, as views.
-    pub fn read(&self, range: &Range<usize>) -> Result<(Tensor, Tensor)> {
+    /// Keys and values `[B, heads, end, D]` of the positions before `end`, as views.
+    pub fn read(&self, end: usize) -> Result<(Tensor, Tensor)> {
         let view = |stored: &Option<Tensor>| -> Result<Tensor> {
             let stored =
                 stored.as_ref().ok_or_else(|| Error::Internal("an empty KV cache was read".into()))?;
-            Ok(stored.narrow(2, range.start, range.len())?)
+            Ok(stored.narrow(2, 0, end)?)
         };
         Ok((view(&self.keys)?, view(&self.values)?))
     }
@@ -121,7 +119,7 @@ mod tests {
             capacities.push(cache.keys.as_ref().unwrap().dims()[2]);
         }
         assert_eq!(capacities, [256, 256, 512, 768, 800]);
-        let (keys, _) = cache.read(&(0..800)).unwrap();
+        let (keys, _) = cache.read(800).unwrap();
         assert_eq!(keys.sum_all().unwrap().to_scalar::<f32>().unwrap(), 1600.0);
         let message = LayerCache::new(1).write(&tokens(1), &tokens(1), &run(3, 1), 800).unwrap_err();
         assert!(message.to_string().contains("may not leave gaps"), "{message}");

@@ -1,7 +1,5 @@
 //! One decoder layer, and what all layers of a call share.
 
-use std::ops::Range;
-
 use candle_core::{DType, Device, Tensor};
 use zoo_core::Result;
 use zoo_core::weights::Params;
@@ -15,11 +13,15 @@ use super::rope::{Rope, Turns};
 use crate::attention::SCORE_BYTES;
 use crate::norm::RmsNorm;
 
+/// Most queries of a turn: few enough to leave out most of the keys that lie after them.
+const QUERIES: usize = 256;
+
 /// What follows from the positions of a call, the same for every layer.
 pub(super) struct Step {
     pub turns: Turns,
     pub runs: Vec<Run>,
-    pub keys: Range<usize>,
+    /// Positions that are in use after this call.
+    pub end: usize,
     pub queries: Vec<Turn>,
     /// Most positions that a cache may hold.
     pub limit: usize,
@@ -33,15 +35,13 @@ impl Step {
         rope: &Rope,
         device: &Device,
     ) -> Result<Self> {
-        let window = config.sliding_window;
-        let keys = positions.keys(window);
-        let row = batch * config.num_attention_heads * keys.len() * DType::F32.size_in_bytes();
-        let most = (SCORE_BYTES / row.max(1)).max(1);
+        let row = batch * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
+        let most = (SCORE_BYTES / row.max(1)).clamp(1, QUERIES);
         Ok(Self {
             turns: rope.turns(positions, device)?,
             runs: positions.runs(),
-            keys,
-            queries: positions.turns(most, window, device)?,
+            end: positions.end(),
+            queries: positions.turns(most, config.sliding_window, device)?,
             limit: config.max_position_embeddings,
         })
     }

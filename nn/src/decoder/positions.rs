@@ -26,13 +26,16 @@ pub(super) struct Run {
     pub length: usize,
 }
 
-/// Some of the queries of a call, few enough that their scores fit into memory.
+/// Some of the queries of a call, few enough that their scores fit into memory and that most keys which they do not
+/// see need not be looked at.
 pub(super) struct Turn {
     /// First query.
     pub start: usize,
     /// How many.
     pub length: usize,
-    /// `[B or 1, 1, length, keys]` f32, 0 where a query sees a key and -∞ elsewhere; `None` if it sees all.
+    /// The keys that any of them sees.
+    pub keys: Range<usize>,
+    /// `[B or 1, 1, length, keys]` f32, 0 where a query sees a key and -∞ elsewhere; `None` if all see all.
     pub mask: Option<Tensor>,
 }
 
@@ -70,11 +73,9 @@ impl Positions {
         self.rows.iter().map(Vec::as_slice)
     }
 
-    /// The keys that any query may see, with a sliding window of `window`.
-    pub fn keys(&self, window: Option<usize>) -> Range<usize> {
-        let all = || self.rows.iter().flatten().map(|&p| p as usize);
-        let (first, last) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
-        (first + 1).saturating_sub(window.unwrap_or(usize::MAX))..last + 1
+    /// The position after the last one.
+    pub fn end(&self) -> usize {
+        self.rows.iter().flatten().max().map_or(0, |&p| p as usize + 1)
     }
 
     /// The tokens in order, cut where positions do not go up by one.
@@ -93,41 +94,45 @@ impl Positions {
         runs
     }
 
-    /// All queries in turns of at most `most`.
+    /// All queries in turns of at most `most`, with a sliding window of `window`.
     pub fn turns(&self, most: usize, window: Option<usize>, device: &Device) -> Result<Vec<Turn>> {
-        let keys = self.keys(window);
         (0..self.length)
             .step_by(most)
             .map(|start| {
                 let length = most.min(self.length - start);
-                Ok(Turn { start, length, mask: self.mask(start..start + length, &keys, window, device)? })
+                let (keys, mask) = self.sight(start..start + length, window, device)?;
+                Ok(Turn { start, length, keys, mask })
             })
             .collect()
     }
 
-    fn mask(
+    /// The keys that any of `queries` sees, and the mask of those that each of them does not.
+    fn sight(
         &self,
         queries: Range<usize>,
-        keys: &Range<usize>,
         window: Option<usize>,
         device: &Device,
-    ) -> Result<Option<Tensor>> {
-        let seen = |position: u32| {
-            let end = position as usize + 1;
-            end.saturating_sub(window.unwrap_or(usize::MAX))..end
-        };
-        let queries: Vec<u32> =
-            self.rows.iter().flat_map(|row| row.get(queries.clone()).unwrap_or_default()).copied().collect();
-        if queries.iter().all(|&p| seen(p).start <= keys.start && seen(p).end == keys.end) {
-            return Ok(None);
+    ) -> Result<(Range<usize>, Option<Tensor>)> {
+        let seen: Vec<Range<usize>> = self
+            .rows
+            .iter()
+            .flat_map(|row| row.get(queries.clone()).unwrap_or_default())
+            .map(|&position| {
+                let end = position as usize + 1;
+                end.saturating_sub(window.unwrap_or(usize::MAX))..end
+            })
+            .collect();
+        let first = seen.iter().map(|s| s.start).min().unwrap_or(0);
+        let keys = first..seen.iter().map(|s| s.end).max().unwrap_or(first);
+        if seen.iter().all(|seen| *seen == keys) {
+            return Ok((keys, None));
         }
-        let mut values = Vec::with_capacity(queries.len() * keys.len());
-        for &position in &queries {
-            let seen = seen(position);
+        let mut values = Vec::with_capacity(seen.len() * keys.len());
+        for seen in &seen {
             values.extend(keys.clone().map(|key| if seen.contains(&key) { 0.0 } else { f32::NEG_INFINITY }));
         }
-        let shape = (self.rows.len(), 1, queries.len() / self.rows.len().max(1), keys.len());
-        Ok(Some(Tensor::from_vec(values, shape, device)?))
+        let mask = Tensor::from_vec(values, (self.rows.len(), 1, queries.len(), keys.len()), device)?;
+        Ok((keys, Some(mask)))
     }
 }
 
@@ -156,13 +161,19 @@ mod tests {
 
     #[test]
     fn queries_see_their_window() {
-        let positions = read(&[&[2, 3]]);
-        assert_eq!((positions.keys(None), positions.keys(Some(2))), (0..4, 1..4));
-        let turns = positions.turns(2, Some(2), &Device::Cpu).unwrap();
+        let turns = read(&[&[2, 3]]).turns(2, Some(2), &Device::Cpu).unwrap();
+        assert_eq!((turns.len(), turns[0].keys.clone()), (1, 1..4));
         let mask = turns[0].mask.as_ref().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let no = f32::NEG_INFINITY;
         assert_eq!(mask, [0.0, 0.0, no, no, 0.0, 0.0]);
-        assert!(read(&[&[7], &[7]]).turns(1, None, &Device::Cpu).unwrap()[0].mask.is_none());
-        assert!(read(&[&[7], &[6]]).turns(1, None, &Device::Cpu).unwrap()[0].mask.is_some());
+        let masked = |p: &Positions| p.turns(1, None, &Device::Cpu).unwrap()[0].mask.is_some();
+        assert!(!masked(&read(&[&[7], &[7]])) && masked(&read(&[&[7], &[6]])));
+    }
+
+    #[test]
+    fn later_turns_see_more_keys() {
+        let turns = read(&[&[4, 5, 6]]).turns(2, None, &Device::Cpu).unwrap();
+        let keys: Vec<_> = turns.iter().map(|t| (t.start, t.length, t.keys.clone())).collect();
+        assert_eq!(keys, [(0, 2, 0..6), (2, 1, 0..7)]);
     }
 }
