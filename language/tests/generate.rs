@@ -1,5 +1,7 @@
 //! The loop on models whose every answer is known.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 #[path = "support/model.rs"]
 mod model;
 mod support;

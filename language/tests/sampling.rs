@@ -1,5 +1,7 @@
 //! Distributions against numpy and transformers (`golden/make.py`); draws against their distribution.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use serde::Deserialize;

@@ -1,5 +1,7 @@
 //! Templates against prompts spelled out by `golden/make.py`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Token ids and labels against the reference's procedure, run by `golden/make.py` on two small tokenizers.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 mod support;
 
 use serde::Deserialize;
