@@ -71,17 +71,17 @@ pub(super) struct LlmExpectation {
     pub what: LlmOutput,
 }
 
-/// Which output.
+/// Which output. (With braces, as serde lets unknown keys of unit variants pass.)
 #[derive(Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum LlmOutput {
     /// Hidden states `[B, T, H]` after a decoder layer.
     Hidden { layer: usize },
     /// Logits `[B, T, V]`.
-    Logits,
+    Logits {},
     /// The likeliest tokens that follow, i64 `[B, n]`, each decoded with the KV cache. In f32 only: rounding may
     /// turn a close decision.
-    Greedy,
+    Greedy {},
 }
 
 #[derive(Deserialize)]

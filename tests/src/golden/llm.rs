@@ -46,11 +46,11 @@ impl<'a> Trace<'a> {
                 let missing = || Error::invalid(format!("there is no layer {layer}"));
                 self.hidden.get(*layer).cloned().ok_or_else(missing)
             }
-            LlmOutput::Logits => {
+            LlmOutput::Logits {} => {
                 let last = self.hidden.last().ok_or_else(|| Error::invalid("a model without layers"))?;
                 self.model.logits(last)
             }
-            LlmOutput::Greedy => self.greedy(count),
+            LlmOutput::Greedy {} => self.greedy(count),
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn run(
             let mut trace = Trace::new(&*model, case.tensor("ids")?).map_err(text)?;
             Ok(expect
                 .iter()
-                .filter(|e| precision == Precision::F32 || !matches!(e.what, LlmOutput::Greedy))
+                .filter(|e| precision == Precision::F32 || !matches!(e.what, LlmOutput::Greedy {}))
                 .map(|e| {
                     let count = || Ok(case.tensor(&e.tensor)?.dims().last().copied().unwrap_or(0));
                     let got = count().and_then(|count| trace.output(&e.what, count).map_err(text));
