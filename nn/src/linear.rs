@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use candle_core::{D, DType, Device, Storage, StorageRef, Tensor, WithDType};
+use candle_core::{DType, Device, Storage, StorageRef, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
@@ -82,18 +82,13 @@ impl Linear {
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
         let mut tensors = tensors.into_iter().flatten();
         if tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
-            match x.dtype() {
-                DType::F32 => {
-                    if let Some(packed) = self.packed::<f32>()? {
-                        return Ok(self.fused::<f32>(&packed, x, epilogue)?);
-                    }
-                }
-                DType::BF16 => {
-                    if let Some(packed) = self.packed::<bf16>()? {
-                        return Ok(self.fused::<bf16>(&packed, x, epilogue)?);
-                    }
-                }
-                _ => {}
+            let fused = match x.dtype() {
+                DType::F32 => self.packed::<f32>()?.map(|packed| self.fused::<f32>(&packed, x, epilogue)),
+                DType::BF16 => self.packed::<bf16>()?.map(|packed| self.fused::<bf16>(&packed, x, epilogue)),
+                _ => None,
+            };
+            if let Some(fused) = fused {
+                return Ok(fused?);
             }
         }
         let mut out = self.plain(x)?;
@@ -117,6 +112,7 @@ impl Linear {
             Weight::Packed(packed, _) => unpacked::<f32>(&packed)?,
         };
         let (outputs, inputs) = weight.dims2()?;
+        let shape = widened(x, inputs, outputs)?;
         let rows = x.elem_count() / inputs.max(1);
         // One product over all rows: candle would otherwise loop over the batch.
         let flat = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
@@ -124,7 +120,7 @@ impl Linear {
             Some(bias) => flat.broadcast_add(bias)?,
             None => flat,
         };
-        Ok(flat.reshape(widened(x, outputs))?)
+        Ok(flat.reshape(shape)?)
     }
 
     fn weight(&self) -> Weight {
@@ -139,9 +135,8 @@ impl Linear {
             // Without the lock: a thread that waits for its part of the packing may begin another product.
             Weight::Plain(weight) => {
                 let (outputs, inputs) = weight.dims2()?;
-                let weight = weight.contiguous()?;
-                let values = Values::of(&weight)?;
-                let packed = Arc::new(Packed::new(values.slice::<T>()?, outputs, inputs));
+                let values = Values::of(&weight, weight.dims())?;
+                let packed = Arc::new(Packed::new(values.read()?.values::<T>()?, outputs, inputs));
                 *self.weight.write().unwrap_or_else(PoisonError::into_inner) =
                     Weight::Packed(packed.clone(), T::DTYPE);
                 Ok(Some(packed))
@@ -153,44 +148,29 @@ impl Linear {
         &self,
         packed: &Packed,
         x: &Tensor,
-        epilogue: Epilogue<'_>,
+        Epilogue { activation, residual }: Epilogue<'_>,
     ) -> candle_core::Result<Tensor> {
-        if x.dim(D::Minus1)? != packed.inputs() {
-            candle_core::bail!("linear: {} inputs, but x is {:?}", packed.inputs(), x.dims());
-        }
-        let shape = widened(x, packed.outputs());
-        let residual = match epilogue.residual {
-            Some(Residual { shortcut, .. }) if shortcut.dims() != shape => {
-                candle_core::bail!("linear: the result is {shape:?}, the residual {:?}", shortcut.dims())
-            }
-            Some(Residual { shortcut, scale }) => {
-                let scale = scale.map(Tensor::contiguous).transpose()?;
-                Some((shortcut.contiguous()?, scale))
-            }
-            None => None,
-        };
-        let (x, bias) = (x.contiguous()?, self.bias.as_ref().map(Tensor::contiguous).transpose()?);
-        let bias = bias.as_ref().map(Values::of).transpose()?;
-        let residual = match &residual {
-            Some((shortcut, scale)) => {
-                Some((Values::of(shortcut)?, scale.as_ref().map(Values::of).transpose()?))
-            }
-            None => None,
-        };
-        let mut out = vec![T::round(0.0); shape.iter().product()];
+        let shape = widened(x, packed.inputs(), packed.outputs())?;
+        let channels = [packed.outputs()];
+        let x = Values::of(x, x.dims())?;
+        let bias = self.bias.as_ref().map(|t| Values::of(t, &channels)).transpose()?;
+        let shortcut = residual.map(|r| Values::of(r.shortcut, &shape)).transpose()?;
+        let scale = residual.and_then(|r| r.scale).map(|t| Values::of(t, &channels)).transpose()?;
+        let (x, bias) = (x.read()?, bias.as_ref().map(Values::read).transpose()?);
+        let shortcut = shortcut.as_ref().map(Values::read).transpose()?;
+        let scale = scale.as_ref().map(Values::read).transpose()?;
+        let scale = scale.as_ref().map(Slice::values).transpose()?;
         let epilogue = zoo_kernels::Epilogue {
-            bias: bias.as_ref().map(Values::slice).transpose()?,
-            activation: epilogue.activation.map(Into::into),
-            residual: match &residual {
-                Some((shortcut, scale)) => Some(zoo_kernels::Residual {
-                    shortcut: shortcut.slice()?,
-                    scale: scale.as_ref().map(Values::slice).transpose()?,
-                }),
+            bias: bias.as_ref().map(Slice::values).transpose()?,
+            activation: activation.map(Into::into),
+            residual: match &shortcut {
+                Some(shortcut) => Some(zoo_kernels::Residual { shortcut: shortcut.values()?, scale }),
                 None => None,
             },
         };
-        packed.apply(Values::of(&x)?.slice()?, &epilogue, &mut out);
-        Tensor::from_vec(out, shape, x.device())
+        let mut out = vec![T::round(0.0); shape.iter().product()];
+        packed.apply(x.values()?, &epilogue, &mut out);
+        Tensor::from_vec(out, shape, &Device::Cpu)
     }
 }
 
@@ -198,33 +178,44 @@ fn unpacked<T: Element + WithDType>(packed: &Packed) -> Result<Tensor> {
     Ok(Tensor::from_vec(packed.unpack::<T>(), (packed.outputs(), packed.inputs()), &Device::Cpu)?)
 }
 
-/// The shape of `x` with another last axis.
-fn widened(x: &Tensor, last: usize) -> Vec<usize> {
+/// The shape of the result for `x` of this many inputs.
+fn widened(x: &Tensor, inputs: usize, outputs: usize) -> candle_core::Result<Vec<usize>> {
     let mut shape = x.dims().to_vec();
-    if let Some(axis) = shape.last_mut() {
-        *axis = last;
+    match shape.last_mut() {
+        Some(last) if *last == inputs => *last = outputs,
+        _ => candle_core::bail!("linear: {inputs} inputs, but x is {:?}", x.dims()),
     }
-    shape
+    Ok(shape)
 }
 
-/// The memory of a contiguous tensor on the CPU.
-struct Values<'a> {
-    storage: StorageRef<'a>,
-    range: Range<usize>,
-}
+/// A tensor in row-major order.
+struct Values(Tensor);
 
-impl<'a> Values<'a> {
-    fn of(tensor: &'a Tensor) -> candle_core::Result<Self> {
-        let (storage, layout) = tensor.storage_and_layout();
+/// Its memory on the CPU.
+struct Slice<'a>(StorageRef<'a>, Range<usize>);
+
+impl Values {
+    /// Of a tensor that must have this shape.
+    fn of(tensor: &Tensor, shape: &[usize]) -> candle_core::Result<Self> {
+        if tensor.dims() != shape {
+            candle_core::bail!("linear: the result needs {shape:?}, not {:?}", tensor.dims());
+        }
+        Ok(Self(tensor.contiguous()?))
+    }
+
+    fn read(&self) -> candle_core::Result<Slice<'_>> {
+        let (storage, layout) = self.0.storage_and_layout();
         match layout.contiguous_offsets() {
-            Some((start, end)) => Ok(Self { storage, range: start..end }),
+            Some((start, end)) => Ok(Slice(storage, start..end)),
             None => candle_core::bail!("linear: a tensor is not contiguous"),
         }
     }
+}
 
-    fn slice<T: WithDType>(&self) -> candle_core::Result<&[T]> {
-        match &*self.storage {
-            Storage::Cpu(storage) => Ok(&storage.as_slice::<T>()?[self.range.clone()]),
+impl Slice<'_> {
+    fn values<T: WithDType>(&self) -> candle_core::Result<&[T]> {
+        match &*self.0 {
+            Storage::Cpu(storage) => Ok(&storage.as_slice::<T>()?[self.1.clone()]),
             _ => candle_core::bail!("linear: a tensor is not on the CPU"),
         }
     }
