@@ -143,6 +143,8 @@ def template_cases():
 SENTENCES = [
     CAMBRIAN_3, USER, HUMAN, VISUAL, META, "What is unusual here? A man irons clothes on a car.",
     "USER: What is this? ASSISTANT: Nobody knows. Really. Sure? Yes", "Answer with the letter. A B C D (A) (B)",
+    # As in Llama 3's vocabulary, each name in a header is one token.
+    *["system", "user", "assistant"] * 40,
 ]
 LLAMA_3 = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 CHATML_TOKENS = ["<|im_start|>", "<|im_end|>"]
@@ -228,9 +230,9 @@ def token_cases(tokenizers):
         tokenizer = tokenizers[file]
         bos = tokenizer.token_to_id("<|begin_of_text|>" if file == "tokenizer-bytelevel" else "<s>")
         conversations = [TURNS[:1], TURNS[:2], TURNS, [("<image>What?<image>\n\nB", "A")], [("No image", "a\n")]]
-        for turns in conversations:
+        for conversation in conversations:
             for answered in (False, True):
-                turns = [list(t) for t in turns]
+                turns = [list(t) for t in conversation]
                 if not answered:
                     turns[-1][1] = None
                 spans = parts(name, turns)
