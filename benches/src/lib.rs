@@ -4,7 +4,7 @@
 //! a door of a plugin. Nothing is timed that a user could not run.
 //!
 //! `cargo bench -p zoo-benches` runs everything in a few minutes; `cargo bench -p zoo-benches -- encode` one
-//! group. Groups are `preprocess`, `encode/<encoder>/<batch>`, `sva` and `boundary`; throughput is in images per
+//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<batch>`, `sva` and `boundary`; throughput is in images per
 //! second where criterion writes `elem/s`. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds encoders of
 //! the registry in full size.
 

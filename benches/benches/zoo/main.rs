@@ -5,6 +5,7 @@
 
 mod boundary;
 mod encode;
+mod kernels;
 mod preprocess;
 mod sva;
 
@@ -23,6 +24,6 @@ fn short() -> Criterion {
 criterion_group! {
     name = benches;
     config = short();
-    targets = preprocess::group, encode::group, encode::peers, sva::group, boundary::group
+    targets = preprocess::group, kernels::group, kernels::table, encode::group, encode::peers, sva::group, boundary::group
 }
 criterion_main!(benches);
