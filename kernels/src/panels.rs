@@ -15,6 +15,9 @@ pub(crate) struct Line(pub(crate) [u32; 16]);
 /// Cells of a [`Line`].
 pub(crate) const LINE: usize = 16;
 
+/// Steps that are packed for all rows before the next ones, so that what is written stays in the first-level cache.
+const STRIP: usize = 64;
+
 /// Steps along `inputs` numbers.
 pub(crate) fn steps(inputs: usize, pairs: bool) -> usize {
     if pairs { inputs.div_ceil(2) } else { inputs }
@@ -37,14 +40,18 @@ pub(crate) fn pack<T: Element>(panel: &mut [u32], width: usize, rows: &[T], inpu
     if rows.len() < width * inputs {
         panel.fill(0);
     }
-    for (r, row) in rows.chunks_exact(inputs.max(1)).take(width).enumerate() {
-        let column = panel[r..].iter_mut().step_by(width);
-        if pairs {
-            let (whole, rest) = row.as_chunks::<2>();
-            let rest = rest.first().map(|&last| pair(last, T::round(0.0)));
-            column.zip(whole.iter().map(|&[a, b]| pair(a, b)).chain(rest)).for_each(|(to, cell)| *to = cell);
-        } else {
-            column.zip(row).for_each(|(to, x)| *to = x.widen().to_bits());
+    let inputs_of_strip = if pairs { 2 * STRIP } else { STRIP };
+    for (i, strip) in panel.chunks_mut(STRIP * width).enumerate() {
+        let range = i * inputs_of_strip..inputs.min((i + 1) * inputs_of_strip);
+        for (r, row) in rows.chunks_exact(inputs.max(1)).take(width).enumerate() {
+            let (row, column) = (&row[range.clone()], strip[r..].iter_mut().step_by(width));
+            if pairs {
+                let (whole, rest) = row.as_chunks::<2>();
+                let rest = rest.first().map(|&last| pair(last, T::round(0.0)));
+                column.zip(whole.iter().map(|&[a, b]| pair(a, b)).chain(rest)).for_each(|(to, x)| *to = x);
+            } else {
+                column.zip(row).for_each(|(to, x)| *to = x.widen().to_bits());
+            }
         }
     }
 }
