@@ -41,8 +41,9 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         "models": registry.models().len(),
     });
     let what = args.file.as_ref().map_or("The registry".into(), |f| f.display().to_string());
+    let but = if problems.is_empty() { "" } else { ", except for what the notes say" };
     text.push_str(&format!(
-        "{what} is in order: {} encoders, {} connectors, {} ensembles, {} language models, {} models in all.\n",
+        "{what} is in order{but}: {} encoders, {} connectors, {} ensembles, {} language models, {} models in all.\n",
         counts["encoders"], counts["connectors"], counts["ensembles"], counts["llms"], counts["models"]
     ));
     for problem in &problems {

@@ -31,7 +31,7 @@ pub enum Supervision {
 
 /// Which output of an encoder is its feature map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, for example `{ layers = [-1], norm = true }`")]
 pub struct Select {
     /// Layers, negative from the end: -1 is the last block, before any final norm. Several are resampled to one
     /// grid and concatenated on channels.

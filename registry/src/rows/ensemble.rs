@@ -7,7 +7,7 @@ use super::{Kind, Row};
 
 /// One encoder of an ensemble; what is absent is as in the encoder's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a member, for example `{ encoder = \"NAME\", tokens = 576 }`")]
 pub struct Member {
     /// Id, alias or tower name of an encoder.
     pub encoder: String,

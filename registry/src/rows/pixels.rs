@@ -11,7 +11,10 @@ use zoo_core::{Filter, Preprocess, ResizeCrop};
 
 /// From a decoded image to normalised pixels, but for the size, which is the row's resolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table, for example `{ pad = [122, 116, 104], normalise = \"clip\" }`"
+)]
 pub struct Pixels {
     /// RGB colour of the bars that make the image square.
     pub pad: [u8; 3],

@@ -53,7 +53,7 @@ pub struct WeightsFile {
 /// Exactly one of `repo` (with `file`), `path` and `seed`.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Weights")]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ repo = …, file = … }`, `{ path = … }` or `{ seed = … }`")]
 struct WeightsText {
     /// Repository on the hub, `owner/name`.
     #[serde(skip_serializing_if = "Option::is_none")]
