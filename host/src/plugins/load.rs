@@ -1,7 +1,7 @@
 //! Opening a library: the only place where code of a plugin starts to run. Libraries are never closed, because
 //! threads and thread-locals of theirs may outlive any last use.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "opening a library runs code that no compiler has checked here")]
 
 use std::collections::HashMap;
 use std::fmt::Display;

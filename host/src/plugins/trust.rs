@@ -116,7 +116,7 @@ fn owned_by_us(_: &Path, _: &std::fs::Metadata) -> Result<(), PluginError> {
 }
 
 #[cfg(unix)]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "the C library has the only way to ask")]
 fn user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }
