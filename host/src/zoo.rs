@@ -264,7 +264,11 @@ impl Zoo {
         let door = self.plugins.get(&row.plugin)?;
         let spec = self.spec(row, &row.arch, request.arch_override.as_ref());
         let plan = plan(selection, request, matches!(row.weights, Weights::Seed(_)));
-        EncoderInspection::new(&door, &spec, &plan)
+        let found = EncoderInspection::new(&door, &spec, &plan)?;
+        if request.arch_override.is_none() {
+            check(selection, &found.descriptor)?;
+        }
+        Ok(found)
     }
 
     fn inspect_connector(&self, row: &ConnectorRow) -> Result<ConnectorInspection, HostError> {

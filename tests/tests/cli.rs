@@ -162,6 +162,20 @@ impl File {
 }
 
 #[test]
+fn a_row_that_its_plugin_contradicts_is_not_in_order() {
+    let place = Place::new();
+    let shipped = include_str!("../../registry.toml");
+    let start = shipped.find("[[encoder]]\nid = \"trilobite-clip\"").unwrap();
+    let row = shipped[start..].split("\n\n").next().unwrap().replace("channels = 64", "channels = 65");
+    let ensemble = "[[ensemble]]\nid = \"one\"\ndescription = \"one\"\nmembers = [{ encoder = \"mine\" }]\n";
+    let row = row.replace("id = \"trilobite-clip\"", "id = \"mine\"");
+    fs::write(place.path("mine.toml"), format!("version = 1\n{row}\n{ensemble}")).unwrap();
+    let ran = place.run("check mine.toml", 1);
+    assert!(ran.out.contains("mine.toml is not in order"), "{}", ran.out);
+    assert!(ran.out.contains("row `mine`: layer -2 has 65 channels"), "{}", ran.out);
+}
+
+#[test]
 fn an_encoder_that_looks_twice_is_numbered() {
     let place = Place::new();
     place.image("a.png", 60, 40);

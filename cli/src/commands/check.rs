@@ -21,14 +21,22 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         let name = file.display().to_string();
         registry.origin(Kind::Ensemble, &row.id).is_some_and(|origin| origin.file == name)
     };
-    let (mut text, mut ensembles, mut problems) = (String::new(), Vec::new(), Vec::new());
+    let (mut text, mut ensembles) = (String::new(), Vec::new());
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
     let progress = context.progress("check", registry.ensembles().len() as u64);
     for row in registry.ensembles().filter(here) {
         progress.message(&row.id);
         let composed = Composed::new(&zoo, row)?;
         text.push_str(&composed.text());
         text.push('\n');
-        problems.extend(composed.problems());
+        for error in composed.errors() {
+            // A plugin that is not here cannot contradict a row; one that is here and does makes the row wrong.
+            let list = if matches!(error, HostError::Plugin(_)) { &mut notes } else { &mut faults };
+            let message = error.to_string();
+            if !list.contains(&message) {
+                list.push(message);
+            }
+        }
         ensembles.push(composed.json());
         progress.advance(1);
     }
@@ -41,16 +49,26 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         "models": registry.models().len(),
     });
     let what = args.file.as_ref().map_or("The registry".into(), |f| f.display().to_string());
-    let but = if problems.is_empty() { "" } else { ", except for what the notes say" };
+    let verdict = match (faults.is_empty(), notes.is_empty()) {
+        (false, _) => "is not in order",
+        (true, false) => "is in order, except for what the notes say",
+        (true, true) => "is in order",
+    };
     text.push_str(&format!(
-        "{what} is in order{but}: {} encoders, {} connectors, {} ensembles, {} language models, {} models in all.\n",
+        "{what} {verdict}: {} encoders, {} connectors, {} ensembles, {} language models, {} models in all.\n",
         counts["encoders"], counts["connectors"], counts["ensembles"], counts["llms"], counts["models"]
     ));
-    for problem in &problems {
-        context.note(&format!("note: {problem}"));
+    for note in &notes {
+        context.note(&format!("note: {note}"));
     }
-    let json = json!({ "valid": true, "counts": counts, "ensembles": ensembles, "notes": problems });
-    Ok(Report::new(text, json))
+    for fault in &faults {
+        text.push_str(&format!("error: {fault}\n"));
+    }
+    let failed = !faults.is_empty();
+    let json = json!({
+        "valid": !failed, "counts": counts, "ensembles": ensembles, "notes": notes, "errors": faults,
+    });
+    Ok(Report { failed, ..Report::new(text, json) })
 }
 
 /// `zoo info` of an ensemble.
@@ -60,7 +78,9 @@ pub(super) fn one(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
     let mut json = composed.json();
     json["kind"] = "ensemble".into();
     json["row"] = json!(row);
-    let problems: String = composed.problems().iter().map(|p| format!("  note: {p}\n")).collect();
+    let mut problems: Vec<String> = composed.errors().map(|e| format!("  note: {e}\n")).collect();
+    problems.dedup();
+    let problems = problems.concat();
     Ok(Report::new(format!("{}{problems}", composed.text()), json))
 }
 
@@ -84,13 +104,10 @@ impl<'a> Composed<'a> {
         self.shape.members.iter().zip(self.found.members.iter().map(|found| found.as_ref().ok()))
     }
 
-    /// Parts whose plugin is not there, each reason once.
-    fn problems(&self) -> Vec<String> {
+    /// Why parts could not be inspected.
+    fn errors(&self) -> impl Iterator<Item = &HostError> {
         let members = self.found.members.iter().filter_map(|m| m.as_ref().err());
-        let connector = self.found.connector.iter().filter_map(|c| c.as_ref().err());
-        let mut all: Vec<String> = members.chain(connector).map(ToString::to_string).collect();
-        all.dedup();
-        all
+        members.chain(self.found.connector.iter().filter_map(|c| c.as_ref().err()))
     }
 
     fn parameters(&self) -> Option<u64> {
