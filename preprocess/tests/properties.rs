@@ -168,3 +168,13 @@ fn impossible_pipelines_say_why() {
     assert!(none.unwrap_err().to_string().contains("cannot resize"));
     assert!(prepare_batch::<RgbImage>(&[], &pipeline(8, None, Filter::Bicubic), ResizeMode::Exact).is_err());
 }
+
+#[test]
+fn padding_is_centred_and_an_odd_row_goes_below() {
+    let image = RgbImage::from_pixel(5, 2, image::Rgb([9, 9, 9]));
+    let square = pad_to_square(&image, [122, 116, 104]).unwrap();
+    assert_eq!(square.dimensions(), (5, 5));
+    let rows: Vec<bool> = (0..5).map(|y| square.get_pixel(0, y).0 == [9, 9, 9]).collect();
+    assert_eq!(rows, [false, true, true, false, false], "offset (5 - 2) / 2 = 1");
+    assert_eq!(square.get_pixel(4, 0).0, [122, 116, 104]);
+}

@@ -33,6 +33,17 @@ fn the_released_ensemble_has_its_published_shapes() {
     assert_eq!((shape.tokens, shape.width), (Some(576), Some(4096)));
 }
 
+/// What the released models pad with: the mean of the tower's wrapper, truncated to bytes. It is CLIP's even for
+/// towers that normalise with other statistics.
+#[test]
+fn the_released_ensemble_pads_with_its_published_colours() {
+    let registry = shipped();
+    let ensemble = registry.ensemble("cambrian-1").unwrap();
+    let colour = |m| registry.member(m).unwrap().preprocess().pad;
+    let colours: Vec<_> = ensemble.members.iter().map(colour).collect();
+    assert_eq!(colours, [[122, 116, 104], [122, 116, 104], [123, 116, 103], [122, 116, 104]]);
+}
+
 /// Widths of the joined channels in the study of ensembles.
 #[test]
 fn the_studied_ensembles_have_their_widths() {
