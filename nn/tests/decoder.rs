@@ -10,6 +10,7 @@ use serde_json::json;
 use zoo_core::weights::{Init, Weights};
 use zoo_core::{Cache, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
+use zoo_tests::noise::normal;
 
 const STYLE: DecoderStyle = DecoderStyle { packed: false, qkv_bias: true, output_bias: false };
 const LIMIT: u32 = 32;
@@ -27,29 +28,15 @@ fn config(extra: &[(&str, serde_json::Value)]) -> Result<DecoderConfig> {
     DecoderConfig::from_spec(&spec, STYLE)
 }
 
-/// The same numbers for the same seed on every machine, roughly normal.
-fn noise(seed: u64, shape: &[usize]) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
-    };
-    let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| (0..4).map(|_| uniform()).sum::<f32>() * 1.7).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
 /// Random weights of a model, by key.
 fn weights(config: &DecoderConfig) -> BTreeMap<String, Tensor> {
     let record = Weights::record(DType::F32);
     Decoder::open("tiny", config.clone(), &record, &Device::Cpu).unwrap();
     let random = |(info, seed): (zoo_core::weights::TensorInfo, u64)| {
         let value = match info.init {
-            Init::Const(c) => (noise(seed, &info.shape) * 0.2).unwrap() + c,
-            Init::Normal { .. } => Ok(noise(seed, &info.shape)),
-            Init::Uniform { bound } => noise(seed, &info.shape) * bound,
+            Init::Const(c) => (normal(&info.shape, seed) * 0.2).unwrap() + c,
+            Init::Normal { .. } => Ok(normal(&info.shape, seed)),
+            Init::Uniform { bound } => normal(&info.shape, seed) * bound,
         };
         (info.key, value.unwrap())
     };
@@ -228,7 +215,7 @@ fn loss(model: &Decoder, hidden: &Tensor, positions: &Tensor, cut: usize) -> Ten
         })
         .collect();
     let logits = model.logits(&Tensor::cat(&chunks, 1).unwrap()).unwrap();
-    (&logits * noise(77, logits.dims())).unwrap().sum_all().unwrap()
+    (&logits * normal(logits.dims(), 77)).unwrap().sum_all().unwrap()
 }
 
 #[test]
@@ -240,7 +227,7 @@ fn gradients_are_those_of_finite_differences() {
     let (even, ragged) = (range(0, 5), vec![0, 0, 0, 1, 2]);
     for (second, cut) in [(&even, 5), (&even, 2), (&ragged, 2)] {
         let positions = table(&[&even, second]);
-        let start = noise(5, &[2, 5, 16]);
+        let start = normal(&[2, 5, 16], 5);
         let at = |hidden: &Tensor, weight: &Tensor| {
             let mut tensors = tensors.clone();
             tensors.insert(name.into(), weight.clone());
@@ -252,7 +239,7 @@ fn gradients_are_those_of_finite_differences() {
         let gradients = total.backward().unwrap();
         for (var, which) in [(&input, 0), (&weight, 1)] {
             let gradient = gradients.get(var.as_tensor()).unwrap();
-            let direction = noise(9, var.dims());
+            let direction = normal(var.dims(), 9);
             let step = 4e-3;
             let moved = |by: f64| {
                 let moved = (var.as_detached_tensor() + (&direction * by).unwrap()).unwrap();

@@ -9,6 +9,7 @@ use zoo_core::weights::{Init, Layout, Source, Weights};
 use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
 use zoo_nn::pos_embed::PosMode;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_tests::noise::normal;
 
 const STYLE: ViTStyle = ViTStyle {
     act: ViTAct::Swiglu,
@@ -46,27 +47,13 @@ fn spec(extra: &[(&str, serde_json::Value)]) -> Spec {
     serde_json::from_value(serde_json::json!({"id": "tiny", "architecture": "vit", "arch": arch})).unwrap()
 }
 
-/// The same numbers for the same seed on every machine, roughly normal.
-fn noise(seed: u64, shape: &[usize]) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
-    };
-    let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| (0..4).map(|_| uniform()).sum::<f32>() * 1.7).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
 /// Random weights for whatever a configuration asks for.
 fn tensors(spec: &Spec) -> BTreeMap<String, Tensor> {
     let recorder = Weights::record(DType::F32);
     let config = ViTConfig::from_spec(spec, STYLE).unwrap();
     ViT::open(&spec.id, config, &SPLIT, &recorder, &Device::Cpu).unwrap();
     let make = |(i, info): (usize, zoo_core::weights::TensorInfo)| {
-        let noise = noise(i as u64 + 1, &info.shape);
+        let noise = normal(&info.shape, i as u64 + 1);
         let tensor = match info.init {
             Init::Const(mean) => ((noise * 0.2).unwrap() + mean).unwrap(),
             _ => (noise * 0.4).unwrap(),
@@ -88,7 +75,7 @@ fn open(extra: &[(&str, serde_json::Value)], trainable: bool) -> ViT {
 }
 
 fn pixels(batch: usize, height: usize, width: usize) -> Tensor {
-    noise(99, &[batch, 3, height, width])
+    normal(&[batch, 3, height, width], 99)
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -154,7 +141,7 @@ fn sizes_and_inputs_that_cannot_work_are_refused() {
     assert!(message(&fixed, &pixels(1, 16, 12)).contains("only 12×12 does"));
     let any = open(&[], false);
     assert!(message(&any, &pixels(1, 3, 12)).contains("at least 4"));
-    assert!(message(&any, &noise(1, &[1, 4, 12, 12])).contains("[B, 3, H, W]"));
+    assert!(message(&any, &normal(&[1, 4, 12, 12], 1)).contains("[B, 3, H, W]"));
     let bytes = Tensor::zeros((1, 3, 12, 12), DType::U8, &Device::Cpu).unwrap();
     assert!(message(&any, &bytes).contains("normalised floats"));
     // 15 × 9: the last three rows and the last column are not seen.
@@ -189,7 +176,7 @@ fn gradients_agree_with_finite_differences() {
     // Off the native size, so that the gradient of the position table runs through its resampling.
     let x = pixels(1, 16, 12);
     let request = FeatureRequest { layers: Layers::Indices(vec![-1, 0]), norm: true, prefix: false };
-    let cotangents = [noise(5, &[1, 12, 8]), noise(6, &[1, 12, 8])];
+    let cotangents = [normal(&[1, 12, 8], 5), normal(&[1, 12, 8], 6)];
     let names: Vec<String> = [
         "pos_embed",
         "cls_token",
@@ -206,7 +193,7 @@ fn gradients_agree_with_finite_differences() {
 
     let check = |what: &str, gradient: &Tensor, eval: &mut dyn FnMut(&Tensor) -> f64, at: &Tensor| {
         assert_eq!(gradient.dims(), at.dims(), "{what}");
-        let direction = noise(7, at.dims());
+        let direction = normal(at.dims(), 7);
         let step = 5e-3;
         let moved = |sign: f64| (at + (&direction * (sign * step)).unwrap()).unwrap();
         let measured = (eval(&moved(1.0)) - eval(&moved(-1.0))) / (2.0 * step);
@@ -240,7 +227,7 @@ fn parameters_have_their_published_names_and_shapes() {
     assert!(names.contains(&"tower.blocks.0.attn.q.weight".to_owned()));
     let total: usize = names.iter().map(|n| door.parameter(n).unwrap().elem_count()).sum();
     assert_eq!(total as u64, vit.descriptor().parameters);
-    let misfit = door.set_parameter("tower.cls_token", &noise(1, &[8])).unwrap_err().to_string();
+    let misfit = door.set_parameter("tower.cls_token", &normal(&[8], 1)).unwrap_err().to_string();
     assert!(misfit.contains("tower.cls_token") && misfit.contains("[1, 1, 8]"), "{misfit}");
     assert!(
         door.parameter("nonsense").unwrap_err().to_string().contains("no trainable parameter `nonsense`")
@@ -252,11 +239,11 @@ fn frozen_encoders_still_give_gradients_of_pixels() {
     let vit = open(&[], false);
     let door = vit.differentiable().unwrap();
     let (x, request) = (pixels(1, 12, 12), FeatureRequest::layer(-1, true));
-    let (gradient, none) = door.vjp(&x, &request, &[noise(5, &[1, 9, 8])], &[]).unwrap();
+    let (gradient, none) = door.vjp(&x, &request, &[normal(&[1, 9, 8], 5)], &[]).unwrap();
     assert!(none.is_empty() && door.parameter_names().is_empty());
     assert!(values(&gradient).iter().any(|g| g.abs() > 1e-6));
-    let refused = door.vjp(&x, &request, &[noise(5, &[1, 9, 8])], &["tower.cls_token".to_owned()]);
+    let refused = door.vjp(&x, &request, &[normal(&[1, 9, 8], 5)], &["tower.cls_token".to_owned()]);
     assert!(refused.unwrap_err().to_string().contains("not opened trainable"));
-    let misfit = door.vjp(&x, &request, &[noise(5, &[1, 8, 8])], &[]).unwrap_err().to_string();
+    let misfit = door.vjp(&x, &request, &[normal(&[1, 8, 8], 5)], &[]).unwrap_err().to_string();
     assert!(misfit.contains("cotangent 0"), "{misfit}");
 }

@@ -16,3 +16,4 @@
 
 pub mod golden;
 pub mod manifest;
+pub mod noise;

@@ -26,19 +26,9 @@ fn doors() -> [PluginDoor; 2] {
     [PluginDoor::Static(&zoo_toy::PLUGIN), plugins(&[TOY]).get("toy").unwrap()]
 }
 
-/// Numbers that look random, the same every time.
+/// Uniform in -0.5..0.5.
 fn noise(shape: &[usize], seed: u32) -> Tensor {
-    let count: usize = shape.iter().product();
-    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
-    let data: Vec<f32> = (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            (f64::from(state) / f64::from(u32::MAX) - 0.5) as f32
-        })
-        .collect();
-    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+    (zoo_tests::noise::uniform(shape, seed) * 0.5).unwrap()
 }
 
 fn bits(t: &Tensor) -> (Vec<usize>, Vec<u32>) {

@@ -8,7 +8,9 @@ use zoo_core::{Encoder, FeatureMap, FeatureRequest, ImageBatch, Layers, Origin, 
 use zoo_host::EncoderRequest;
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
-use crate::{Subject, noise, support, zoo};
+use zoo_tests::noise::uniform;
+
+use crate::{Subject, support, zoo};
 
 type Checked = Result<(), String>;
 
@@ -51,7 +53,7 @@ fn layers(layers: Layers) -> FeatureRequest {
 }
 
 fn pixels(batch: usize, height: usize, width: usize) -> Tensor {
-    noise(&[batch, 3, height, width], (height * 31 + width) as u32)
+    uniform(&[batch, 3, height, width], (height * 31 + width) as u32)
 }
 
 fn native(subject: &Subject) -> Tensor {
@@ -260,9 +262,9 @@ pub fn pixels_must_be_normalised_images(subject: &Subject) -> Checked {
     let side = subject.encoder().descriptor().native;
     let bytes = Tensor::zeros((1, 3, side, side), DType::U8, &Device::Cpu).map_err(text)?;
     for (what, wrong) in [
-        ("one channel", noise(&[1, 1, side, side], 1)),
-        ("no batch", noise(&[3, side, side], 1)),
-        ("channels last", noise(&[1, side, side, 3], 1)),
+        ("one channel", uniform(&[1, 1, side, side], 1)),
+        ("no batch", uniform(&[3, side, side], 1)),
+        ("channels last", uniform(&[1, side, side, 3], 1)),
         ("bytes", bytes),
     ] {
         let message = fails(subject.encoder().forward(&wrong, &all(false)), what)?;
@@ -277,9 +279,9 @@ pub fn weights_must_fit_exactly(subject: &Subject) -> Checked {
         candle_core::safetensors::load(&subject.weights, &Device::Cpu).map_err(text)?;
     let [.., misshapen, missing] = &subject.inspection.tensors[..] else { return Err("few tensors".into()) };
     tensors.remove(&missing.key);
-    tensors.insert(misshapen.key.clone(), noise(&[7, 5], 1));
+    tensors.insert(misshapen.key.clone(), uniform(&[7, 5], 1));
     let surplus = format!("{}_again", misshapen.key);
-    tensors.insert(surplus.clone(), noise(&[2], 1));
+    tensors.insert(surplus.clone(), uniform(&[2], 1));
     let path = support::folder().join(format!("{}-wrong.safetensors", subject.row.id));
     candle_core::safetensors::save(&tensors, &path).map_err(text)?;
     let request = EncoderRequest { weights: Some(path), ..subject.request() };
@@ -315,7 +317,7 @@ pub fn gradients_reach_the_pixels(subject: &Subject) -> Checked {
     let Some(door) = encoder.differentiable() else { return Ok(()) };
     let (x, request) = (native(subject), layers(Layers::Indices(vec![-1])));
     let map = &encoder.forward(&x, &request).map_err(text)?[0];
-    let cotangent = noise(map.tokens.dims(), 5);
+    let cotangent = uniform(map.tokens.dims(), 5);
     let (gradient, none) = door.vjp(&x, &request, std::slice::from_ref(&cotangent), &[]).map_err(text)?;
     ensure!(none.is_empty() && gradient.dims() == x.dims(), "gradient {:?}", gradient.dims());
     let g: Vec<f64> = values(&gradient).into_iter().map(f64::from).collect();

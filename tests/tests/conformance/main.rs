@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::{Map, Value};
 use zoo_core::sdk::{OpenOptions, Plugin};
 use zoo_core::weights::{Init, TensorInfo};
@@ -23,6 +23,7 @@ use zoo_core::{Encoder, Precision, Spec};
 use zoo_host::plugins::PluginDoor;
 use zoo_host::{EncoderInspection, EncoderRequest, EncoderSession, Folders, Options, Zoo};
 use zoo_registry::EncoderRow;
+use zoo_tests::noise::uniform;
 
 /// The families, through their static doors.
 static LINKED: [&Plugin; 4] =
@@ -119,26 +120,13 @@ fn subjects() -> &'static [Subject] {
 
 /// Random values around the start that the plugin gives a tensor, so that nothing is neutral.
 fn random(info: &TensorInfo, seed: u32) -> Tensor {
-    let noise = noise(&info.shape, seed);
+    let noise = uniform(&info.shape, seed);
     let (centre, width) = match info.init {
         Init::Const(value) => (value, 0.3),
         Init::Normal { mean, .. } => (mean, 0.8),
         Init::Uniform { bound } => (0.0, bound),
     };
     noise.affine(width, centre).unwrap()
-}
-
-/// Uniform in -1..1, the same every time.
-fn noise(shape: &[usize], seed: u32) -> Tensor {
-    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
-    };
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
 /// Runs a check on every row and reports all that fail.
