@@ -304,40 +304,14 @@ fn opening_and_dropping_objects_leaks_nothing() {
     assert!(grown < 32 << 20, "{} MB more than before", grown >> 20);
 }
 
-/// Figures for the record, and limits a hundred times wider, so that only a change of kind fails: run with
-/// `--nocapture` to read them. The criterion group `boundary` measures properly.
+/// A cost is asked for without a tensor, and a tensor that goes nowhere is refused before anything is computed; what
+/// either takes is measured by the criterion group `boundary`.
 #[test]
-fn the_dynamic_door_costs_little() {
-    /// The best of many runs, in seconds: other tests run at the same time.
-    fn seconds(times: usize, mut run: impl FnMut()) -> f64 {
-        let timed = |_| {
-            let start = std::time::Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        };
-        (0..times).map(timed).fold(f64::INFINITY, f64::min)
-    }
-    let PluginDoor::Dynamic(plugin) = &doors()[1] else { panic!("it is loaded") };
-    let load = plugin.load_time();
-    let [here, there] = encoders();
-    let small = noise(&[1, 3, 4, 4], 1);
-    let request = FeatureRequest::layer(0, false);
-    let call = |e: &dyn Encoder| seconds(2000, || drop(e.forward(&small, &request).unwrap()));
-    let (direct, foreign) = (call(&*here), call(&*there));
-    let bare = seconds(2000, || assert_eq!(there.cost(1, 4, 4).macs, 576));
+fn small_questions_get_small_answers() {
     let large = noise(&[8, 3, 336, 336], 1);
-    // Crosses as an input, and is refused before anything is computed.
-    let d = there.differentiable().unwrap();
-    let tensor = seconds(10, || drop(d.set_parameter("nobody", &large).unwrap_err()));
-    println!(
-        "load: {:.2} ms; call: {:.2} us static, {:.2} us dynamic; estimate {:.3} us; [8, 3, 336, 336] f32 as an input: {:.2} ms",
-        load.as_secs_f64() * 1e3,
-        direct * 1e6,
-        foreign * 1e6,
-        bare * 1e6,
-        tensor * 1e3
-    );
-    assert!(foreign - direct < 2e-3, "{foreign} s a call, {direct} s without the boundary");
-    assert!(tensor < 1.0, "{tensor} s");
-    assert!(load.as_secs_f64() < 1.0, "{load:?}");
+    for encoder in encoders() {
+        assert_eq!(encoder.cost(1, 4, 4).macs, 576);
+        let refusal = encoder.differentiable().unwrap().set_parameter("nobody", &large).unwrap_err();
+        assert!(refusal.to_string().contains("nobody"), "{refusal}");
+    }
 }
