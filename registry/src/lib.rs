@@ -1,5 +1,5 @@
 //! The registry: which encoders, connectors, ensembles, language models and models there are, as typed rows of
-//! TOML files.
+//! TOML files; and which kinds of language models can be read without a row of their own.
 //!
 //! **The one decision.** Rows are plain typed data without positions; positions live beside them, in a tree of
 //! spans with the shape of the file. Hosts read `row.channels` and never see a span, while every check (and
@@ -42,8 +42,8 @@ pub use parse::Layer;
 pub use problem::{Place, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
-    ConnectorRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise, OneOrMany,
-    Pixels, Row, Select, Supervision, Weights, WeightsFile,
+    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,
+    OneOrMany, Pixels, Row, Select, Supervision, Weights, WeightsFile,
 };
 pub use schema::schema;
 pub use select::Selection;

@@ -19,6 +19,14 @@ pub enum LookupError {
         /// Another kind of row that has this id.
         elsewhere: Option<Kind>,
     },
+    /// A kind of language model that no `[[decoder]]` row knows.
+    #[error("there is no decoder for language models of type `{name}`; known are {}", known.join(", "))]
+    ModelType {
+        /// What the file calls itself.
+        name: String,
+        /// Types that can be read.
+        known: Vec<String>,
+    },
     /// A tower name with a suffix that cannot be.
     #[error(transparent)]
     Tower(#[from] TowerError),

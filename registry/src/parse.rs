@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::names::suggestion;
 use crate::problem::{Problem, Source};
-use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
+use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
 use crate::spans::Node;
 
 /// The version of the format that this crate reads.
@@ -60,6 +60,7 @@ pub(crate) struct Rows {
     pub ensembles: Vec<Entry<EnsembleRow>>,
     pub llms: Vec<Entry<LlmRow>>,
     pub models: Vec<Entry<ModelRow>>,
+    pub decoders: Vec<Entry<DecoderRow>>,
 }
 
 /// Reads one file; the rows that could be read, and what is wrong with the others.
@@ -92,6 +93,7 @@ impl Reader {
                 Some(Kind::Ensemble) => self.rows.ensembles = self.table(value),
                 Some(Kind::Llm) => self.rows.llms = self.table(value),
                 Some(Kind::Model) => self.rows.models = self.table(value),
+                Some(Kind::Decoder) => self.rows.decoders = self.table(value),
                 None if key.get_ref() == "version" => version = Some(value),
                 None => {
                     let known = ["version"].into_iter().chain(Kind::ALL.map(Kind::table));

@@ -4,7 +4,7 @@ use crate::check;
 use crate::names::nearest;
 use crate::parse::{self, Entry, Layer, Rows};
 use crate::problem::{Problem, RegistryError};
-use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, Row};
+use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, Row};
 use crate::select::Selection;
 use crate::tower::{Tower, composite};
 use crate::{LookupError, TowerError};
@@ -91,6 +91,11 @@ impl Registry {
         self.rows.models.iter().map(|e| &e.row)
     }
 
+    /// Kinds of language models in the order of the files.
+    pub fn decoders(&self) -> impl DoubleEndedIterator<Item = &DecoderRow> + ExactSizeIterator {
+        self.rows.decoders.iter().map(|e| &e.row)
+    }
+
     /// The encoder of this id, alias or tower name without suffixes.
     ///
     /// # Errors
@@ -129,6 +134,29 @@ impl Registry {
     /// [`LookupError::Unknown`] with the nearest ids.
     pub fn model(&self, id: &str) -> Result<&ModelRow, LookupError> {
         self.models().find(|row| row.id == id).ok_or_else(|| self.unknown(Kind::Model, id))
+    }
+
+    /// The kind of language model whose `config.json` has this `model_type`; of several, the last one, so that
+    /// later files win.
+    ///
+    /// # Errors
+    /// [`LookupError::ModelType`] with all that can be read.
+    pub fn decoder_for_model_type(&self, model_type: &str) -> Result<&DecoderRow, LookupError> {
+        self.decoders().rev().find(|row| row.model_types.iter().any(|t| t == model_type)).ok_or_else(|| {
+            let known = self.decoders().flat_map(|row| row.model_types.iter().cloned()).collect();
+            LookupError::ModelType { name: model_type.to_owned(), known }
+        })
+    }
+
+    /// The kind of language model whose GGUF files have this `general.architecture`; of several, the last one.
+    ///
+    /// # Errors
+    /// [`LookupError::ModelType`] with all that can be read.
+    pub fn decoder_for_gguf(&self, architecture: &str) -> Result<&DecoderRow, LookupError> {
+        self.decoders().rev().find(|row| row.gguf.iter().any(|t| t == architecture)).ok_or_else(|| {
+            let known = self.decoders().flat_map(|row| row.gguf.iter().cloned()).collect();
+            LookupError::ModelType { name: architecture.to_owned(), known }
+        })
     }
 
     /// An encoder and what its name says of it: an id, alias or tower name, with the suffixes of [`Tower`] or with
@@ -192,6 +220,7 @@ impl Registry {
             Kind::Ensemble => of(&self.rows.ensembles, id),
             Kind::Llm => of(&self.rows.llms, id),
             Kind::Model => of(&self.rows.models, id),
+            Kind::Decoder => of(&self.rows.decoders, id),
         }
     }
 
@@ -218,6 +247,7 @@ impl Registry {
             Kind::Ensemble => of(&self.rows.ensembles),
             Kind::Llm => of(&self.rows.llms),
             Kind::Model => of(&self.rows.models),
+            Kind::Decoder => of(&self.rows.decoders),
         }
     }
 }
@@ -238,6 +268,7 @@ impl Rows {
         merge(&mut self.ensembles, above.ensembles);
         merge(&mut self.llms, above.llms);
         merge(&mut self.models, above.models);
+        merge(&mut self.decoders, above.decoders);
     }
 }
 

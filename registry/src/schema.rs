@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
-use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, LlmRow, ModelRow};
+use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow};
 
 /// A registry of Zoo: encoders, connectors, ensembles, language models and models.
 #[derive(JsonSchema)]
@@ -28,6 +28,9 @@ struct File {
     /// Multimodal models.
     #[serde(default)]
     model: Vec<ModelRow>,
+    /// Kinds of language models, by what their configurations call themselves.
+    #[serde(default)]
+    decoder: Vec<DecoderRow>,
 }
 
 /// The JSON schema of a registry file, as committed in `registry.schema.json`.

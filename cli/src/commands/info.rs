@@ -28,6 +28,11 @@ pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliE
             let row = registry.model(id).map_err(HostError::from)?;
             Ok(plain("model", &row.id, &row.description, &json!(row)))
         }
+        Some(Kind::Decoder) => {
+            let row = registry.decoders().find(|row| row.id == id);
+            let row = row.ok_or_else(|| CliError::Failed(format!("there is no decoder `{id}`")))?;
+            Ok(plain("decoder", &row.id, &row.description, &json!(row)))
+        }
         Some(Kind::Encoder) | None => match registry.select(id) {
             Ok(selection) => encoder(&zoo, id, &selection),
             Err(error) => Err(unknown(&zoo, id, error)),

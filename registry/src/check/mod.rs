@@ -17,5 +17,6 @@ pub(crate) fn rows(rows: &Rows) -> Vec<Problem> {
     rows.ensembles.iter().for_each(|entry| row::ensemble(entry, &mut problems));
     rows.llms.iter().for_each(|entry| row::llm(entry, &mut problems));
     rows.models.iter().for_each(|entry| row::model(entry, &mut problems));
+    rows.decoders.iter().for_each(|entry| row::decoder(entry, &mut problems));
     problems
 }

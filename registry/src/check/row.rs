@@ -5,7 +5,9 @@ use zoo_core::Grid;
 
 use crate::parse::Entry;
 use crate::problem::Problem;
-use crate::rows::{ConnectorRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row, whole};
+use crate::rows::{
+    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row, whole,
+};
 use crate::select::Selection;
 
 pub(super) fn encoder(entry: &Entry<EncoderRow>, problems: &mut Vec<Problem>) {
@@ -139,6 +141,15 @@ pub(super) fn llm(entry: &Entry<LlmRow>, problems: &mut Vec<Problem>) {
 
 pub(super) fn model(entry: &Entry<ModelRow>, problems: &mut Vec<Problem>) {
     names(entry, problems);
+}
+
+pub(super) fn decoder(entry: &Entry<DecoderRow>, problems: &mut Vec<Problem>) {
+    names(entry, problems);
+    for (key, list) in [("model_types", &entry.row.model_types), ("keys", &entry.row.keys)] {
+        if list.is_empty() {
+            problems.push(entry.problem(key, format!("`{key}` is empty"), None));
+        }
+    }
 }
 
 /// Token counts of the first grids that `q × q` windows can tile.

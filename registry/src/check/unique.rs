@@ -65,6 +65,7 @@ fn claims(rows: &Rows) -> Vec<Claim> {
     ids(&rows.ensembles, &mut claims);
     ids(&rows.llms, &mut claims);
     ids(&rows.models, &mut claims);
+    ids(&rows.decoders, &mut claims);
     for (row, entry) in rows.encoders.iter().enumerate() {
         for (key, names) in [("aliases", &entry.row.aliases), ("towers", &entry.row.towers)] {
             for (i, name) in names.iter().enumerate() {

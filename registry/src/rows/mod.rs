@@ -1,6 +1,7 @@
 //! The rows as plain data: one struct per table of the file.
 
 mod connector;
+mod decoder;
 mod encoder;
 mod ensemble;
 mod language;
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub(crate) use connector::whole;
 pub use connector::{ConnectorRow, Input};
+pub use decoder::DecoderRow;
 pub use encoder::{EncoderRow, Select, Supervision};
 pub use ensemble::{EnsembleRow, Member};
 pub use language::{LlmRow, ModelRow};
@@ -19,7 +21,7 @@ pub use one_or_many::OneOrMany;
 pub use pixels::{Normalise, Pixels};
 pub use weights::{Weights, WeightsFile};
 
-/// The five kinds of rows.
+/// The kinds of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `[[encoder]]`
@@ -32,11 +34,14 @@ pub enum Kind {
     Llm,
     /// `[[model]]`
     Model,
+    /// `[[decoder]]`
+    Decoder,
 }
 
 impl Kind {
     /// All of them, in the order of the file.
-    pub const ALL: [Self; 5] = [Self::Encoder, Self::Connector, Self::Ensemble, Self::Llm, Self::Model];
+    pub const ALL: [Self; 6] =
+        [Self::Encoder, Self::Connector, Self::Ensemble, Self::Llm, Self::Model, Self::Decoder];
 
     /// The name of its table.
     pub const fn table(self) -> &'static str {
@@ -46,6 +51,7 @@ impl Kind {
             Self::Ensemble => "ensemble",
             Self::Llm => "llm",
             Self::Model => "model",
+            Self::Decoder => "decoder",
         }
     }
 }
