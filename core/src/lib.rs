@@ -35,5 +35,5 @@ pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};
-pub use spec::{Precision, Spec};
+pub use spec::{Precision, Quantisation, Spec};
 pub use traits::{Connector, Differentiable, Encoder, LanguageModel};

@@ -1,5 +1,8 @@
 //! What a plugin is told when it opens an object.
 
+use std::fmt;
+use std::str::FromStr;
+
 use candle_core::DType;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,82 @@ impl Precision {
     }
 }
 
+/// Block formats of a language model's matrices, as GGML defines them: few bits for each weight, and scales that a
+/// block of neighbours in a row shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Quantisation {
+    /// 8 bits, blocks of 32: 8.5 bits for each weight.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    /// 6 bits, blocks of 256: 6.5625 bits for each weight.
+    #[serde(rename = "q6_k")]
+    Q6K,
+    /// 4 bits, blocks of 256: 4.5 bits for each weight.
+    #[serde(rename = "q4_k")]
+    Q4K,
+}
+
+impl Quantisation {
+    /// All of them, the most exact first.
+    pub const ALL: [Self; 3] = [Self::Q8_0, Self::Q6K, Self::Q4K];
+
+    /// Its name: `q8_0`, `q6_k`, `q4_k`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q6K => "q6_k",
+            Self::Q4K => "q4_k",
+        }
+    }
+
+    /// Weights in a block; a row of inputs must be a whole number of blocks.
+    pub fn block_length(self) -> usize {
+        match self {
+            Self::Q8_0 => 32,
+            Self::Q6K | Self::Q4K => 256,
+        }
+    }
+
+    /// Bytes of a block.
+    pub fn block_bytes(self) -> usize {
+        match self {
+            Self::Q8_0 => 34,
+            Self::Q6K => 210,
+            Self::Q4K => 144,
+        }
+    }
+
+    /// The format that a matrix of so many inputs gets when this one is asked for: [`Quantisation::Q8_0`] where
+    /// its blocks fit and those of this one do not, `None` where neither fits.
+    pub fn fitting(self, inputs: usize) -> Option<Self> {
+        [self, Self::Q8_0].into_iter().find(|q| inputs > 0 && inputs.is_multiple_of(q.block_length()))
+    }
+
+    /// Bytes of a matrix of so many rows when this format is asked for; `plain` bytes for each weight where no
+    /// format fits.
+    pub fn bytes(self, rows: usize, inputs: usize, plain: u64) -> u64 {
+        match self.fitting(inputs) {
+            Some(q) => (rows * (inputs / q.block_length()) * q.block_bytes()) as u64,
+            None => (rows * inputs) as u64 * plain,
+        }
+    }
+}
+
+impl fmt::Display for Quantisation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Quantisation {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|q| q.name() == text).ok_or_else(|| {
+            Error::invalid(format!("`{text}` is no quantisation; there are q8_0, q6_k and q4_k"))
+        })
+    }
+}
+
 /// One encoder, connector or language model to be opened: a registry row, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -59,5 +138,27 @@ impl Spec {
     pub fn arch<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(Value::Object(self.arch.clone()))
             .map_err(|e| Error::Arch { id: self.id.clone(), message: e.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_quantisations_round_trip() {
+        for q in Quantisation::ALL {
+            assert_eq!(q.name().parse::<Quantisation>().unwrap(), q);
+            assert_eq!(serde_json::to_string(&q).unwrap(), format!("\"{q}\""));
+        }
+        let message = "q5_k".parse::<Quantisation>().unwrap_err().to_string();
+        assert!(message.contains("`q5_k`") && message.contains("q6_k"), "{message}");
+    }
+
+    #[test]
+    fn a_format_that_does_not_fit_gives_way() {
+        let fitting = |inputs| Quantisation::Q4K.fitting(inputs);
+        assert_eq!([512, 96, 100].map(fitting), [Some(Quantisation::Q4K), Some(Quantisation::Q8_0), None]);
+        assert_eq!([512, 96, 100].map(|n| Quantisation::Q4K.bytes(10, n, 2)), [2880, 1020, 2000]);
     }
 }

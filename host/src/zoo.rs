@@ -286,7 +286,7 @@ impl Zoo {
     fn open_options(&self, weights: Vec<PathBuf>, layout: Option<&str>, replaced: bool) -> OpenOptions {
         // A file that the user brings need not have the layout that the row insists on.
         let layout = layout.filter(|_| !replaced).map(str::to_owned);
-        OpenOptions { weights, layout, device: DeviceName::of(&self.device), trainable: false }
+        OpenOptions { weights, layout, device: DeviceName::of(&self.device), trainable: false, quantise: None }
     }
 
     fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> Part<'a> {

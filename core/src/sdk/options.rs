@@ -10,7 +10,7 @@ use candle_core::{Device, DeviceLocation};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::Weights;
-use crate::{Error, Result, Spec};
+use crate::{Error, Quantisation, Result, Spec};
 
 /// The name of a device: `cpu`, `cuda:0`, `metal:0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -105,6 +105,10 @@ pub struct OpenOptions {
     pub device: DeviceName,
     /// Keep the weights as variables, so that gradients can be taken with respect to them.
     pub trainable: bool,
+    /// Hold the matrices of a language model's layers in blocks of this format. Embeddings, norms, encoders and
+    /// connectors are not quantised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantise: Option<Quantisation>,
 }
 
 impl OpenOptions {
@@ -119,7 +123,7 @@ impl OpenOptions {
         } else {
             Weights::open(&self.weights, dtype)?
         };
-        Ok(weights.with_layout(self.layout.clone()).trainable(self.trainable))
+        Ok(weights.with_layout(self.layout.clone()).trainable(self.trainable).quantise(self.quantise))
     }
 }
 

@@ -28,7 +28,7 @@ use std::rc::Rc;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::Result;
+use crate::{Quantisation, Result};
 
 /// Where the tensors of one object come from.
 pub struct Weights {
@@ -36,6 +36,7 @@ pub struct Weights {
     dtype: DType,
     layout: Option<String>,
     trainable: bool,
+    quantise: Option<Quantisation>,
 }
 
 enum Kind {
@@ -51,24 +52,42 @@ impl Weights {
     /// # Errors
     /// [`crate::Error::File`] for a file that is not there, not readable, or no checkpoint.
     pub fn open(paths: &[PathBuf], dtype: DType) -> Result<Self> {
-        Ok(Self { kind: Kind::Files(Checkpoint::open(paths)?), dtype, layout: None, trainable: false })
+        Ok(Self {
+            kind: Kind::Files(Checkpoint::open(paths)?),
+            dtype,
+            layout: None,
+            trainable: false,
+            quantise: None,
+        })
     }
 
     /// Tensors in memory, by published key. They are handed out as they are, so that gradients reach them. The
     /// layout is the first that a model knows, or the one that [`Weights::with_layout`] names.
     pub fn tensors(tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
-        Self { kind: Kind::Tensors(Rc::new(tensors), None), dtype, layout: None, trainable: false }
+        Self {
+            kind: Kind::Tensors(Rc::new(tensors), None),
+            dtype,
+            layout: None,
+            trainable: false,
+            quantise: None,
+        }
     }
 
     /// The variables of a model that was read before, or what replaces them, in the same layout.
     pub fn reload(loaded: &Loaded, tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
         let layout = Some(loaded.layout.to_owned());
-        Self { kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix)), dtype, layout, trainable: false }
+        Self {
+            kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix)),
+            dtype,
+            layout,
+            trainable: false,
+            quantise: None,
+        }
     }
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
     pub fn record(dtype: DType) -> Self {
-        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, trainable: false }
+        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, trainable: false, quantise: None }
     }
 
     /// Insists on the layout of this name instead of detecting it.
@@ -82,6 +101,13 @@ impl Weights {
     #[must_use]
     pub fn trainable(mut self, yes: bool) -> Self {
         self.trainable = yes;
+        self
+    }
+
+    /// Asks for matrices in blocks of this format, where a model can compute with them.
+    #[must_use]
+    pub fn quantise(mut self, format: Option<Quantisation>) -> Self {
+        self.quantise = format;
         self
     }
 

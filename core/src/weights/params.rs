@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::Store;
 use super::{Checkpoint, Layout, Piece, Source, Weights, WeightsReport};
-use crate::{Error, Result};
+use crate::{Error, Quantisation, Result};
 
 /// How a tensor starts when nobody trained it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,7 @@ struct State {
     device: Device,
     dtype: DType,
     trainable: bool,
+    quantise: Option<Quantisation>,
     report: WeightsReport,
     used: BTreeSet<String>,
     vars: BTreeMap<String, Var>,
@@ -111,6 +112,7 @@ impl Params {
             device: device.clone(),
             dtype: weights.dtype,
             trainable: weights.trainable,
+            quantise: weights.quantise,
             report,
             used: BTreeSet::new(),
             vars: BTreeMap::new(),
@@ -139,6 +141,11 @@ impl Params {
     /// The device on which tensors are handed out.
     pub fn device(&self) -> Device {
         self.state.borrow().device.clone()
+    }
+
+    /// The block format that was asked for, for whoever can compute with it.
+    pub fn quantise(&self) -> Option<Quantisation> {
+        self.state.borrow().quantise
     }
 
     /// Whether the checkpoint holds the first stored part of `name`; always true when recording.
