@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from towers import offset_positions  # noqa: E402
 
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=144, patch_size=7, image_size=35)
 # transformers fixes the gated width: ((int(4 · 36 · 2 / 3) + 7) // 8) · 8.
@@ -45,25 +46,6 @@ def public(model):
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         return load_file(f"{folder}/model.safetensors")
-
-
-def offset_positions(embeddings):
-    """Puts the resampling of the original code and of transformers 4.37 into a model: by scale factor, with 0.1
-    added to the target size."""
-
-    def interpolate(tokens, height, width):
-        table = embeddings.position_embeddings
-        h, w = height // embeddings.patch_size, width // embeddings.patch_size
-        side = int((table.shape[1] - 1) ** 0.5)
-        if (h, w) == (side, side):
-            return table
-        grid = table[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
-        grid = torch.nn.functional.interpolate(
-            grid, scale_factor=((h + 0.1) / side, (w + 0.1) / side), mode="bicubic", align_corners=False)
-        assert grid.shape[2:] == (h, w)
-        return torch.cat([table[:, :1], grid.permute(0, 2, 3, 1).reshape(1, h * w, -1)], 1)
-
-    embeddings.interpolate_pos_encoding = interpolate
 
 
 @torch.no_grad()
