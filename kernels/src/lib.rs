@@ -19,16 +19,22 @@
 //! ```
 
 mod activation;
+mod attention;
 mod element;
 mod epilogue;
 mod isa;
+mod kernel;
+mod out;
 mod panels;
 pub mod peak;
 mod product;
+mod stored;
 mod tile;
 
 pub use activation::Activation;
+pub use attention::{Attention, AttentionSize, Heads};
 pub use element::Element;
 pub use epilogue::{Epilogue, Residual};
 pub use isa::Isa;
 pub use product::Packed;
+pub use stored::Stored;

@@ -15,6 +15,12 @@ pub(crate) struct Line(pub(crate) [u32; 16]);
 /// Cells of a [`Line`].
 pub(crate) const LINE: usize = 16;
 
+/// The same memory as numbers.
+pub(crate) fn floats_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: as in `cells_mut`; every 32 bits are an `f32`.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LINE) }
+}
+
 /// Steps that are packed for all rows before the next ones, so that what is written stays in the first-level cache.
 const STRIP: usize = 64;
 
@@ -37,14 +43,28 @@ pub(crate) fn cells_mut(lines: &mut [Line]) -> &mut [u32] {
 
 /// Fills `panel`, `steps × width` cells, from at most `width` rows of `inputs` numbers.
 pub(crate) fn pack<T: Element>(panel: &mut [u32], width: usize, rows: &[T], inputs: usize, pairs: bool) {
-    if rows.len() < width * inputs {
+    let count = rows.len().checked_div(inputs).unwrap_or(0).min(width);
+    pack_rows(panel, width, inputs, pairs, count, |r| &rows[r * inputs..][..inputs]);
+}
+
+/// As [`pack`], of `count` rows that may lie anywhere.
+#[inline(always)]
+pub(crate) fn pack_rows<'a, T: Element>(
+    panel: &mut [u32],
+    width: usize,
+    inputs: usize,
+    pairs: bool,
+    count: usize,
+    row: impl Fn(usize) -> &'a [T],
+) {
+    if count < width {
         panel.fill(0);
     }
     let inputs_of_strip = if pairs { 2 * STRIP } else { STRIP };
     for (i, strip) in panel.chunks_mut(STRIP * width).enumerate() {
         let range = i * inputs_of_strip..inputs.min((i + 1) * inputs_of_strip);
-        for (r, row) in rows.chunks_exact(inputs.max(1)).take(width).enumerate() {
-            let (row, column) = (&row[range.clone()], strip[r..].iter_mut().step_by(width));
+        for r in 0..count {
+            let (row, column) = (&row(r)[range.clone()], strip[r..].iter_mut().step_by(width));
             if pairs {
                 let (whole, rest) = row.as_chunks::<2>();
                 let rest = rest.first().map(|&last| pair(last, T::round(0.0)));
@@ -73,7 +93,7 @@ pub(crate) fn unpack<T: Element>(panel: &[u32], width: usize, rows: &mut [T], in
 
 /// Two neighbours in one cell, the first in the low half.
 #[inline(always)]
-fn pair<T: Element>(low: T, high: T) -> u32 {
+pub(crate) fn pair<T: Element>(low: T, high: T) -> u32 {
     let bits = |x: T| u32::from(<bf16 as Element>::round(x.widen()).to_bits());
     bits(high) << 16 | bits(low)
 }

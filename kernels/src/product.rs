@@ -1,6 +1,7 @@
 //! Products with packed weights.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -8,10 +9,10 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
+use crate::kernel::{Kernel, Shape};
+use crate::out::Out;
 use crate::panels::{self, LINE, Line};
-#[cfg(target_arch = "x86_64")]
-use crate::tile::{Avx2, Avx512, Avx512Pairs};
-use crate::tile::{Portable, ROWS, Tile};
+use crate::tile::{Job, ROWS, Tile};
 
 /// Most cells of activations that are packed at a time.
 const SLAB: usize = 2 << 20;
@@ -26,60 +27,6 @@ pub struct Packed {
     outputs: usize,
     inputs: usize,
     lines: Vec<Line>,
-}
-
-/// Which tile reads the panels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kernel {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx512Pairs,
-}
-
-impl Kernel {
-    /// The best for elements `T`, with at most these instructions and only with what the machine has.
-    fn choose<T: Element>(most: Isa) -> Self {
-        match most.min(Isa::detect()) {
-            Isa::Portable => Self::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Self::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 if T::HALF => Self::Avx512Pairs,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Bf16 => Self::Avx512,
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => Self::Portable,
-        }
-    }
-
-    fn shape(self) -> Shape {
-        fn shape<const COLUMNS: usize, K: Tile<COLUMNS>>(_: K) -> Shape {
-            Shape { height: K::ROWS, columns: COLUMNS, pairs: K::PAIRS }
-        }
-        match self {
-            Self::Portable => shape(Portable),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => shape(Avx2),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => shape(Avx512),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Pairs => shape(Avx512Pairs),
-        }
-    }
-}
-
-/// What a tile spans.
-struct Shape {
-    /// Rows of activations.
-    height: usize,
-    /// Outputs.
-    columns: usize,
-    /// Whether a cell is two `bf16`.
-    pairs: bool,
 }
 
 impl Packed {
@@ -97,14 +44,41 @@ impl Packed {
     /// As [`Packed::new`].
     pub fn at_most<T: Element>(isa: Isa, weight: &[T], outputs: usize, inputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs, "weights: not [{outputs}, {inputs}]");
-        let kernel = Kernel::choose::<T>(isa);
+        Self::gather(Kernel::choose::<T>(isa), outputs, inputs, |first, rows| {
+            rows.copy_from_slice(&weight[first * inputs..][..rows.len()]);
+        })
+    }
+
+    /// As [`Packed::new`], of weights that are read while they are packed: `read` writes whole rows, the first of
+    /// which is named, to its slice, on several threads at once. So nothing is ever held but a few rows and the
+    /// panels.
+    pub fn read<T: Element>(outputs: usize, inputs: usize, read: impl Fn(usize, &mut [T]) + Sync) -> Self {
+        Self::gather(Kernel::choose::<T>(Isa::Avx512Bf16), outputs, inputs, read)
+    }
+
+    fn gather<T: Element>(
+        kernel: Kernel,
+        outputs: usize,
+        inputs: usize,
+        read: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Self {
         let Shape { columns, pairs, .. } = kernel.shape();
         let panel = panels::steps(inputs, pairs) * columns;
-        let mut lines = vec![Line([0; LINE]); outputs.div_ceil(columns) * panel / LINE];
-        let rows = weight.par_chunks((columns * inputs).max(1));
-        lines.par_chunks_mut((panel / LINE).max(1)).zip(rows).for_each(|(panel, rows)| {
+        let count = outputs.div_ceil(columns) * panel / LINE;
+        let mut lines: Vec<Line> = Vec::with_capacity(count);
+        let panels = lines.spare_capacity_mut()[..count].par_chunks_mut((panel / LINE).max(1)).enumerate();
+        panels.for_each_init(Vec::new, |rows, (index, panel)| {
+            let first = index * columns;
+            rows.resize(columns.min(outputs - first) * inputs, T::round(0.0));
+            read(first, rows);
+            // Here and not all at once before: each thread touches its memory for the first time, while it needs it.
+            panel.fill(MaybeUninit::new(Line([0; LINE])));
+            // SAFETY: just filled.
+            let panel = unsafe { panel.assume_init_mut() };
             panels::pack(panels::cells_mut(panel), columns, rows, inputs, pairs);
         });
+        // SAFETY: the chunks cover `count` lines, each of which was filled.
+        unsafe { lines.set_len(count) };
         Self { kernel, outputs, inputs, lines }
     }
 
@@ -146,7 +120,7 @@ impl Packed {
         let Shape { height, columns, pairs } = self.kernel.shape();
         let steps = panels::steps(self.inputs, pairs);
         let slab = (SLAB / steps.max(1)).next_multiple_of(height).max(height);
-        let out = Out(out.as_mut_ptr());
+        let out = Out::new(out);
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another
         // product.
         thread_local!(static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) });
@@ -172,39 +146,15 @@ impl Packed {
                 let block = Block { packed: self, steps, x: cells, start, end, tiles, panel, epilogue, out };
                 // SAFETY: lengths were checked above; each pair of panel and tiles is given out once; the kernel
                 // was chosen among those whose instructions the machine has.
-                unsafe {
-                    match self.kernel {
-                        Kernel::Portable => Portable::work(&block),
-                        #[cfg(target_arch = "x86_64")]
-                        Kernel::Avx2 => Avx2::work(&block),
-                        #[cfg(target_arch = "x86_64")]
-                        Kernel::Avx512 => Avx512::work(&block),
-                        #[cfg(target_arch = "x86_64")]
-                        Kernel::Avx512Pairs => Avx512Pairs::work(&block),
-                    }
-                }
+                unsafe { self.kernel.run(&block) }
             });
         }
         SCRATCH.set(scratch);
     }
 }
 
-/// Where results go: blocks write to places that no other block writes to.
-struct Out<T>(*mut T);
-
-impl<T> Clone for Out<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Out<T> {}
-// SAFETY: see `Block::compute`; `T` is plain data.
-unsafe impl<T: Element> Send for Out<T> {}
-// SAFETY: as above.
-unsafe impl<T: Element> Sync for Out<T> {}
-
 /// What one task computes: some tiles of rows, by one panel of outputs.
-pub(crate) struct Block<'a, T> {
+struct Block<'a, T> {
     packed: &'a Packed,
     steps: usize,
     /// Packed rows `start..end`.
@@ -217,14 +167,14 @@ pub(crate) struct Block<'a, T> {
     out: Out<T>,
 }
 
-impl<T: Element> Block<'_, T> {
+impl<T: Element> Job for Block<'_, T> {
     /// Writes its outputs.
     ///
     /// # Safety
-    /// The machine has the instructions of `K`; `x` holds the tiles, the weights the panel, for this kernel;
-    /// `out` is `[rows, outputs]` with at least `end` rows, and nobody else uses the places of this block.
+    /// That of [`Job::run`]; `x` holds the tiles, the weights the panel, for this kernel; `out` is
+    /// `[rows, outputs]` with at least `end` rows, and nobody else uses the places of this block.
     #[inline(always)]
-    pub(crate) unsafe fn compute<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
+    unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
         #[repr(align(64))]
         struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);
         let outputs = self.packed.outputs;
@@ -236,13 +186,14 @@ impl<T: Element> Block<'_, T> {
         for tile in self.tiles.clone() {
             let x = &self.x[tile * self.steps * K::ROWS..][..self.steps * K::ROWS];
             // SAFETY: the slices hold that much; panels begin on cache lines, their length being whole lines.
-            unsafe { K::sums(self.steps, x.as_ptr(), weights[..self.steps * COLUMNS].as_ptr(), &mut sums.0) };
+            unsafe {
+                K::sums(self.steps, x.as_ptr(), weights[..self.steps * COLUMNS].as_ptr(), sums.0.as_mut_ptr())
+            };
             let row = self.start + tile * K::ROWS;
             for (row, sums) in (row..self.end).zip(&mut sums.0[..K::ROWS]) {
                 epilogue.finish(row, sums);
                 // SAFETY: inside `out`, and this block's alone.
-                let out =
-                    unsafe { std::slice::from_raw_parts_mut(self.out.0.add(row * outputs + first), columns) };
+                let out = unsafe { self.out.slice(row * outputs + first, columns) };
                 if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
                     out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
                 } else {

@@ -2,20 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod common;
+
+use common::{levels, noise};
 use half::bf16;
 use zoo_kernels::{Activation, Element, Epilogue, Isa, Packed, Residual};
-
-/// Numbers in -1..1.
-fn noise<T: Element>(seed: u32, count: usize) -> Vec<T> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        T::round((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
-    };
-    (0..count).map(next).collect()
-}
 
 struct Case<T> {
     size: [usize; 3],
@@ -100,11 +91,6 @@ fn exact(activation: Activation, x: f64) -> f64 {
         Activation::QuickGelu => x * sigmoid(1.702 * x),
         Activation::Silu => x * sigmoid(x),
     }
-}
-
-/// The levels that this machine has.
-fn levels() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|&isa| isa <= Isa::detect())
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{ROWS, Tile};
-use crate::element::Element;
-use crate::product::Block;
+use super::{Job, Tile};
 
 const COLUMNS: usize = 16;
 const HEIGHT: usize = 6;
@@ -17,8 +15,8 @@ impl Tile<COLUMNS> for Avx2 {
     const PAIRS: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]) {
-        // SAFETY: the caller vouches for instructions and lengths; every row of `sums` holds two vectors.
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller vouches for instructions and lengths; a row of `sums` holds two vectors.
         unsafe {
             let mut acc = [[_mm256_setzero_ps(); 2]; HEIGHT];
             for step in 0..steps {
@@ -30,20 +28,21 @@ impl Tile<COLUMNS> for Avx2 {
                     acc[1] = _mm256_fmadd_ps(x, w[1], acc[1]);
                 }
             }
-            for (acc, row) in acc.iter().zip(sums) {
-                _mm256_storeu_ps(row.as_mut_ptr(), acc[0]);
-                _mm256_storeu_ps(row.as_mut_ptr().add(8), acc[1]);
+            for (r, acc) in acc.iter().enumerate() {
+                let row = sums.add(r).cast::<f32>();
+                _mm256_storeu_ps(row, acc[0]);
+                _mm256_storeu_ps(row.add(8), acc[1]);
             }
         }
     }
 
-    unsafe fn work<T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn work<T: Element>(block: &Block<'_, T>) {
+        unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { block.compute::<Avx2, COLUMNS>() }
+            unsafe { job.run::<Avx2, COLUMNS>() }
         }
         // SAFETY: the caller's.
-        unsafe { work(block) }
+        unsafe { work(job) }
     }
 }

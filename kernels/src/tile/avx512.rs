@@ -2,9 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{ROWS, Tile};
-use crate::element::Element;
-use crate::product::Block;
+use super::{Job, ROWS, Tile};
 
 const COLUMNS: usize = 32;
 
@@ -16,8 +14,8 @@ impl Tile<COLUMNS> for Avx512 {
     const PAIRS: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]) {
-        // SAFETY: the caller vouches for instructions and lengths; every row of `sums` holds two vectors.
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller vouches for instructions and lengths; a row of `sums` holds two vectors.
         unsafe {
             let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
             for step in 0..steps {
@@ -33,14 +31,14 @@ impl Tile<COLUMNS> for Avx512 {
         }
     }
 
-    unsafe fn work<T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         #[target_feature(enable = "avx512f")]
-        unsafe fn work<T: Element>(block: &Block<'_, T>) {
+        unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { block.compute::<Avx512, COLUMNS>() }
+            unsafe { job.run::<Avx512, COLUMNS>() }
         }
         // SAFETY: the caller's.
-        unsafe { work(block) }
+        unsafe { work(job) }
     }
 }
 
@@ -52,7 +50,7 @@ impl Tile<COLUMNS> for Avx512Pairs {
     const PAIRS: bool = true;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]) {
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: as above. Any 512 bits are a vector of bf16.
         unsafe {
             let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
@@ -70,26 +68,27 @@ impl Tile<COLUMNS> for Avx512Pairs {
         }
     }
 
-    unsafe fn work<T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         #[target_feature(enable = "avx512f,avx512bf16")]
-        unsafe fn work<T: Element>(block: &Block<'_, T>) {
+        unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { block.compute::<Avx512Pairs, COLUMNS>() }
+            unsafe { job.run::<Avx512Pairs, COLUMNS>() }
         }
         // SAFETY: the caller's.
-        unsafe { work(block) }
+        unsafe { work(job) }
     }
 }
 
 /// # Safety
-/// The machine has AVX-512 F.
+/// The machine has AVX-512 F; `sums` points to as many rows.
 #[inline(always)]
-unsafe fn store(acc: &[[__m512; 2]; ROWS], sums: &mut [[f32; COLUMNS]; ROWS]) {
-    for (acc, row) in acc.iter().zip(sums) {
-        // SAFETY: a row is two vectors long.
+unsafe fn store(acc: &[[__m512; 2]; ROWS], sums: *mut [f32; COLUMNS]) {
+    for (r, acc) in acc.iter().enumerate() {
+        // SAFETY: the caller's; a row is two vectors long.
         unsafe {
-            _mm512_storeu_ps(row.as_mut_ptr(), acc[0]);
-            _mm512_storeu_ps(row.as_mut_ptr().add(16), acc[1]);
+            let row = sums.add(r).cast::<f32>();
+            _mm512_storeu_ps(row, acc[0]);
+            _mm512_storeu_ps(row.add(16), acc[1]);
         }
     }
 }

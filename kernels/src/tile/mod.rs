@@ -15,9 +15,6 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::{Avx512, Avx512Pairs};
 pub(crate) use portable::Portable;
 
-use crate::element::Element;
-use crate::product::Block;
-
 /// One instruction set. `COLUMNS` outputs make a panel of weights.
 pub(crate) trait Tile<const COLUMNS: usize> {
     /// Rows of activations of a tile, at most [`ROWS`].
@@ -29,14 +26,21 @@ pub(crate) trait Tile<const COLUMNS: usize> {
     ///
     /// # Safety
     /// The machine has the instructions; `x` points to `steps × ROWS` readable cells and `w` to `steps × COLUMNS`,
-    /// `w` on a cache line where `COLUMNS` is a multiple of 16.
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]);
+    /// `w` on a cache line where `COLUMNS` is a multiple of 16; `sums` to `ROWS` rows that may be written.
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
 
-    /// [`Block::compute`], compiled for the instruction set.
+    /// [`Job::run`], compiled for the instruction set.
     ///
     /// # Safety
-    /// The machine has the instructions; that of [`Block::compute`].
-    unsafe fn work<T: Element>(block: &Block<'_, T>);
+    /// That of [`Job::run`].
+    unsafe fn work(job: &impl Job);
+}
+
+/// Work that is compiled for every instruction set.
+pub(crate) trait Job {
+    /// # Safety
+    /// The machine has the instructions of `K`; what else the job asks for.
+    unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self);
 }
 
 /// Most rows of a tile.

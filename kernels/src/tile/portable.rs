@@ -1,8 +1,6 @@
 //! Plain loops, which the compiler vectorises for its target.
 
-use super::{ROWS, Tile};
-use crate::element::Element;
-use crate::product::Block;
+use super::{Job, Tile};
 
 const COLUMNS: usize = 16;
 const HEIGHT: usize = 2;
@@ -15,7 +13,7 @@ impl Tile<COLUMNS> for Portable {
     const PAIRS: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: &mut [[f32; COLUMNS]; ROWS]) {
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller vouches for the lengths.
         let (x, w) = unsafe {
             (
@@ -31,11 +29,12 @@ impl Tile<COLUMNS> for Portable {
                 }
             }
         }
-        sums[..HEIGHT].copy_from_slice(&acc);
+        // SAFETY: the caller vouches for so many rows.
+        unsafe { sums.cast::<[[f32; COLUMNS]; HEIGHT]>().write(acc) };
     }
 
-    unsafe fn work<T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         // SAFETY: the caller's.
-        unsafe { block.compute::<Self, COLUMNS>() }
+        unsafe { job.run::<Self, COLUMNS>() }
     }
 }

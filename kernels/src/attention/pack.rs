@@ -1,0 +1,72 @@
+//! Keys and values of one head in the form in which tiles read their rows.
+
+use crate::element::Element;
+use crate::panels::{pack_rows, pair};
+
+use super::Heads;
+
+/// Keys of a block. A multiple of every tile's rows and of two.
+pub(super) const BLOCK: usize = 96;
+
+/// The tokens of one head of one image.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a, T> {
+    pub heads: Heads<'a, T>,
+    pub image: usize,
+    pub head: usize,
+    pub tokens: usize,
+    pub channels: usize,
+}
+
+impl<'a, T: Element> Head<'a, T> {
+    #[inline(always)]
+    fn row(&self, token: usize) -> &'a [T] {
+        self.heads.row(self.image, token, self.head, self.channels)
+    }
+
+    /// Fills `panels`, of `height` tokens each from `first` on, with the channels along the steps.
+    #[inline(always)]
+    pub fn keys(&self, panels: &mut [u32], first: usize, height: usize, steps: usize, pairs: bool) {
+        for (i, panel) in panels.chunks_exact_mut(steps * height).enumerate() {
+            let start = first + i * height;
+            let count = self.tokens.saturating_sub(start).min(height);
+            pack_rows(panel, height, self.channels, pairs, count, |r| self.row(start + r));
+        }
+    }
+
+    /// Fills `blocks`, of [`BLOCK`] tokens each from `first` on, with panels of `HEIGHT` channels that have the
+    /// tokens along the steps.
+    #[inline(always)]
+    pub fn values<const HEIGHT: usize>(&self, blocks: &mut [u32], first: usize, pairs: bool) {
+        let width = if pairs { 2 } else { 1 };
+        let panel = BLOCK / width * HEIGHT;
+        let block = self.channels.div_ceil(HEIGHT) * panel;
+        for (i, block) in blocks.chunks_exact_mut(block).enumerate() {
+            let start = first + i * BLOCK;
+            if start + BLOCK > self.tokens || !self.channels.is_multiple_of(HEIGHT) {
+                block.fill(0);
+            }
+            let nothing: [T; HEIGHT] = [T::round(0.0); HEIGHT];
+            for (step, token) in (start..self.tokens.min(start + BLOCK)).step_by(width).enumerate() {
+                let low = self.row(token);
+                let high = (pairs && token + 1 < self.tokens).then(|| self.row(token + 1));
+                for (c, panel) in block.chunks_exact_mut(panel).enumerate() {
+                    let cells = &mut panel[step * HEIGHT..][..HEIGHT];
+                    let low = &low[c * HEIGHT..];
+                    let high = high.map_or(nothing.as_slice(), |high| &high[c * HEIGHT..]);
+                    match (low.first_chunk::<HEIGHT>(), high.first_chunk::<HEIGHT>()) {
+                        (Some(low), Some(high)) => fill(cells, low, high, pairs),
+                        _ => fill(cells, low, high, pairs),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fill<T: Element>(cells: &mut [u32], low: &[T], high: &[T], pairs: bool) {
+    for ((cell, &low), &high) in cells.iter_mut().zip(low).zip(high) {
+        *cell = if pairs { pair(low, high) } else { low.widen().to_bits() };
+    }
+}

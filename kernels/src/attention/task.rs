@@ -1,0 +1,187 @@
+//! What one task computes: some queries on all keys of their head.
+
+use std::cell::Cell;
+use std::f32::consts::LOG2_E;
+use std::ops::Range;
+
+use super::pack::{BLOCK, Head};
+use super::softmax::Running;
+use super::{Attention, AttentionSize};
+use crate::element::Element;
+use crate::out::Out;
+use crate::panels::{self, LINE, Line};
+use crate::tile::{Job, ROWS, Tile};
+
+/// The queries of one image that share a head of keys: rows are tokens of the first of their heads, then of the
+/// next.
+pub(super) struct Task<'a, T> {
+    pub attention: &'a Attention<'a, T>,
+    pub image: usize,
+    /// Of the keys.
+    pub head: usize,
+    pub rows: Range<usize>,
+    pub out: Out<T>,
+}
+
+/// Memory of a thread, kept for its next task.
+#[derive(Default)]
+struct Scratch {
+    keys: Vec<Line>,
+    values: Vec<Line>,
+    queries: Vec<Line>,
+    scores: Vec<Line>,
+    weights: Vec<Line>,
+    mixed: Vec<Line>,
+}
+
+/// At least so many cells of `lines`.
+fn room(lines: &mut Vec<Line>, cells: usize) -> &mut [Line] {
+    let count = cells.div_ceil(LINE);
+    if lines.len() < count {
+        lines.resize(count, Line([0; LINE]));
+    }
+    &mut lines[..count]
+}
+
+impl<T: Element> Job for Task<'_, T> {
+    /// # Safety
+    /// That of [`Job::run`]; `out` is `[batch, queries, heads, channels]`, and nobody else uses the places of this
+    /// task.
+    #[inline(always)]
+    unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
+        // Taken, not borrowed: what a thread waits for may be another task.
+        thread_local!(static SCRATCH: Cell<Scratch> = Cell::default());
+        let mut scratch = SCRATCH.take();
+        // SAFETY: the caller's.
+        unsafe { self.compute::<K, COLUMNS>(&mut scratch) };
+        SCRATCH.set(scratch);
+    }
+}
+
+impl<T: Element> Task<'_, T> {
+    /// # Safety
+    /// As for `run`.
+    #[inline(always)]
+    unsafe fn compute<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, scratch: &mut Scratch) {
+        let AttentionSize { heads, key_heads, queries, keys, channels, .. } = self.attention.size;
+        let first_head = self.head * (heads / key_heads);
+        let place = |row: usize| (first_head + row / queries, row % queries);
+        let whole = self.sight(self.rows.clone());
+        let begin = whole.start / BLOCK * BLOCK;
+        let blocks = (whole.end - begin).div_ceil(BLOCK);
+        let (steps, tiles) = (panels::steps(channels, K::PAIRS), BLOCK / K::ROWS);
+        let key_tile = steps * K::ROWS;
+        let block_steps = panels::steps(BLOCK, K::PAIRS);
+        let (channel_tiles, value_tile) = (channels.div_ceil(K::ROWS), block_steps * K::ROWS);
+
+        let head = |heads| Head { heads, image: self.image, head: self.head, tokens: whole.end, channels };
+        let key_cells = blocks * tiles * key_tile;
+        let k = &mut panels::cells_mut(room(&mut scratch.keys, key_cells))[..key_cells];
+        head(self.attention.k).keys(k, begin, K::ROWS, steps, K::PAIRS);
+        let value_cells = blocks * channel_tiles * value_tile;
+        let v = &mut panels::cells_mut(room(&mut scratch.values, value_cells))[..value_cells];
+        match K::ROWS {
+            12 => head(self.attention.v).values::<12>(v, begin, K::PAIRS),
+            6 => head(self.attention.v).values::<6>(v, begin, K::PAIRS),
+            _ => head(self.attention.v).values::<2>(v, begin, K::PAIRS),
+        }
+        let (k, v) = (&*k, &*v);
+
+        let q = panels::cells_mut(room(&mut scratch.queries, steps * COLUMNS));
+        let (scores, _) =
+            panels::floats_mut(room(&mut scratch.scores, (BLOCK + ROWS) * COLUMNS)).as_chunks_mut();
+        let weights = panels::cells_mut(room(&mut scratch.weights, block_steps * COLUMNS));
+        let mixed_rows = channel_tiles * K::ROWS;
+        let (mixed, _) =
+            panels::floats_mut(room(&mut scratch.mixed, mixed_rows * COLUMNS)).as_chunks_mut::<COLUMNS>();
+        let biased = self.attention.bias.is_some();
+        let unit = if biased { LOG2_E } else { LOG2_E * self.attention.scale };
+
+        for start in self.rows.clone().step_by(COLUMNS) {
+            let rows = start..self.rows.end.min(start + COLUMNS);
+            panels::pack_rows(q, COLUMNS, channels, K::PAIRS, rows.len(), |lane| {
+                let (head, query) = place(start + lane);
+                self.attention.q.row(self.image, query, head, channels)
+            });
+            mixed.fill([0.0; COLUMNS]);
+            let mut running = Running::<COLUMNS>::new();
+            let seen = self.sight(rows.clone());
+            for block in seen.start / BLOCK..seen.end.div_ceil(BLOCK) {
+                let from = block * BLOCK;
+                let present = BLOCK.min(keys - from).min(seen.end - from);
+                let used = present.div_ceil(K::ROWS);
+                let scores: &mut [[f32; COLUMNS]] = &mut scores[..used * K::ROWS];
+                let index = block - begin / BLOCK;
+                for (tile, sums) in scores.chunks_exact_mut(K::ROWS).enumerate() {
+                    let k = &k[(index * tiles + tile) * key_tile..][..key_tile];
+                    // SAFETY: the slices hold that much; the queries begin on a cache line.
+                    unsafe { K::sums(steps, k.as_ptr(), q.as_ptr(), sums.as_mut_ptr()) };
+                }
+                if biased {
+                    for (lane, (head, query)) in rows.clone().map(place).enumerate() {
+                        let bias = self.attention.bias(head, query).unwrap_or_default();
+                        for (row, bias) in scores.iter_mut().zip(&bias[from..]) {
+                            row[lane] = row[lane] * self.attention.scale + bias;
+                        }
+                    }
+                }
+                if self.attention.sight.is_some() {
+                    for (lane, row) in rows.clone().enumerate() {
+                        let seen = self.attention.seen(self.image, place(row).1);
+                        if seen.start > from || seen.end < from + present {
+                            for (key, row) in scores.iter_mut().enumerate() {
+                                if !seen.contains(&(from + key)) {
+                                    row[lane] = f32::NEG_INFINITY;
+                                }
+                            }
+                        }
+                    }
+                }
+                scores[present..].fill([f32::NEG_INFINITY; COLUMNS]);
+                running.weigh(scores, unit, weights, K::PAIRS);
+                let steps = panels::steps(scores.len(), K::PAIRS);
+                for (tile, mixed) in mixed.chunks_exact_mut(K::ROWS).enumerate() {
+                    let v = &v[(index * channel_tiles + tile) * value_tile..][..value_tile];
+                    let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
+                    // SAFETY: as above, and for the weights.
+                    unsafe { K::sums(steps, v.as_ptr(), weights.as_ptr(), sums.0.as_mut_ptr()) };
+                    for (mixed, sums) in mixed.iter_mut().zip(&sums.0) {
+                        for ((mixed, sum), correction) in mixed.iter_mut().zip(sums).zip(&running.correction)
+                        {
+                            *mixed = *mixed * correction + sum;
+                        }
+                    }
+                }
+            }
+            let share = running.share();
+            for (lane, (head, query)) in rows.map(place).enumerate() {
+                let start = ((self.image * queries + query) * heads + head) * channels;
+                // SAFETY: inside `out`, and this task's alone.
+                let out = unsafe { self.out.slice(start, channels) };
+                for (out, mixed) in out.iter_mut().zip(&*mixed) {
+                    *out = T::round(mixed[lane] * share[lane]);
+                }
+            }
+        }
+    }
+
+    /// The keys between the first and the last that any of `rows` sees.
+    #[inline(always)]
+    fn sight(&self, rows: Range<usize>) -> Range<usize> {
+        let AttentionSize { queries, keys, .. } = self.attention.size;
+        if self.attention.sight.is_none() {
+            return 0..keys;
+        }
+        let (mut start, mut end) = (keys, 0);
+        for row in rows {
+            let seen = self.attention.seen(self.image, row % queries);
+            if !seen.is_empty() {
+                (start, end) = (start.min(seen.start), end.max(seen.end));
+            }
+        }
+        start.min(end)..end
+    }
+}
+
+#[repr(align(64))]
+struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);

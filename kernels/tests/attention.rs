@@ -1,0 +1,272 @@
+//! Attention against f64, on every instruction set that the machine has, at sizes that do not fit the blocks.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+mod common;
+
+use std::ops::Range;
+
+use common::{levels, noise};
+use half::bf16;
+use zoo_kernels::{Attention, AttentionSize, Element, Heads, Isa};
+
+struct Case<T> {
+    size: AttentionSize,
+    q: Vec<T>,
+    k: Vec<T>,
+    v: Vec<T>,
+    scale: f32,
+    bias: Option<Vec<f32>>,
+    sight: Option<Vec<Range<usize>>>,
+}
+
+/// Queries, keys and channels of one head of one image.
+fn size(queries: usize, keys: usize, channels: usize) -> AttentionSize {
+    AttentionSize { batch: 1, queries, keys, heads: 1, key_heads: 1, channels }
+}
+
+impl<T: Element> Case<T> {
+    /// Logits of about `spread`.
+    fn new(size: AttentionSize, spread: f32) -> Self {
+        let AttentionSize { batch, queries, keys, heads, key_heads, channels } = size;
+        Self {
+            size,
+            q: noise(1, batch * queries * heads * channels),
+            k: noise(2, batch * keys * key_heads * channels),
+            v: noise(3, batch * keys * key_heads * channels),
+            scale: 3.0 * spread / (channels as f32).sqrt(),
+            bias: None,
+            sight: None,
+        }
+    }
+
+    fn run(&self, isa: Isa) -> Vec<T> {
+        let AttentionSize { batch, queries, keys, heads, key_heads, channels } = self.size;
+        let packed = |values, tokens: usize, heads: usize| Heads {
+            values,
+            batch: tokens * heads * channels,
+            token: heads * channels,
+            head: channels,
+        };
+        let mut out = vec![T::round(f32::NAN); batch * queries * heads * channels];
+        let attention = Attention {
+            size: self.size,
+            q: packed(&self.q, queries, heads),
+            k: packed(&self.k, keys, key_heads),
+            v: packed(&self.v, keys, key_heads),
+            scale: self.scale,
+            bias: self.bias.as_deref(),
+            sight: self.sight.as_deref(),
+        };
+        attention.apply_at_most(isa, &mut out);
+        out
+    }
+
+    fn exact(&self) -> Vec<f64> {
+        let AttentionSize { batch, queries, keys, heads, key_heads, channels } = self.size;
+        let wide = |x: &[T]| x.iter().map(|x| f64::from(x.widen())).collect::<Vec<_>>();
+        let mut out = Vec::new();
+        for b in 0..batch {
+            for i in 0..queries {
+                for h in 0..heads {
+                    let q = wide(&self.q[((b * queries + i) * heads + h) * channels..][..channels]);
+                    let row = |x: &[T], key: usize| {
+                        wide(
+                            &x[((b * keys + key) * key_heads + h * key_heads / heads) * channels..]
+                                [..channels],
+                        )
+                    };
+                    let seen = match &self.sight {
+                        None => 0..keys,
+                        Some(sight) => {
+                            sight[if sight.len() == queries { i } else { b * queries + i }].clone()
+                        }
+                    };
+                    let score = |key: usize| {
+                        let dot: f64 = q.iter().zip(row(&self.k, key)).map(|(q, k)| q * k).sum();
+                        let bias = self.bias.as_ref().map_or(0.0, |bias| {
+                            let head = if bias.len() == queries * keys { 0 } else { h };
+                            f64::from(bias[(head * queries + i) * keys + key])
+                        });
+                        f64::from(self.scale) * dot + bias
+                    };
+                    let scores: Vec<f64> = seen.clone().map(score).collect();
+                    let max = scores.iter().copied().fold(f64::MIN, f64::max);
+                    let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
+                    let sum: f64 = weights.iter().sum();
+                    let mut mixed = vec![0.0; channels];
+                    for (key, weight) in seen.zip(weights) {
+                        for (mixed, v) in mixed.iter_mut().zip(row(&self.v, key)) {
+                            *mixed += weight / sum * v;
+                        }
+                    }
+                    out.extend(mixed);
+                }
+            }
+        }
+        out
+    }
+
+    /// Values are in -1..1, so errors are absolute: of f32, or of weights and results that are rounded to bf16.
+    #[track_caller]
+    fn check(&self, isa: Isa) {
+        let tolerance = if T::HALF { 6e-3 } else { 4e-6 };
+        for (i, (got, want)) in self.run(isa).into_iter().zip(self.exact()).enumerate() {
+            let error = (f64::from(got.widen()) - want).abs();
+            assert!(error <= tolerance, "{isa:?} {:?} at {i}: {} for {want}", self.size, got.widen());
+        }
+    }
+}
+
+fn check_both(size: AttentionSize, change: impl Fn(&mut Option<Vec<f32>>, &mut Option<Vec<Range<usize>>>)) {
+    for isa in levels() {
+        let mut case = Case::<f32>::new(size, 1.0);
+        change(&mut case.bias, &mut case.sight);
+        case.check(isa);
+        let mut case = Case::<bf16>::new(size, 1.0);
+        change(&mut case.bias, &mut case.sight);
+        case.check(isa);
+    }
+}
+
+#[test]
+fn sizes_that_fit_nothing() {
+    for tokens in [1, 2, 11, 31, 32, 33, 95, 96, 97, 193, 577] {
+        let channels = 1 + tokens * 7 % 90;
+        check_both(size(tokens, tokens, channels), |_, _| ());
+        check_both(size(1 + tokens % 7, tokens, channels), |_, _| ());
+    }
+    for channels in [1, 2, 7, 64, 72, 80, 88, 96, 128, 256] {
+        check_both(size(37, 101, channels), |_, _| ());
+    }
+}
+
+#[test]
+fn grouped_heads() {
+    for (heads, key_heads) in [(3, 3), (6, 2), (4, 1)] {
+        check_both(
+            AttentionSize { batch: 2, queries: 41, keys: 99, heads, key_heads, channels: 20 },
+            |_, _| (),
+        );
+    }
+}
+
+#[test]
+fn biases_of_one_and_of_each_head() {
+    let size = AttentionSize { batch: 2, queries: 40, keys: 130, heads: 3, key_heads: 3, channels: 16 };
+    for heads in [1, size.heads] {
+        let mut values = noise::<f32>(9, heads * size.queries * size.keys);
+        values.iter_mut().step_by(5).for_each(|x| *x = f32::NEG_INFINITY);
+        check_both(size, |bias, _| *bias = Some(values.clone()));
+    }
+}
+
+#[test]
+fn causal_and_ragged_sight() {
+    let size = AttentionSize { batch: 2, queries: 150, keys: 210, heads: 4, key_heads: 2, channels: 24 };
+    let causal = (0..size.queries).map(|i| 0..60 + i + 1).collect::<Vec<_>>();
+    check_both(size, |_, sight| *sight = Some(causal.clone()));
+    let window = (0..2 * size.queries).map(|i| (i * 31 % 100)..(i * 31 % 100 + 1 + i * 17 % 110)).collect();
+    check_both(size, |_, sight| *sight = Some(Vec::clone(&window)));
+}
+
+#[test]
+fn what_sees_nothing_is_zero() {
+    for isa in levels() {
+        let mut case = Case::<f32>::new(size(70, 100, 8), 1.0);
+        case.sight = Some((0..70).map(|i| if i % 3 == 0 { 5..5 } else { 0..100 }).collect());
+        let out = case.run(isa);
+        for (i, row) in out.chunks(8).enumerate() {
+            assert_eq!(row.iter().all(|x| *x == 0.0), i % 3 == 0, "{isa:?}, query {i}");
+        }
+        case.sight = None;
+        case.bias = Some(vec![f32::NEG_INFINITY; 70 * 100]);
+        assert!(case.run(isa).iter().all(|x| *x == 0.0));
+        // The largest finite bias hides nothing where it is everywhere, as in the references.
+        case.bias = Some(vec![f32::MIN; 70 * 100]);
+        let mean = case.v.iter().step_by(8).sum::<f32>() / 100.0;
+        assert!((case.run(isa)[0] - mean).abs() < 1e-5);
+        let none = Case::<f32>::new(size(3, 0, 4), 1.0);
+        assert_eq!(none.run(isa), [0.0; 12]);
+    }
+}
+
+/// Logits up to ten thousand: weights of zero and one, and no infinity on the way.
+#[test]
+fn extreme_logits() {
+    for isa in levels() {
+        for spread in [100.0, 1e4] {
+            let mut case = Case::<f32>::new(size(40, 300, 64), 1.0);
+            // Whole numbers, so that scores are exact however they are summed.
+            case.q.iter_mut().chain(&mut case.k).for_each(|x| *x = (*x * 3.0).round());
+            case.scale = spread / 128.0;
+            case.check(isa);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_with_its_query() {
+    for isa in levels() {
+        let mut case = Case::<f32>::new(size(40, 100, 8), 1.0);
+        case.q[8 * 7] = f32::NAN;
+        for (i, row) in case.run(isa).chunks(8).enumerate() {
+            assert_eq!(row.iter().all(|x| x.is_nan()), i == 7, "{isa:?}, query {i}");
+        }
+    }
+}
+
+/// Bit by bit: an image and a query alone or among others, and on other numbers of threads.
+fn queries_are_independent<T: Element>() {
+    let size = AttentionSize { batch: 3, queries: 700, keys: 205, heads: 2, key_heads: 1, channels: 40 };
+    let bits = |out: &[T]| out.iter().map(|x| x.widen().to_bits()).collect::<Vec<_>>();
+    for isa in levels() {
+        let mut case = Case::<T>::new(size, 1.0);
+        case.sight = Some((0..size.queries).map(|i| i / 9..i / 9 + 100).collect());
+        let whole = bits(&case.run(isa));
+        for threads in [1, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(|| bits(&case.run(isa))) == whole, "{isa:?}, {threads} threads");
+        }
+        let (row, image) = (size.heads * size.channels, size.keys * size.channels);
+        for (b, i) in [(0, 0), (1, 333), (2, 699)] {
+            let at = b * size.queries + i;
+            let single = Case {
+                size: AttentionSize { batch: 1, queries: 1, ..size },
+                q: case.q[at * row..][..row].to_vec(),
+                k: case.k[b * image..][..image].to_vec(),
+                v: case.v[b * image..][..image].to_vec(),
+                sight: Some(vec![i / 9..i / 9 + 100]),
+                bias: None,
+                ..case
+            };
+            assert!(bits(&single.run(isa)) == whole[at * row..][..row], "{isa:?}, query {i} of {b}");
+        }
+    }
+}
+
+#[test]
+fn queries_are_independent_f32() {
+    queries_are_independent::<f32>();
+}
+
+#[test]
+fn queries_are_independent_bf16() {
+    queries_are_independent::<bf16>();
+}
+
+#[test]
+#[should_panic(expected = "k: [1, 3, 1, 4] with these steps needs 12 elements, not 11")]
+fn short_tensors_are_refused() {
+    let mut case = Case::<f32>::new(size(2, 3, 4), 1.0);
+    case.k.pop();
+    case.run(Isa::Portable);
+}
+
+#[test]
+#[should_panic(expected = "sight: beyond 3 keys")]
+fn sight_beyond_the_keys_is_refused() {
+    let mut case = Case::<f32>::new(size(2, 3, 4), 1.0);
+    case.sight = Some(vec![0..3, 0..4]);
+    case.run(Isa::Portable);
+}
