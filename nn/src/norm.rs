@@ -62,6 +62,16 @@ impl RmsNorm {
         Ok(Self { weight: params.get("weight", channels, Init::Const(1.0))?, eps })
     }
 
+    /// Reads `weight` `[channels]` at `params` and multiplies by `1 + weight`, the sum being kept in f32
+    /// (`transformers.GemmaRMSNorm`).
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load_unit_offset(params: &Params, channels: usize, eps: f64) -> Result<Self> {
+        let difference = params.get("weight", channels, Init::Const(0.0))?;
+        Ok(Self { weight: (difference.to_dtype(DType::F32)? + 1.0)?, eps })
+    }
+
     /// Any shape ending in `channels`; the dtype stays.
     ///
     /// # Errors

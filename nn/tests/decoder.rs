@@ -12,7 +12,7 @@ use zoo_core::{Cache, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
 use zoo_tests::noise::normal;
 
-const STYLE: DecoderStyle = DecoderStyle { packed: false, qkv_bias: true, output_bias: false };
+const STYLE: DecoderStyle = DecoderStyle { qkv_bias: true, ..DecoderStyle::LLAMA };
 const LIMIT: u32 = 32;
 
 fn config(extra: &[(&str, serde_json::Value)]) -> Result<DecoderConfig> {
@@ -141,6 +141,34 @@ fn a_prompt_in_chunks_is_the_whole_prompt() {
         run(&model, &[&prompt[..6]], &[&range(0, 6)], &mut cache);
         close(&run(&model, &[&prompt[6..]], &[&range(6, 13)], &mut cache), &whole.narrow(1, 6, 7).unwrap());
     }
+}
+
+/// Beyond the length that stretches change at, keys that are in the cache already follow. In a single layer nothing
+/// else depends on the stretches.
+#[test]
+fn keys_are_turned_over_when_a_sequence_becomes_long() {
+    let scaling = json!({"type": "longrope", "short_factor": [1.0, 2.0], "long_factor": [1.5, 8.0], "attention_factor": 1.2});
+    let model = model(&[
+        ("num_hidden_layers", json!(1)),
+        ("original_max_position_embeddings", json!(8)),
+        ("rope_scaling", scaling),
+    ]);
+    let prompt = ids(12, 3);
+    let whole = |length: usize| {
+        let hidden = run_one(&model, &prompt[..length], 0, &mut model.cache(1).unwrap());
+        hidden.narrow(1, 5, length - 5).unwrap()
+    };
+    let mut cache = model.cache(1).unwrap();
+    run_one(&model, &prompt[..5], 0, &mut cache);
+    close(&run_one(&model, &prompt[5..8], 5, &mut cache), &whole(8));
+    let after = run_one(&model, &prompt[8..], 8, &mut cache);
+    close(&after, &whole(12).narrow(1, 3, 4).unwrap());
+    // The two sets of stretches are far from one another.
+    assert!(far(&whole(8), &whole(12).narrow(1, 0, 3).unwrap()) > 1e-3);
+}
+
+fn run_one(model: &Decoder, ids: &[u32], at: usize, cache: &mut Cache) -> Tensor {
+    run(model, &[ids], &[&range(at, at + ids.len())], cache)
 }
 
 /// More queries than are attended to at a time.
@@ -310,16 +338,21 @@ fn what_cannot_be_is_refused_in_words() {
     close(&whole, &run(&model, &[&[1, 2]], &[&[0, 1]], &mut model.cache(1).unwrap()));
 
     for (key, value, expected) in [
-        ("hidden_act", json!("gelu"), "unknown field `hidden_act`"),
+        ("hiden_act", json!("silu"), "unknown field `hiden_act`"),
+        ("hidden_act", json!("relu"), "`hidden_act` = \"relu\" is not implemented"),
+        ("mlp_bias", json!(true), "`mlp_bias` = true is not implemented"),
+        ("partial_rotary_factor", json!(0.75), "must leave a whole number of pairs"),
+        ("layer_types", json!(["full_attention"]), "`layer_types` has 1 entries"),
         ("num_key_value_heads", json!(3), "no multiple of `num_key_value_heads` = 3"),
         ("num_attention_heads", json!(5), "there is no `head_dim`"),
         ("sliding_window", json!(0), "`sliding_window` must not be 0"),
         (
             "rope_scaling",
-            json!({"type": "longrope", "long_factor": [1.0]}),
-            "type `longrope` is not implemented",
+            json!({"type": "longrope", "long_factor": [1.0], "short_factor": [1.0]}),
+            "`rope_scaling.short_factor` has 1 numbers for 2 channel pairs",
         ),
         ("rope_scaling", json!({"type": "linear"}), "needs `factor`"),
+        ("rope_scaling", json!({"type": "spiral"}), "type `spiral` is not implemented"),
     ] {
         let message = config(&[(key, value)]).unwrap_err().to_string();
         assert!(message.starts_with("tiny: architecture: ") && message.contains(expected), "{message}");

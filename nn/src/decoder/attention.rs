@@ -11,17 +11,20 @@ use super::projections::Projections;
 use crate::attention::softmax;
 use crate::linear::Linear;
 
-/// Attention of each query head to the key head of its group, scale `head_dim^-1/2`, softmax in f32.
+/// Attention of each query head to the key head of its group, softmax in f32.
 pub(super) struct CausalAttention {
     qkv: Projections<3>,
     output: Linear,
     heads: usize,
     groups: usize,
     channels: usize,
+    scale: f64,
+    cap: Option<f64>,
+    windowed: bool,
 }
 
 impl CausalAttention {
-    pub fn load(params: &Params, config: &DecoderConfig) -> Result<Self> {
+    pub fn load(params: &Params, config: &DecoderConfig, layer: usize) -> Result<Self> {
         let (width, style) = (config.hidden_size, config.style);
         let (queries, keys) = (config.query_channels(), config.key_channels());
         Ok(Self {
@@ -36,6 +39,9 @@ impl CausalAttention {
             heads: config.num_attention_heads,
             groups: config.num_key_value_heads,
             channels: config.head_dim,
+            scale: config.attention_scale,
+            cap: config.attention_cap,
+            windowed: config.window(layer).is_some(),
         })
     }
 
@@ -55,10 +61,11 @@ impl CausalAttention {
 
         // The CPU has no fast products of half-precision numbers.
         let working = if matches!(x.device(), Device::Cpu) { DType::F32 } else { dtype };
-        let q = (q * (channels as f64).powf(-0.5))?.to_dtype(working)?;
+        let q = (q * self.scale)?.to_dtype(working)?;
         let (k, v) = (k.to_dtype(working)?.t()?, v.to_dtype(working)?);
-        let mut parts = Vec::with_capacity(step.queries.len());
-        for turn in &step.queries {
+        let queries = &step.queries[usize::from(self.windowed)];
+        let mut parts = Vec::with_capacity(queries.len());
+        for turn in queries {
             // The queries of a group are rows of one product with its keys: nothing is repeated.
             let rows = heads / groups * turn.length;
             let (first, seen) = (turn.keys.start, turn.keys.len());
@@ -66,6 +73,7 @@ impl CausalAttention {
             let part = q.narrow(2, turn.start, turn.length)?.contiguous()?;
             let scores = part.reshape((batch, groups, rows, channels))?.matmul(&keys)?;
             let scores = scores.to_dtype(DType::F32)?.reshape((batch, heads, turn.length, ()))?;
+            let scores = capped(scores, self.cap)?;
             let scores = match &turn.mask {
                 Some(mask) => scores.broadcast_add(mask)?,
                 None => scores,
@@ -76,5 +84,13 @@ impl CausalAttention {
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
         let mixed = mixed.transpose(1, 2)?.reshape((batch, length, heads * channels))?.to_dtype(dtype)?;
         self.output.forward(&mixed)
+    }
+}
+
+/// `cap · tanh(x / cap)`.
+pub(super) fn capped(x: Tensor, cap: Option<f64>) -> Result<Tensor> {
+    match cap {
+        Some(cap) => Ok(((x / cap)?.tanh()? * cap)?),
+        None => Ok(x),
     }
 }

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 use zoo_core::{Error, Result};
 
 use super::positions::Run;
+use super::rope::Rope;
 
 /// Room grows in steps of this many positions at least, and by half.
 const BLOCK: usize = 256;
@@ -24,11 +25,35 @@ pub(super) struct LayerCache {
     values: Option<Tensor>,
     /// Per row, how many positions from 0 on hold a token.
     filled: Vec<usize>,
+    /// Whether keys are turned for a long sequence.
+    long: bool,
 }
 
 impl LayerCache {
     pub fn new(batch: usize) -> Self {
-        Self { keys: None, values: None, filled: vec![0; batch] }
+        Self { keys: None, values: None, filled: vec![0; batch], long: false }
+    }
+
+    /// Whether keys are turned for a long sequence.
+    pub fn long(&self) -> bool {
+        self.long
+    }
+
+    /// Turns the keys over to the frequencies of a long sequence.
+    pub fn lengthen(&mut self, rope: &Rope) -> Result<()> {
+        if self.long {
+            return Ok(());
+        }
+        let filled = self.filled.iter().copied().max().unwrap_or(0);
+        if let (Some(keys), 1..) = (&self.keys, filled)
+            && let Some(turns) = rope.lengthening(filled, keys.device())?
+        {
+            let turned = turns.apply(&keys.narrow(2, 0, filled)?.contiguous()?)?.to_dtype(keys.dtype())?;
+            let rest = keys.narrow(2, filled, keys.dim(2)? - filled)?;
+            self.keys = Some(Tensor::cat(&[turned, rest.contiguous()?], 2)?.contiguous()?);
+        }
+        self.long = true;
+        Ok(())
     }
 
     /// Stores keys and values `[B, heads, T, D]` where `runs` says; room for at most `limit` positions.

@@ -22,7 +22,8 @@ pub(super) struct Step {
     pub runs: Vec<Run>,
     /// Positions that are in use after this call.
     pub end: usize,
-    pub queries: Vec<Turn>,
+    /// Which keys queries see, without and with the sliding window.
+    pub queries: [Vec<Turn>; 2],
     /// Most positions that a cache may hold.
     pub limit: usize,
 }
@@ -30,45 +31,77 @@ pub(super) struct Step {
 impl Step {
     pub fn new(
         positions: &Positions,
-        batch: usize,
         config: &DecoderConfig,
         rope: &Rope,
+        long: bool,
         device: &Device,
     ) -> Result<Self> {
-        let row = batch * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
+        let row =
+            positions.batch() * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
         let most = (SCORE_BYTES / row.max(1)).clamp(1, QUERIES);
+        let seen = |window| positions.turns(most, window, device);
+        let queries = [
+            if config.windowed.contains(&false) { seen(None)? } else { Vec::new() },
+            if config.windowed.contains(&true) { seen(config.sliding_window)? } else { Vec::new() },
+        ];
         Ok(Self {
-            turns: rope.turns(positions, device)?,
+            turns: rope.turns(positions, long, device)?,
             runs: positions.runs(),
             end: positions.end(),
-            queries: positions.turns(most, config.sliding_window, device)?,
+            queries,
             limit: config.max_position_embeddings,
         })
     }
 }
 
-/// `x + attention(norm x)`, then `x + mlp(norm x)`.
+/// `x + attention(norm x)`, then `x + mlp(norm x)`; or each branch normed once more before it is added.
 pub(super) struct Layer {
-    input_norm: RmsNorm,
+    attention_norm: RmsNorm,
     attention: CausalAttention,
-    post_attention_norm: RmsNorm,
+    attention_post_norm: Option<RmsNorm>,
+    mlp_norm: RmsNorm,
     mlp: GatedMlp,
+    mlp_post_norm: Option<RmsNorm>,
 }
 
 impl Layer {
-    pub fn load(params: &Params, config: &DecoderConfig) -> Result<Self> {
-        let norm = |name| RmsNorm::load(&params.pp(name), config.hidden_size, config.rms_norm_eps);
+    pub fn load(params: &Params, config: &DecoderConfig, layer: usize) -> Result<Self> {
+        let norm = |name| config.norm(&params.pp(name));
+        // What one style calls the norm before the network is, in the other, the norm behind the attention.
+        let (mlp_norm, attention_post_norm, mlp_post_norm) = if config.style.post_norms {
+            let behind = [norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?];
+            let [attention, mlp] = behind.map(Some);
+            (norm("pre_feedforward_layernorm")?, attention, mlp)
+        } else {
+            (norm("post_attention_layernorm")?, None, None)
+        };
         Ok(Self {
-            input_norm: norm("input_layernorm")?,
-            attention: CausalAttention::load(&params.pp("self_attn"), config)?,
-            post_attention_norm: norm("post_attention_layernorm")?,
+            attention_norm: norm("input_layernorm")?,
+            attention: CausalAttention::load(&params.pp("self_attn"), config, layer)?,
+            attention_post_norm,
+            mlp_norm,
             mlp: GatedMlp::load(&params.pp("mlp"), config)?,
+            mlp_post_norm,
         })
     }
 
     /// `[B, T, H]` to the same shape; appends to the cache.
     pub fn forward(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
-        let x = (x + self.attention.forward(&self.input_norm.forward(x)?, step, cache)?)?;
-        Ok((&x + self.mlp.forward(&self.post_attention_norm.forward(&x)?)?)?)
+        let behind = |norm: &Option<RmsNorm>, branch: Tensor| match norm {
+            Some(norm) => norm.forward(&branch),
+            None => Ok(branch),
+        };
+        let branch = self.attention.forward(&self.attention_norm.forward(x)?, step, cache)?;
+        let x = (x + behind(&self.attention_post_norm, branch)?)?;
+        let branch = self.mlp.forward(&self.mlp_norm.forward(&x)?)?;
+        Ok((&x + behind(&self.mlp_post_norm, branch)?)?)
+    }
+}
+
+impl DecoderConfig {
+    /// The norm of hidden states at `params`.
+    pub(super) fn norm(&self, params: &Params) -> Result<RmsNorm> {
+        let load = if self.style.unit_offset { RmsNorm::load_unit_offset } else { RmsNorm::load };
+        load(params, self.hidden_size, self.rms_norm_eps)
     }
 }

@@ -9,10 +9,11 @@ use super::projections::Projections;
 use crate::activation::Activation;
 use crate::linear::Linear;
 
-/// `down(silu(gate x) · up x)` (arXiv 2002.05202).
+/// `down(activation(gate x) · up x)` (arXiv 2002.05202).
 pub(super) struct GatedMlp {
     gate_up: Projections<2>,
     down: Linear,
+    activation: Activation,
 }
 
 impl GatedMlp {
@@ -27,11 +28,12 @@ impl GatedMlp {
                 false,
             )?,
             down: Linear::load(&params.pp("down_proj"), inner, width, false)?,
+            activation: config.style.activation,
         })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let [gate, up] = self.gate_up.forward(x)?;
-        self.down.forward(&(Activation::Silu.forward(&gate)? * up)?)
+        self.down.forward(&(self.activation.forward(&gate)? * up)?)
     }
 }

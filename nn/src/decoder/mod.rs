@@ -1,9 +1,9 @@
 //! The decoder-only transformer that every language-model plugin shares.
 //!
 //! Llama's architecture (arXiv 2302.13971) and what descends from it: pre-norm blocks with RMSNorm, rotary positions
-//! (half-split), grouped-query attention, gated SiLU networks. Families differ in numbers ([`DecoderConfig`], read
-//! from a registry row or a `config.json` over a family's [`DecoderStyle`]) and in whether q, k and v stand in one
-//! matrix. Canonical tensor names are Hugging Face's.
+//! (half-split), grouped-query attention, gated networks. Families differ in numbers ([`DecoderConfig`], read from a
+//! registry row or a `config.json`) and in a few habits ([`DecoderStyle`]). Canonical tensor names are Hugging
+//! Face's.
 //!
 //! # Positions and padding
 //!
@@ -19,7 +19,19 @@
 //! * a cache is turned back by using an earlier position again.
 //!
 //! The positions of a row may not leave gaps, and end at `max_position_embeddings`; both are errors that say so.
+//!
+//! Models with two sets of rotary frequencies (LongRoPE) take the second set from the call on that goes beyond the
+//! length of the first. Keys in the cache are turned over to it then, but the states before them are those of the
+//! first set, where `generate` of transformers reads the whole sequence again.
+//!
+//! # Embeddings that are scaled
+//!
+//! Where a family multiplies embeddings by `sqrt(hidden_size)` ([`DecoderStyle::scaled_input`]), that happens to
+//! whatever enters layer 0, so `embed` gives plain rows of the table, and image tokens that take the place of rows
+//! are scaled like them: that is how a model trained with `inputs_embeds` saw them (`transformers.GemmaModel` before
+//! version 5, whose later versions scale inside the embedding).
 
+mod arch;
 mod attention;
 mod cache;
 mod config;
@@ -30,8 +42,12 @@ mod model;
 mod positions;
 mod projections;
 mod rope;
+mod scaling;
+mod style;
 
-pub use config::{DecoderConfig, DecoderStyle};
+pub use config::DecoderConfig;
 pub use layout::layout;
 pub use model::Decoder;
-pub use rope::{RopeConfig, RopeScaling};
+pub use rope::RopeConfig;
+pub use scaling::RopeScaling;
+pub use style::{DecoderStyle, Windows};

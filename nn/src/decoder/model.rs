@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use zoo_core::weights::{Init, Weights};
 use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
 
+use super::attention::capped;
 use super::cache::{DecoderCache, LayerCache};
 use super::config::DecoderConfig;
 use super::layer::{Layer, Step};
@@ -46,9 +47,9 @@ impl Decoder {
         let params = root.pp("model");
         let embeddings = params.pp("embed_tokens").get("weight", (c.vocab_size, c.hidden_size), EMBEDDING)?;
         let layers = (0..c.num_hidden_layers)
-            .map(|i| Layer::load(&params.pp("layers").pp(i), c))
+            .map(|i| Layer::load(&params.pp("layers").pp(i), c, i))
             .collect::<Result<_>>()?;
-        let norm = RmsNorm::load(&params.pp("norm"), c.hidden_size, c.rms_norm_eps)?;
+        let norm = c.norm(&params.pp("norm"))?;
         let head = if c.tie_word_embeddings {
             Linear::new(embeddings.clone(), None)
         } else {
@@ -69,7 +70,7 @@ impl Decoder {
         };
         Ok(Self {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            rope: Rope::new(&c.rope, c.head_dim),
+            rope: Rope::new(&c.rope),
             config,
             descriptor,
             dtype,
@@ -140,9 +141,18 @@ impl LanguageModel for Decoder {
             return Err(self.fault(format!("{batch} rows with a KV cache for {}", cache.batch)));
         }
         let positions = Positions::read(positions, batch, length, self.config.max_position_embeddings)?;
-        let step = Step::new(&positions, batch, &self.config, &self.rope, &self.device)?;
+        let caches = cache.layers.get_mut(range.clone()).unwrap_or_default();
+        let long = self.rope.long(positions.end()) || caches.iter().any(LayerCache::long);
+        if long {
+            caches.iter_mut().try_for_each(|cache| cache.lengthen(&self.rope))?;
+        }
+        let step = Step::new(&positions, &self.config, &self.rope, long, &self.device)?;
         let mut hidden = hidden.to_dtype(self.dtype)?;
-        for (layer, cache) in layers.iter().zip(cache.layers.iter_mut().skip(range.start)) {
+        if range.start == 0 && self.config.style.scaled_input {
+            // candle rounds the factor to the dtype of the tensor.
+            hidden = (hidden * (self.config.hidden_size as f64).sqrt())?;
+        }
+        for (layer, cache) in layers.iter().zip(caches) {
             hidden = layer.forward(&hidden, &step, cache)?;
         }
         Ok(hidden)
@@ -151,6 +161,6 @@ impl LanguageModel for Decoder {
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.dims(hidden)?;
         let normed = self.norm.forward(&hidden.to_dtype(self.dtype)?)?;
-        Ok(self.head.forward(&normed)?.to_dtype(DType::F32)?)
+        capped(self.head.forward(&normed)?.to_dtype(DType::F32)?, self.config.logit_cap)
     }
 }

@@ -63,9 +63,9 @@ impl Positions {
         Ok(Self { rows, batch, length })
     }
 
-    /// Tokens per row.
-    pub fn length(&self) -> usize {
-        self.length
+    /// Rows, also where they agree.
+    pub fn batch(&self) -> usize {
+        self.batch
     }
 
     /// The rows: one where all agree, else one for each of the batch.

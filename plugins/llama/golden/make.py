@@ -70,6 +70,13 @@ def cases():
     arch = {**ARCH, "rope_scaling": dict(rope_type="linear", factor=4.0)}
     write("linear-rope", common.randomise(llama(arch), 1), arch, ids(1, 20, 8), "transformers LlamaForCausalLM")
 
+    # ... which changes nothing up to the length that they are stretched from, ...
+    arch = {**ARCH, "rope_scaling": dict(rope_type="dynamic", factor=4.0)}
+    write("dynamic-rope", common.randomise(llama(arch), 1), arch, ids(1, 40, 6), "transformers LlamaForCausalLM")
+    arch = {**ARCH, "rope_scaling": dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16,
+                                         beta_fast=4.0)}
+    write("yarn-rope", common.randomise(llama(arch), 1), arch, ids(1, 40, 7), "transformers LlamaForCausalLM")
+
     # ... and with a window that both the prompt and the answer outgrow.
     from transformers import MistralConfig, MistralForCausalLM
 

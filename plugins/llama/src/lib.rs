@@ -34,7 +34,7 @@ use zoo_core::{LanguageModel, Result, Spec};
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
 
 /// Matrices apart, no biases.
-const STYLE: DecoderStyle = DecoderStyle { packed: false, qkv_bias: false, output_bias: false };
+const STYLE: DecoderStyle = DecoderStyle::LLAMA;
 
 /// Opens a language model.
 ///

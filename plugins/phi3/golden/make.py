@@ -20,19 +20,31 @@ def phi3(arch):
     from transformers import Phi3Config, Phi3ForCausalLM
 
     arch = dict(arch)
-    theta = arch.pop("rope_theta")
-    return Phi3ForCausalLM(Phi3Config(**arch, rope_parameters=dict(rope_type="default", rope_theta=theta),
-                                      attn_implementation="eager", pad_token_id=None, bos_token_id=1,
-                                      eos_token_id=2))
+    theta, partial = arch.pop("rope_theta"), arch.pop("partial_rotary_factor", 1.0)
+    rope = dict(arch.pop("rope_scaling", None) or dict(type="default"))
+    rope = dict(rope, rope_type={"su": "longrope"}.get(rope["type"], rope["type"]), rope_theta=theta,
+                partial_rotary_factor=partial)
+    return Phi3ForCausalLM(Phi3Config(**arch, rope_parameters=rope, attn_implementation="eager", pad_token_id=None,
+                                      bos_token_id=1, eos_token_id=2))
 
 
 @torch.no_grad()
 def cases():
-    for case, arch in [("phi3", ARCH), ("every-head", {**ARCH, "num_key_value_heads": 4, "sliding_window": None})]:
-        model = common.randomise(phi3(arch), len(case))
-        prompt = torch.randint(0, 97, (2, 13), generator=common.generator(2))
+    every = {**ARCH, "num_key_value_heads": 4, "sliding_window": None}
+    # Two sets of stretches, the second for sequences of more than 16 tokens.
+    stretches = dict(type="longrope", short_factor=[1.0, 1.1, 1.25, 1.5], long_factor=[1.2, 2.0, 3.5, 4.0])
+    long = {**ARCH, "sliding_window": None, "original_max_position_embeddings": 16, "rope_scaling": stretches}
+    for case, weights, arch, length in [
+        ("phi3", "phi3", ARCH, 13),
+        ("every-head", "every-head", every, 13),
+        ("longrope-short", "phi3", long, 7),
+        ("longrope-long", "phi3", {**long, "rope_scaling": {**stretches, "type": "su"}}, 21),
+        ("partial", "phi3", {**ARCH, "partial_rotary_factor": 0.75}, 13),
+    ]:
+        model = common.randomise(phi3(arch), len(weights))
+        prompt = torch.randint(0, 97, (2, length), generator=common.generator(2))
         common.write_llm_case(HERE, case, llm="tiny", architecture="phi3", arch=arch, model=model, ids=prompt,
-                              weights=common.write_weights(HERE, case, model.state_dict()), layers=[0, 1],
+                              weights=common.write_weights(HERE, weights, model.state_dict()), layers=[0, 1],
                               reference="transformers Phi3ForCausalLM")
 
 

@@ -1,8 +1,8 @@
 //! Phi-3 language models: `phi3`.
 //!
 //! Llama's architecture with q, k, v in one matrix and gate and input of the feed-forward network in another
-//! (arXiv 2404.14219). **The one decision.** A registry row has the keys of Hugging Face's `config.json`. The
-//! variants for 128 k tokens, whose `rope_scaling` is of type `longrope`, are refused. Reference:
+//! (arXiv 2404.14219). **The one decision.** A registry row has the keys of Hugging Face's `config.json`; the
+//! variants for 128 k tokens have a `rope_scaling` of type `longrope`, which early files call `su`. Reference:
 //! `transformers.Phi3ForCausalLM`.
 //!
 //! ```
@@ -31,7 +31,7 @@ use zoo_core::{LanguageModel, Result, Spec};
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
 
 /// Matrices packed, no biases.
-const STYLE: DecoderStyle = DecoderStyle { packed: true, qkv_bias: false, output_bias: false };
+const STYLE: DecoderStyle = DecoderStyle { packed: true, ..DecoderStyle::LLAMA };
 
 /// Opens a language model.
 ///
