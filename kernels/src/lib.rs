@@ -20,21 +20,27 @@
 
 mod activation;
 mod attention;
+mod depthwise;
 mod element;
 mod epilogue;
 mod isa;
 mod kernel;
+mod lanes;
+mod norm;
 mod out;
 mod panels;
 pub mod peak;
 mod product;
+pub mod quant;
 mod stored;
 mod tile;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionSize, Heads};
+pub use depthwise::{Depthwise, Maps};
 pub use element::Element;
 pub use epilogue::{Epilogue, Residual};
 pub use isa::Isa;
+pub use norm::{Norm, NormKind};
 pub use product::Packed;
 pub use stored::Stored;

@@ -6,15 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use candle_core::{DType, Device, Storage, StorageRef, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_core::weights::{Init, Params};
+use zoo_core::weights::{Init, Params, Rows};
 use zoo_kernels::{Element, Packed};
 
 use crate::activation::Activation;
 
 /// `x Wᵀ + b` on the last axis, `W` being `[out, in]` as PyTorch stores it.
 ///
-/// On a CPU the weights move into the panels of [`zoo_kernels`] at the first product that tracks no gradient, so
-/// they are held once; a gradient through the map reads them back.
+/// On a CPU the weights stand in the panels of [`zoo_kernels`], so they are held once: from the start where they come
+/// from files, else from the first product that tracks no gradient. A gradient through the map reads them back.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Arc<RwLock<Weight>>,
@@ -54,9 +54,13 @@ impl Linear {
     /// Those of [`Params::get`].
     pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
         let init = Init::fan_in(inputs);
-        let weight = params.get("weight", (outputs, inputs), init)?;
+        let weight = match params.rows("weight", (outputs, inputs)) {
+            Some(rows) if params.dtype() == DType::BF16 => pack::<bf16>(&rows, outputs, inputs),
+            Some(rows) => pack::<f32>(&rows, outputs, inputs),
+            None => Weight::Plain(params.get("weight", (outputs, inputs), init)?),
+        };
         let bias = if bias { Some(params.get("bias", outputs, init)?) } else { None };
-        Ok(Self::new(weight, bias))
+        Ok(Self { weight: Arc::new(RwLock::new(weight)), bias })
     }
 
     /// From tensors at hand: `weight` `[out, in]`, `bias` `[out]`.
@@ -172,6 +176,12 @@ impl Linear {
         packed.apply(x.values()?, &epilogue, &mut out);
         Tensor::from_vec(out, shape, &Device::Cpu)
     }
+}
+
+/// Panels made of weights that are read while they are packed.
+fn pack<T: Element + WithDType>(rows: &Rows, outputs: usize, inputs: usize) -> Weight {
+    let read = |first, out: &mut [T]| rows.read(first, out);
+    Weight::Packed(Arc::new(Packed::read(outputs, inputs, read)), T::DTYPE)
 }
 
 fn unpacked<T: Element + WithDType>(packed: &Packed) -> Result<Tensor> {

@@ -1,14 +1,17 @@
 //! Weight files of every container that people publish, behind one set of names.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use zoo_kernels::Stored;
 
 use super::locate;
 use super::mapped::Mapped;
 use super::pickle::TorchZip;
+use super::rows::Place;
 use super::safetensors::Safetensors;
 use crate::{Error, Result};
 
@@ -66,6 +69,28 @@ impl Container {
         match self {
             Self::Safetensors(file) => file.load(key),
             Self::TorchZip(file) => file.load(key),
+        }
+    }
+
+    /// Where a tensor's numbers stand, when they do so without gaps in a format that can be read in place.
+    fn place(&self, key: &str) -> Option<(Stored, Range<usize>)> {
+        let (dtype, bytes) = match self {
+            Self::Safetensors(file) => file.place(key),
+            Self::TorchZip(file) => file.place(key),
+        }?;
+        let format = match dtype {
+            DType::F32 => Stored::F32,
+            DType::BF16 => Stored::Bf16,
+            DType::F16 => Stored::F16,
+            _ => return None,
+        };
+        Some((format, bytes))
+    }
+
+    fn mapped(&self) -> &Mapped {
+        match self {
+            Self::Safetensors(file) => file.mapped(),
+            Self::TorchZip(file) => file.mapped(),
         }
     }
 }
@@ -132,6 +157,25 @@ impl Checkpoint {
         match self.file(key) {
             Some(file) => file.load(key),
             None => Err(self.fault(format!("there is no tensor `{key}`"))),
+        }
+    }
+
+    /// Where the numbers of a tensor stand, when they can be read there. They are within the file.
+    pub(super) fn place(&self, key: &str) -> Option<Place> {
+        let file = *self.0.index.get(key)?;
+        let (format, bytes) = self.0.files.get(file)?.place(key)?;
+        Some(Place { file, format, bytes })
+    }
+
+    /// Bytes of a file.
+    pub(super) fn bytes(&self, file: usize) -> &[u8] {
+        self.0.files.get(file).map_or(&[], |file| file.mapped().bytes())
+    }
+
+    /// Lets go of what was mapped of a file.
+    pub(super) fn release(&self, file: usize, bytes: Range<usize>) {
+        if let Some(file) = self.0.files.get(file) {
+            file.mapped().release(bytes);
         }
     }
 

@@ -1,9 +1,12 @@
 //! A file in memory without reading it.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 use crate::{Error, Result};
 
@@ -35,6 +38,22 @@ impl Mapped {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Lets go of what was mapped of `range`, which would count as this process's memory until the end. Whoever reads
+    /// it again gets it from the file again.
+    pub(super) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if range.end <= self.map.len() && !range.is_empty() {
+            // SAFETY: the mapping is of a file and read-only, so dropped pages hold nothing that the file does not.
+            let released = unsafe {
+                self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+            };
+            // A hint; a system that does not take it keeps the pages.
+            drop(released);
+        }
+        #[cfg(not(unix))]
+        drop(range);
     }
 
     /// An error about this file.

@@ -13,6 +13,7 @@ mod mapped;
 mod params;
 mod pickle;
 mod report;
+mod rows;
 mod safetensors;
 mod store;
 
@@ -20,6 +21,7 @@ pub use checkpoint::Checkpoint;
 pub use layout::{Layout, Piece, Source};
 pub use params::{Init, Loaded, Params, TensorInfo};
 pub use report::WeightsReport;
+pub use rows::Rows;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor, Var, WithDType};
+use half::bf16;
 use serde::{Deserialize, Serialize};
+use zoo_kernels::Element;
 
 use super::store::Store;
-use super::{Checkpoint, Layout, Piece, Source, Weights, WeightsReport};
+use super::{Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport};
 use crate::{Error, Quantisation, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -174,6 +176,16 @@ impl Params {
         self.state.borrow_mut().get(&join(&self.path, name), shape.into().dims(), init)
     }
 
+    /// The matrix `name` of so many rows and columns, to be read where it stands in the files. `None` where it must be
+    /// taken by [`Params::get`]: it is to be trained, to go to another device, in a form that is not read in place, or
+    /// not there.
+    pub fn rows(&self, name: &str, (height, width): (usize, usize)) -> Option<Rows> {
+        let mut state = self.state.borrow_mut();
+        let rows = state.rows(&join(&self.path, name), &[height, width])?;
+        state.count += (height * width) as u64;
+        Some(rows)
+    }
+
     /// Ends the reading.
     ///
     /// # Errors
@@ -224,9 +236,22 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// A whole tensor.
+fn read<T: Element + WithDType>(rows: &Rows, shape: &[usize]) -> Result<Tensor> {
+    let mut values = vec![<T as Element>::round(0.0); rows.count()];
+    rows.read_parallel(&mut values);
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
 impl State {
     fn get(&mut self, canonical: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         self.count += shape.iter().product::<usize>() as u64;
+        if let Some(rows) = self.rows(canonical, shape) {
+            return match self.dtype {
+                DType::BF16 => read::<bf16>(&rows, shape),
+                _ => read::<f32>(&rows, shape),
+            };
+        }
         match (self.layout.map)(canonical) {
             Source::Key(key) => self.stored(&key, shape, init),
             Source::Squeezed(key) => {
@@ -251,6 +276,42 @@ impl State {
                 Ok(Tensor::cat(&parts, 0)?)
             }
         }
+    }
+
+    /// The tensor in its place, when it is there in one of the forms that are read in place, and wanted as numbers
+    /// on the CPU that stay as they are.
+    fn rows(&mut self, canonical: &str, shape: &[usize]) -> Option<Rows> {
+        let Store::Files(files) = &self.store else { return None };
+        let wanted = matches!(self.dtype, DType::F32 | DType::BF16);
+        if !wanted || self.trainable || !self.device.is_cpu() {
+            return None;
+        }
+        let (pieces, shape) = match (self.layout.map)(canonical) {
+            Source::Key(key) => (vec![Piece::Key(key)], shape),
+            Source::Squeezed(key) => {
+                (vec![Piece::Key(key)], &shape[shape.iter().take_while(|&&d| d == 1).count()..])
+            }
+            Source::Concat(pieces) => (pieces, shape),
+        };
+        let (&height, row) = shape.split_first()?;
+        let (parts, height) = (pieces.len().max(1), height / pieces.len().max(1));
+        let mut rows = Rows::new(height, row.iter().product());
+        let mut keys = Vec::with_capacity(parts);
+        for piece in pieces {
+            let Piece::Key(key) = piece else {
+                rows.push_zeros();
+                continue;
+            };
+            let key = format!("{}{key}", self.prefix);
+            let stored = files.shape(&key)?;
+            if stored.first() != Some(&height) || stored.get(1..) != Some(row) {
+                return None;
+            }
+            rows.push(files.clone(), files.place(&key)?);
+            keys.push(key);
+        }
+        self.used.extend(keys);
+        Some(rows)
     }
 
     /// A zero of any shape that takes no memory.

@@ -114,23 +114,46 @@ impl TorchZip {
         let bytes = entry.gather(storage, dtype.size_in_bytes()).ok_or_else(|| {
             self.file.fault(format!("tensor `{key}` reaches beyond its data; download the file again"))
         })?;
-        Ok(Tensor::from_raw_buffer(&bytes, dtype, &entry.shape, &Device::Cpu)?)
+        let tensor = Tensor::from_raw_buffer(&bytes, dtype, &entry.shape, &Device::Cpu)?;
+        self.file.release(self.storages.get(&entry.storage).cloned().unwrap_or_default());
+        Ok(tensor)
+    }
+
+    /// Where a tensor's numbers stand, if they do so without gaps.
+    pub(super) fn place(&self, key: &str) -> Option<(DType, Range<usize>)> {
+        let entry = self.entries.get(key)?;
+        let dtype = entry.dtype?;
+        let storage = self.storages.get(&entry.storage)?;
+        let bytes = self.file.bytes().get(storage.clone())?;
+        let range = entry.dense(dtype.size_in_bytes())?;
+        bytes.get(range.clone()).map(|_| (dtype, storage.start + range.start..storage.start + range.end))
+    }
+
+    pub(super) fn mapped(&self) -> &Mapped {
+        &self.file
     }
 }
 
 impl Entry {
-    /// The elements of this view of `storage` in row-major order; `None` when it reaches beyond the storage.
-    fn gather<'a>(&self, storage: &'a [u8], size: usize) -> Option<std::borrow::Cow<'a, [u8]>> {
+    /// The bytes of the storage that hold this view, when it is row-major without gaps.
+    fn dense(&self, size: usize) -> Option<Range<usize>> {
         let count = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-        let start = self.offset.checked_mul(size)?;
         let dense =
             self.shape.iter().zip(&self.stride).rev().try_fold(1usize, |expected, (&dim, &stride)| {
                 (dim == 1 || stride == expected).then(|| expected.checked_mul(dim)).flatten()
             });
-        if count == 0 || dense.is_some() {
-            let end = start.checked_add(count.checked_mul(size)?)?;
-            return storage.get(start..end).map(std::borrow::Cow::Borrowed);
+        let start = self.offset.checked_mul(size)?;
+        let end = start.checked_add(count.checked_mul(size)?)?;
+        (count == 0 || dense.is_some()).then_some(start..end)
+    }
+
+    /// The elements of this view of `storage` in row-major order; `None` when it reaches beyond the storage.
+    fn gather<'a>(&self, storage: &'a [u8], size: usize) -> Option<std::borrow::Cow<'a, [u8]>> {
+        if let Some(range) = self.dense(size) {
+            return storage.get(range).map(std::borrow::Cow::Borrowed);
         }
+        let count = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+        let start = self.offset.checked_mul(size)?;
         let span = self
             .shape
             .iter()

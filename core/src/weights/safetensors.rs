@@ -64,7 +64,20 @@ impl Safetensors {
             .bytes()
             .get(entry.bytes.clone())
             .ok_or_else(|| self.file.fault(format!("tensor `{key}` lies outside the file")))?;
-        Ok(Tensor::from_raw_buffer(bytes, dtype, &entry.shape, &Device::Cpu)?)
+        let tensor = Tensor::from_raw_buffer(bytes, dtype, &entry.shape, &Device::Cpu)?;
+        self.file.release(entry.bytes.clone());
+        Ok(tensor)
+    }
+
+    /// Where a tensor's numbers stand.
+    pub(super) fn place(&self, key: &str) -> Option<(DType, Range<usize>)> {
+        let entry = self.entries.get(key)?;
+        let dtype = DType::try_from(entry.dtype).ok()?;
+        self.file.bytes().get(entry.bytes.clone()).map(|_| (dtype, entry.bytes.clone()))
+    }
+
+    pub(super) fn mapped(&self) -> &Mapped {
+        &self.file
     }
 }
 

@@ -1,0 +1,131 @@
+//! Sixteen `f32` side by side, and work that is written once over them for every instruction set.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use crate::element::Element;
+use crate::isa::Isa;
+
+/// Numbers of a vector.
+pub(crate) const LANES: usize = 16;
+
+/// A vector of [`LANES`] numbers. Its methods may run only where the machine has the instructions of the type, which
+/// is so within [`run`].
+pub(crate) trait Lanes: Copy {
+    fn from_array(values: [f32; LANES]) -> Self;
+
+    fn to_array(self) -> [f32; LANES];
+
+    /// # Safety
+    /// `from` points to [`LANES`] readable numbers.
+    unsafe fn load<T: Element>(from: *const T) -> Self;
+
+    /// `self · x + y`, rounded once where the machine can.
+    fn mul_add(self, x: Self, y: Self) -> Self;
+
+    /// # Safety
+    /// `to` points to [`LANES`] numbers that may be written.
+    #[inline(always)]
+    unsafe fn store<T: Element>(self, to: *mut T) {
+        for (i, x) in self.to_array().into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe { *to.add(i) = T::round(x) };
+        }
+    }
+}
+
+/// Work over vectors of any kind.
+pub(crate) trait Work {
+    /// Implementations are `#[inline(always)]`, so that they are compiled for the instructions of `L`.
+    fn run<L: Lanes>(self);
+}
+
+/// Does `work` with the best vectors of this machine.
+pub(crate) fn run(work: impl Work) {
+    match Isa::detect() {
+        // SAFETY: the instructions were found.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Avx512Bf16 => unsafe { run_avx512(work) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { run_avx2(work) },
+        _ => work.run::<Plain<false>>(),
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[cfg(target_arch = "x86_64")]
+fn run_avx512(work: impl Work) {
+    work.run::<__m512>();
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[cfg(target_arch = "x86_64")]
+fn run_avx2(work: impl Work) {
+    work.run::<Plain<true>>();
+}
+
+/// Numbers that the compiler puts into whatever vectors it has; `FUSED` where multiply-add is one instruction.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<const FUSED: bool>([f32; LANES]);
+
+impl<const FUSED: bool> Lanes for Plain<FUSED> {
+    #[inline(always)]
+    fn from_array(values: [f32; LANES]) -> Self {
+        Self(values)
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        self.0
+    }
+
+    #[inline(always)]
+    unsafe fn load<T: Element>(from: *const T) -> Self {
+        // SAFETY: the caller's.
+        Self(std::array::from_fn(|i| unsafe { *from.add(i) }.widen()))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, x: Self, y: Self) -> Self {
+        Self(std::array::from_fn(|i| {
+            if FUSED { self.0[i].mul_add(x.0[i], y.0[i]) } else { self.0[i] * x.0[i] + y.0[i] }
+        }))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Lanes for __m512 {
+    #[inline(always)]
+    fn from_array(values: [f32; LANES]) -> Self {
+        // SAFETY: sixteen numbers are read; instructions as the trait says.
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        let mut values = [0.0; LANES];
+        // SAFETY: sixteen numbers are written; instructions as the trait says.
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), self) };
+        values
+    }
+
+    #[inline(always)]
+    unsafe fn load<T: Element>(from: *const T) -> Self {
+        // SAFETY: the caller's; a `T` that is half of 32 bits is a `bf16`, any other an `f32`.
+        unsafe {
+            if T::HALF {
+                let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32(halves, 16))
+            } else {
+                _mm512_loadu_ps(from.cast())
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, x: Self, y: Self) -> Self {
+        // SAFETY: instructions as the trait says.
+        unsafe { _mm512_fmadd_ps(self, x, y) }
+    }
+}
