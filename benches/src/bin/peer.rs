@@ -1,0 +1,196 @@
+//! Zoo's side of `benches/peers`: a process that stays, so that it can be timed in turns with other runtimes.
+//!
+//! `peer encode REGISTRY ENCODER WEIGHTS f32|bf16 norm|raw` opens an encoder of the shipped registry or of the one
+//! in the file REGISTRY and gives its last layer, `peer prepare ENCODER SIDE exact|fast` prepares photos. Requests
+//! and answers are one JSON object a line:
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | none, at the start | `{"ready": seconds}` that opening took |
+//! | `{"input": file}`: `pixels` f32 `[B,3,H,W]`, or a photo | `{}` |
+//! | `{"run": n}` | `{"seconds": [n times]}` |
+//! | `{"output": file}` | `{}`; writes `tokens` f32 `[B,N,C]`, or `pixels`, of the last run |
+//! | `{"peak": {}}` | `{"f32": …, "bf16": …}`: operations a second of one core's multipliers |
+//! | `{"memory": {}}` | `{"peak": bytes}` that were resident at most |
+//!
+//! What goes wrong is `{"error": text}`.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zoo_benches::{Result, linked};
+use zoo_core::sdk::OpenOptions;
+use zoo_core::{Encoder, FeatureRequest, Precision, Preprocess, Spec};
+use zoo_kernels::peak;
+use zoo_preprocess::{DecodeOptions, ResizeMode, prepare};
+use zoo_registry::{Layer, Registry};
+
+/// One request.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Request {
+    Input(PathBuf),
+    Run(usize),
+    Output(PathBuf),
+    Peak {},
+    Memory {},
+}
+
+/// What is timed.
+trait Work {
+    /// Takes an input.
+    fn input(&mut self, file: &Path) -> Result<()>;
+    /// The timed part.
+    fn run(&mut self) -> Result<()>;
+    /// The name and the result of the last run.
+    fn output(&self) -> Result<(&'static str, Tensor)>;
+}
+
+fn main() {
+    let begun = Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match work(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(mut work) => {
+            answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
+            for line in stdin().lock().lines().map_while(std::io::Result::ok) {
+                let done = serve(work.as_mut(), &line);
+                answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
+            }
+        }
+        Err(error) => answer(&json!({ "error": error.to_string() })),
+    }
+}
+
+fn answer(value: &Value) {
+    // Whoever stopped reading needs no answer.
+    let _ = writeln!(stdout(), "{value}").and_then(|()| stdout().flush());
+}
+
+fn work(arguments: &[&str]) -> Result<Box<dyn Work>> {
+    match *arguments {
+        ["encode", registry, encoder, weights, dtype, norm] => {
+            Ok(Box::new(Encode::new(registry, encoder, weights, dtype, norm)?))
+        }
+        ["prepare", encoder, side, mode] => Ok(Box::new(Prepare::new(encoder, side, mode)?)),
+        _ => Err(
+            "peer encode REGISTRY ENCODER WEIGHTS f32|bf16 norm|raw, or peer prepare ENCODER SIDE exact|fast"
+                .into(),
+        ),
+    }
+}
+
+fn serve(work: &mut dyn Work, line: &str) -> Result<Value> {
+    match serde_json::from_str(line)? {
+        Request::Input(file) => work.input(&file)?,
+        Request::Output(file) => {
+            let (name, tensor) = work.output()?;
+            candle_core::safetensors::save(&HashMap::from([(name, tensor)]), file)?;
+        }
+        Request::Run(times) => {
+            let mut timed = || -> Result<f64> {
+                let begun = Instant::now();
+                work.run()?;
+                Ok(begun.elapsed().as_secs_f64())
+            };
+            let seconds = (0..times).map(|_| timed()).collect::<Result<Vec<_>>>()?;
+            return Ok(json!({ "seconds": seconds }));
+        }
+        Request::Peak {} => {
+            let of = |half| peak::flops(half, 20);
+            return Ok(json!({ "f32": of(false), "bf16": of(true) }));
+        }
+        Request::Memory {} => return Ok(json!({ "peak": peak_memory() })),
+    }
+    Ok(json!({}))
+}
+
+/// Bytes that this process had resident at most, where Linux tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+struct Encode {
+    encoder: Box<dyn Encoder>,
+    request: FeatureRequest,
+    pixels: Option<Tensor>,
+    tokens: Option<Tensor>,
+}
+
+impl Encode {
+    fn new(registry: &str, encoder: &str, weights: &str, dtype: &str, norm: &str) -> Result<Self> {
+        let own = Layer::new(registry, std::fs::read_to_string(registry)?);
+        let registry = Registry::load(&[Layer::shipped(), own])?;
+        let row = registry.encoder(encoder)?;
+        let precision: Precision = serde_json::from_value(dtype.into())?;
+        let spec = Spec {
+            id: row.id.clone(),
+            architecture: row.architecture.clone(),
+            arch: row.arch.clone(),
+            precision,
+        };
+        let options = OpenOptions { weights: vec![weights.into()], ..OpenOptions::default() };
+        let encoder = linked(&row.plugin)?.open_encoder(&spec, &options)?;
+        let request = FeatureRequest::layer(-1, norm == "norm");
+        Ok(Self { encoder, request, pixels: None, tokens: None })
+    }
+}
+
+impl Work for Encode {
+    fn input(&mut self, file: &Path) -> Result<()> {
+        let mut tensors = candle_core::safetensors::load(file, &Device::Cpu)?;
+        let pixels = tensors.remove("pixels").ok_or("the input holds no `pixels`")?;
+        self.pixels = Some(pixels);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let pixels = self.pixels.as_ref().ok_or("no input yet")?;
+        self.tokens = self.encoder.forward(pixels, &self.request)?.pop().map(|map| map.tokens);
+        Ok(())
+    }
+
+    fn output(&self) -> Result<(&'static str, Tensor)> {
+        let tokens = self.tokens.as_ref().ok_or("nothing has run yet")?;
+        Ok(("tokens", tokens.to_dtype(DType::F32)?.contiguous()?))
+    }
+}
+
+struct Prepare {
+    pipeline: Preprocess,
+    mode: ResizeMode,
+    photo: PathBuf,
+    pixels: Option<Tensor>,
+}
+
+impl Prepare {
+    fn new(encoder: &str, side: &str, mode: &str) -> Result<Self> {
+        let registry = Registry::shipped()?;
+        let pipeline = registry.encoder(encoder)?.preprocess_at(side.parse()?);
+        let mode = if mode == "fast" { ResizeMode::Fast } else { ResizeMode::Exact };
+        Ok(Self { pipeline, mode, photo: PathBuf::new(), pixels: None })
+    }
+}
+
+impl Work for Prepare {
+    fn input(&mut self, file: &Path) -> Result<()> {
+        self.photo = file.to_path_buf();
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let photo = zoo_preprocess::open(&self.photo, &DecodeOptions::default())?;
+        self.pixels = Some(prepare(&photo.image, &self.pipeline, self.mode)?.to_tensor(&Device::Cpu)?);
+        Ok(())
+    }
+
+    fn output(&self) -> Result<(&'static str, Tensor)> {
+        Ok(("pixels", self.pixels.clone().ok_or("nothing has run yet")?))
+    }
+}
