@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
+use zoo_core::sdk::OpenOptions;
 use zoo_core::{
     Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin,
-    Preprocess,
+    Preprocess, Spec,
 };
 use zoo_preprocess::{Decoded, ResizeMode, RgbImage, prepare_batch};
 
 use crate::HostError;
+use crate::plugins::PluginDoor;
 
 /// What is wanted of an encoder; whatever is absent is as in its registry row.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +52,24 @@ pub(crate) struct Plan {
     pub tokens: Option<usize>,
     pub preprocess: Preprocess,
     pub untrained: bool,
+}
+
+/// Everything that opens an encoder, so that it can be closed and opened again.
+pub(crate) struct EncoderOpening {
+    pub door: PluginDoor,
+    pub spec: Spec,
+    pub options: OpenOptions,
+    pub plan: Plan,
+    pub device: Device,
+    pub mode: ResizeMode,
+}
+
+impl EncoderOpening {
+    /// Reads the weights.
+    pub fn open(&self) -> Result<EncoderSession, HostError> {
+        let encoder = self.door.open_encoder(&self.spec, &self.options)?;
+        Ok(EncoderSession::new(self.plan.clone(), encoder, self.device.clone(), self.mode))
+    }
 }
 
 /// An opened encoder with its pixel pipeline and its choice of outputs.

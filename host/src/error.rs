@@ -24,6 +24,18 @@ pub enum HostError {
     /// An encoder, connector or their weights.
     #[error(transparent)]
     Core(#[from] zoo_core::Error),
+    /// A model folder.
+    #[error(transparent)]
+    Release(#[from] zoo_release::Error),
+    /// A prompt, a tokenizer or an answer.
+    #[error(transparent)]
+    Language(#[from] zoo_language::Error),
+    /// A conversation that this model does not know how to have.
+    #[error("{0}")]
+    Conversation(String),
+    /// More memory is needed than there is.
+    #[error("{0}")]
+    Memory(String),
     /// Weights that are not on this machine.
     #[error("{0}")]
     WeightsMissing(String),

@@ -25,6 +25,7 @@ mod ensemble;
 mod error;
 mod generate;
 mod inspect;
+mod model;
 mod paths;
 pub mod plugins;
 mod weights;
@@ -35,6 +36,10 @@ pub use encoder::{Encoded, EncoderRequest, EncoderSession};
 pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
+pub use model::{
+    EncoderMemory, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress, ModelRequest, ModelSession, Phase,
+    Sight, Trace,
+};
 pub use paths::Folders;
 pub use weights::WeightsStatus;
 pub use zoo::{Options, Zoo};

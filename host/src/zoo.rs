@@ -10,7 +10,7 @@ use zoo_hub::{Hub, Progress, Settings};
 use zoo_preprocess::ResizeMode;
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
-use crate::encoder::{EncoderRequest, EncoderSession, Plan};
+use crate::encoder::{EncoderOpening, EncoderRequest, EncoderSession, Plan};
 use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
 use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 use crate::plugins::{ObjectKind, PluginSet};
@@ -109,6 +109,11 @@ impl Zoo {
     /// Where things compute.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Element type of weights and activations.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Opens an encoder: its plugin, then its weights.
@@ -217,6 +222,9 @@ impl Zoo {
             }
             return Ok(files);
         }
+        if let Ok(row) = self.registry.model(id) {
+            return self.pull_model(row, progress);
+        }
         if let Ok(row) = self.registry.connector(id) {
             return self.fetch(&self.connector_part(row), progress);
         }
@@ -228,17 +236,33 @@ impl Zoo {
         selection: &Selection<'_>,
         request: &EncoderRequest,
     ) -> Result<EncoderSession, HostError> {
+        let session = self.encoder_opening(selection, request)?.open()?;
+        if request.arch_override.is_none() {
+            check(selection, session.descriptor())?;
+        }
+        Ok(session)
+    }
+
+    /// An encoder that is ready to be opened: its plugin is loaded and its files are there.
+    pub(crate) fn encoder_opening(
+        &self,
+        selection: &Selection<'_>,
+        request: &EncoderRequest,
+    ) -> Result<EncoderOpening, HostError> {
         let row = selection.row;
         let door = self.plugins.get(&row.plugin)?;
         let part = self.encoder_part(row, request.arch_override.as_ref());
         let (files, untrained) = self.files(&part, request.weights.clone())?;
         let options = self.open_options(files, row.weights.layout(), request.weights.is_some());
-        let encoder = door.open_encoder(&part.spec, &options)?;
         let plan = plan(selection, request, untrained);
-        if request.arch_override.is_none() {
-            check(selection, encoder.descriptor())?;
-        }
-        Ok(EncoderSession::new(plan, encoder, self.device.clone(), self.mode))
+        Ok(EncoderOpening {
+            door,
+            spec: part.spec,
+            options,
+            plan,
+            device: self.device.clone(),
+            mode: self.mode,
+        })
     }
 
     fn open_connector(
@@ -286,7 +310,13 @@ impl Zoo {
     fn open_options(&self, weights: Vec<PathBuf>, layout: Option<&str>, replaced: bool) -> OpenOptions {
         // A file that the user brings need not have the layout that the row insists on.
         let layout = layout.filter(|_| !replaced).map(str::to_owned);
-        OpenOptions { weights, layout, device: DeviceName::of(&self.device), trainable: false, quantise: None }
+        OpenOptions {
+            weights,
+            layout,
+            device: DeviceName::of(&self.device),
+            trainable: false,
+            quantise: None,
+        }
     }
 
     fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> Part<'a> {

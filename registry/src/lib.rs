@@ -38,7 +38,7 @@ mod tower;
 
 pub use compose::{EnsembleShape, LayerShape, MemberShape};
 pub use lookup::LookupError;
-pub use parse::Layer;
+pub use parse::{Layer, strict};
 pub use problem::{Place, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{

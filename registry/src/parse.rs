@@ -9,7 +9,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::names::suggestion;
-use crate::problem::{Problem, Source};
+use crate::problem::{Problem, RegistryError, Source};
 use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
 use crate::spans::Node;
 
@@ -61,6 +61,16 @@ pub(crate) struct Rows {
     pub llms: Vec<Entry<LlmRow>>,
     pub models: Vec<Entry<ModelRow>>,
     pub decoders: Vec<Entry<DecoderRow>>,
+}
+
+/// Reads a TOML file of another kind as strictly as a registry, with the same messages. `T` should deny unknown
+/// fields; `name` is what messages call the file.
+///
+/// # Errors
+/// [`RegistryError`] with the lines that are wrong.
+pub fn strict<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, RegistryError> {
+    let source = Source { name: name.to_owned(), text: text.into() };
+    toml::from_str(text).map_err(|error| RegistryError { problems: vec![explain(&source, &error, 0..0)] })
 }
 
 /// Reads one file; the rows that could be read, and what is wrong with the others.

@@ -38,6 +38,10 @@ pub struct Select {
     pub layers: Vec<i32>,
     /// Whether the encoder's final norm is applied.
     pub norm: bool,
+    /// Whether `mm_vision_select_layer` of a model's configuration names the layer instead. Of the towers of
+    /// Cambrian-1 and LLaVA only CLIP reads it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configured: bool,
 }
 
 impl Select {

@@ -1,0 +1,18 @@
+//! Multimodal models: encoders, connector and language model of one folder, from an image and a question to an
+//! answer.
+
+mod eyes;
+mod memory;
+mod open;
+mod parts;
+mod plan;
+mod request;
+mod session;
+mod source;
+mod trace;
+
+pub use eyes::Sight;
+pub use plan::{MemoryPart, MemoryPlan};
+pub use request::{EncoderMemory, MemoryPolicy, ModelProgress, ModelRequest, Phase};
+pub use session::ModelSession;
+pub use trace::Trace;

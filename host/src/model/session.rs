@@ -1,0 +1,195 @@
+//! A model that is ready for questions.
+
+use std::sync::OnceLock;
+
+use candle_core::Device;
+use zoo_core::{Connector, ImageRefiner, LanguageModel, LayerHook, NoHook};
+use zoo_language::generate::{Assembled, Control, Generated, Generator, Options};
+use zoo_language::template::{Conversation, Template};
+use zoo_language::tokens::{NewlineAfterImage, Tokenized, Tokenizer};
+use zoo_preprocess::Decoded;
+use zoo_release::Release;
+
+use super::eyes::{Eyes, Sight};
+use super::parts::Opening;
+use super::plan::MemoryPlan;
+use super::request::ModelProgress;
+use crate::HostError;
+
+/// Encoders, connector, language model, tokenizer and template of one model. It keeps nothing between requests:
+/// what was seen is a [`Sight`], what was said a [`Conversation`].
+pub struct ModelSession {
+    pub(super) release: Release,
+    pub(super) plan: MemoryPlan,
+    pub(super) template: &'static Template,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) newline: NewlineAfterImage,
+    pub(super) eyes: Eyes,
+    pub(super) opening: Opening,
+    /// Opened at once, or when it is first asked where memory is short.
+    pub(super) model: OnceLock<Box<dyn LanguageModel>>,
+    pub(super) device: Device,
+    pub(super) untrained: bool,
+}
+
+impl ModelSession {
+    /// Name of the model.
+    pub fn id(&self) -> &str {
+        &self.release.name
+    }
+
+    /// What its folder says.
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// The memory that it was opened with.
+    pub fn plan(&self) -> &MemoryPlan {
+        &self.plan
+    }
+
+    /// Its conversation template.
+    pub fn template(&self) -> &'static Template {
+        self.template
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What happens to the first token after an image.
+    pub fn newline(&self) -> NewlineAfterImage {
+        self.newline
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether an encoder has weights from a seed and not from training.
+    pub fn untrained(&self) -> bool {
+        self.untrained
+    }
+
+    /// Its connector; none for a language model on its own.
+    pub fn connector(&self) -> Option<&dyn Connector> {
+        self.eyes.connector.as_deref()
+    }
+
+    /// Its language model, which is loaded now if memory was too short to do it before.
+    ///
+    /// # Errors
+    /// Those of loading.
+    pub fn llm(&self) -> Result<&dyn LanguageModel, HostError> {
+        if self.model.get().is_none() {
+            // Two threads may both load it; the first one counts.
+            let _ = self.model.set(self.opening.llm()?);
+        }
+        let model = self.model.get().map(Box::as_ref);
+        model.ok_or_else(|| HostError::Internal("a language model was loaded and is not there".into()))
+    }
+
+    /// How it answers unless something else is asked for: greedily, at most 512 tokens, until the template's end mark
+    /// or an end token of the generation configuration. (The reference's scripts, too, ignore `do_sample` there.)
+    pub fn defaults(&self) -> Options {
+        Options { stop_ids: self.release.eos.clone(), ..Options::of(self.template) }
+    }
+
+    /// Looks at the images of one conversation.
+    ///
+    /// # Errors
+    /// [`HostError`] of the part that fails; a language model on its own has nothing to look with.
+    pub fn look(&self, images: &[Decoded], progress: &dyn ModelProgress) -> Result<Sight, HostError> {
+        self.can_look(images)?;
+        self.eyes.look_together(images, progress)
+    }
+
+    /// Looks at images of as many conversations. Encoders that are dropped after looking are loaded once for all.
+    ///
+    /// # Errors
+    /// As [`ModelSession::look`].
+    pub fn look_each(
+        &self,
+        images: &[Decoded],
+        progress: &dyn ModelProgress,
+    ) -> Result<Vec<Sight>, HostError> {
+        self.can_look(images)?;
+        self.eyes.look(images, progress)
+    }
+
+    fn can_look(&self, images: &[Decoded]) -> Result<(), HostError> {
+        if images.is_empty() || self.connector().is_some() {
+            return Ok(());
+        }
+        Err(HostError::Conversation(format!(
+            "{} is a language model without encoders: ask it without an image",
+            self.id()
+        )))
+    }
+
+    /// Token ids of a conversation.
+    ///
+    /// # Errors
+    /// [`HostError::Conversation`] for more than one image: no released model was trained with several;
+    /// [`HostError::Language`].
+    pub fn prompt(&self, conversation: &Conversation) -> Result<Tokenized, HostError> {
+        let rendered = self.template.render(conversation)?;
+        let images = rendered.images();
+        if images > 1 {
+            return Err(HostError::Conversation(format!(
+                "{} knows one image per conversation, and this one has {images}; ask about each by itself",
+                self.id()
+            )));
+        }
+        Ok(self.tokenizer.encode(&rendered, self.newline)?)
+    }
+
+    /// Embeddings of a prompt with what was seen in the places of its images.
+    ///
+    /// # Errors
+    /// [`HostError::Language`] when prompt and sight differ in the number of images.
+    pub fn assemble(&self, prompt: &Tokenized, sight: &Sight) -> Result<Assembled, HostError> {
+        Ok(Assembled::new(self.llm()?, &self.device, prompt, &sight.blocks)?)
+    }
+
+    /// The connector's looks inside the language model, where it has them and there is something to see.
+    ///
+    /// # Errors
+    /// [`HostError::Core`] when `assembled` was not made from `sight`.
+    pub fn hook<'a>(
+        &'a self,
+        sight: &'a Sight,
+        assembled: &Assembled,
+    ) -> Result<Option<ImageRefiner<'a>>, HostError> {
+        match (self.connector(), &sight.fused) {
+            (Some(connector), Some(fused)) if !connector.descriptor().refine_after.is_empty() => {
+                Ok(Some(ImageRefiner::new(connector, fused, assembled.images.clone())?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes the answer to the open question of `conversation`.
+    ///
+    /// # Errors
+    /// As [`ModelSession::prompt`] and [`ModelSession::assemble`]; what the language model says, a prompt that is too
+    /// long among it.
+    pub fn answer(
+        &self,
+        conversation: &Conversation,
+        sight: &Sight,
+        options: &Options,
+        control: Control<'_>,
+    ) -> Result<Generated, HostError> {
+        let assembled = self.assemble(&self.prompt(conversation)?, sight)?;
+        let (mut refiner, mut none) = (self.hook(sight, &assembled)?, NoHook);
+        let hook: &mut dyn LayerHook = match &mut refiner {
+            Some(refiner) => refiner,
+            None => &mut none,
+        };
+        let generator = Generator::new(self.llm()?, &self.tokenizer);
+        Ok(generator.run(&assembled.embeddings, hook, options, control)?)
+    }
+}

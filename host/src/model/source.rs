@@ -1,0 +1,146 @@
+//! From the name of a model to its folder, and from the Hub to that folder.
+
+use std::path::{Path, PathBuf};
+
+use zoo_hub::{Error as HubError, Progress};
+use zoo_registry::{ModelRow, Weights};
+use zoo_release::Release;
+
+use crate::{HostError, Zoo};
+
+/// What a model folder must have on the Hub beside its weights.
+const CONFIG: &str = "config.json";
+/// At least one of them is there.
+const TOKENIZERS: [&str; 2] = ["tokenizer.json", "tokenizer.model"];
+/// What it may have.
+const OPTIONAL: [&str; 5] = [
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+];
+
+/// A model folder on this machine.
+pub(crate) struct Source {
+    pub folder: PathBuf,
+    /// Name of the model, where the folder's own name is not it.
+    pub name: Option<String>,
+}
+
+/// A model on the Hub: repository, revision and the file or index with its weights.
+struct HubModel<'a> {
+    id: &'a str,
+    repo: &'a str,
+    revision: &'a str,
+    weights: &'a str,
+    sha256: Option<&'a str>,
+}
+
+impl<'a> HubModel<'a> {
+    fn of(row: &'a ModelRow) -> Option<Self> {
+        match &row.weights {
+            Some(Weights::Hub { repo, revision, files, .. }) => {
+                let file = files.first()?;
+                let (weights, sha256) = (file.name.as_str(), file.sha256.as_deref());
+                Some(Self { id: &row.id, repo, revision, weights, sha256 })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Zoo {
+    /// The folder of a model: a registry id whose files are in the cache, or a folder.
+    pub(crate) fn model_source(&self, model: &str) -> Result<Source, HostError> {
+        let path = Path::new(model);
+        let row = match self.registry().model(model) {
+            Ok(row) => row,
+            Err(_) if path.is_dir() || path.components().count() > 1 || path.is_absolute() => {
+                return Ok(Source { folder: path.to_owned(), name: None });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match (&row.weights, HubModel::of(row)) {
+            (_, Some(hub)) => {
+                let folder = self.cached(&hub)?;
+                Ok(Source { folder, name: hub.repo.rsplit('/').next().map(str::to_owned) })
+            }
+            (Some(Weights::Path { path, .. }), None) => {
+                let origin = self.registry().origin(zoo_registry::Kind::Model, &row.id);
+                let base = origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf));
+                Ok(Source { folder: base.unwrap_or_default().join(path), name: Some(row.id.clone()) })
+            }
+            _ => Err(HostError::WeightsMissing(format!(
+                "registry row `{}`: a model is opened from a folder; write `weights = {{ repo = …, file = … }}` or \
+                 `weights = {{ path = … }}` into the row",
+                row.id
+            ))),
+        }
+    }
+
+    /// The folder of a model in the cache, if it is complete.
+    fn cached(&self, model: &HubModel<'_>) -> Result<PathBuf, HostError> {
+        let HubModel { id, repo, revision, weights, .. } = *model;
+        let config = self.hub().locate(repo, CONFIG, revision);
+        let tokenizer = TOKENIZERS.iter().any(|file| self.hub().locate(repo, file, revision).is_some());
+        let shards = self.hub().locate_checkpoint(repo, weights, revision, &|| None);
+        let mut missing = Vec::new();
+        for (there, name) in
+            [(config.is_some(), CONFIG), (tokenizer, TOKENIZERS[0]), (shards.is_some(), weights)]
+        {
+            if !there {
+                missing.push(name);
+            }
+        }
+        match config.as_deref().and_then(Path::parent) {
+            Some(folder) if missing.is_empty() => Ok(folder.to_owned()),
+            _ => Err(HostError::WeightsMissing(format!(
+                "the files of `{id}` are not all on this machine ({repo}: {}); run `zoo pull {id}`, or give a model \
+                 folder with --model",
+                missing.join(", ")
+            ))),
+        }
+    }
+
+    /// Downloads a model: its folder, all shards, and the encoders that its configuration names.
+    pub(crate) fn pull_model(
+        &self,
+        row: &ModelRow,
+        progress: &dyn Progress,
+    ) -> Result<Vec<PathBuf>, HostError> {
+        let Some(HubModel { repo, revision, weights, sha256, .. }) = HubModel::of(row) else {
+            return Ok(Vec::new());
+        };
+        let config = self.hub().fetch(repo, CONFIG, revision, None, progress)?;
+        let folder = config.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut files = vec![config];
+        let mut tokenizer = Err(HostError::Internal("no tokenizer was asked for".into()));
+        for file in TOKENIZERS {
+            match self.hub().fetch(repo, file, revision, None, progress) {
+                Ok(path) => {
+                    files.push(path);
+                    tokenizer = Ok(());
+                    break;
+                }
+                Err(error @ HubError::NoFile { .. }) => tokenizer = Err(error.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        tokenizer?;
+        for file in OPTIONAL {
+            match self.hub().fetch(repo, file, revision, None, progress) {
+                Ok(path) => files.push(path),
+                // A file that a release does not have, and offline one that was never fetched.
+                Err(HubError::NoFile { .. } | HubError::Offline { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        files.extend(self.hub().fetch_checkpoint(repo, weights, revision, sha256, &|| None, progress)?);
+        let name = repo.rsplit('/').next();
+        for encoder in Release::read(&folder, name, self.registry())?.encoders {
+            files.extend(self.pull(&encoder.id, progress)?);
+        }
+        Ok(files)
+    }
+}
