@@ -18,6 +18,9 @@ pub trait Element: Copy + std::fmt::Debug + Send + Sync + sealed::Sealed + 'stat
 
     /// To nearest, ties to even.
     fn round(x: f32) -> Self;
+
+    /// Two neighbours as `bf16` in one cell of 32 bits, the first in the low half.
+    fn pair(low: Self, high: Self) -> u32;
 }
 
 impl Element for f32 {
@@ -31,6 +34,11 @@ impl Element for f32 {
     #[inline(always)]
     fn round(x: f32) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn pair(low: Self, high: Self) -> u32 {
+        bf16::pair(<bf16 as Element>::round(low), <bf16 as Element>::round(high))
     }
 }
 
@@ -49,6 +57,11 @@ impl Element for bf16 {
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
         let kept = if x.is_nan() { bits | 0x0040_0000 } else { rounded };
         Self::from_bits((kept >> 16) as u16)
+    }
+
+    #[inline(always)]
+    fn pair(low: Self, high: Self) -> u32 {
+        u32::from(high.to_bits()) << 16 | u32::from(low.to_bits())
     }
 }
 

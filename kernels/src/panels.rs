@@ -3,8 +3,6 @@
 //! A panel of `width` rows of a matrix `[rows, inputs]` holds, for each step along the inputs, the cells of its
 //! rows side by side. Rows and inputs beyond the matrix are zero.
 
-use half::bf16;
-
 use crate::element::Element;
 
 /// A cache line of cells, so that panels begin on one.
@@ -67,8 +65,8 @@ pub(crate) fn pack_rows<'a, T: Element>(
             let (row, column) = (&row(r)[range.clone()], strip[r..].iter_mut().step_by(width));
             if pairs {
                 let (whole, rest) = row.as_chunks::<2>();
-                let rest = rest.first().map(|&last| pair(last, T::round(0.0)));
-                column.zip(whole.iter().map(|&[a, b]| pair(a, b)).chain(rest)).for_each(|(to, x)| *to = x);
+                let rest = rest.first().map(|&last| T::pair(last, T::round(0.0)));
+                column.zip(whole.iter().map(|&[a, b]| T::pair(a, b)).chain(rest)).for_each(|(to, x)| *to = x);
             } else {
                 column.zip(row).for_each(|(to, x)| *to = x.widen().to_bits());
             }
@@ -89,11 +87,4 @@ pub(crate) fn unpack<T: Element>(panel: &[u32], width: usize, rows: &mut [T], in
             *x = T::round(f32::from_bits(bits));
         }
     }
-}
-
-/// Two neighbours in one cell, the first in the low half.
-#[inline(always)]
-pub(crate) fn pair<T: Element>(low: T, high: T) -> u32 {
-    let bits = |x: T| u32::from(<bf16 as Element>::round(x.widen()).to_bits());
-    bits(high) << 16 | bits(low)
 }

@@ -1,7 +1,7 @@
 //! Keys and values of one head in the form in which tiles read their rows.
 
 use crate::element::Element;
-use crate::panels::{pack_rows, pair};
+use crate::panels::pack_rows;
 
 use super::Heads;
 
@@ -34,10 +34,22 @@ impl<'a, T: Element> Head<'a, T> {
         }
     }
 
-    /// Fills `blocks`, of [`BLOCK`] tokens each from `first` on, with panels of `HEIGHT` channels that have the
+    /// Fills `blocks`, of [`BLOCK`] tokens each from `first` on, with panels of `height` channels that have the
     /// tokens along the steps.
     #[inline(always)]
-    pub fn values<const HEIGHT: usize>(&self, blocks: &mut [u32], first: usize, pairs: bool) {
+    pub fn values(&self, blocks: &mut [u32], first: usize, height: usize, pairs: bool) {
+        // So that the compiler knows how far to unroll.
+        match height {
+            12 => self.columns::<12>(blocks, first, pairs),
+            8 => self.columns::<8>(blocks, first, pairs),
+            6 => self.columns::<6>(blocks, first, pairs),
+            4 => self.columns::<4>(blocks, first, pairs),
+            _ => self.columns::<2>(blocks, first, pairs),
+        }
+    }
+
+    #[inline(always)]
+    fn columns<const HEIGHT: usize>(&self, blocks: &mut [u32], first: usize, pairs: bool) {
         let width = if pairs { 2 } else { 1 };
         let panel = BLOCK / width * HEIGHT;
         let block = self.channels.div_ceil(HEIGHT) * panel;
@@ -67,6 +79,6 @@ impl<'a, T: Element> Head<'a, T> {
 #[inline(always)]
 fn fill<T: Element>(cells: &mut [u32], low: &[T], high: &[T], pairs: bool) {
     for ((cell, &low), &high) in cells.iter_mut().zip(low).zip(high) {
-        *cell = if pairs { pair(low, high) } else { low.widen().to_bits() };
+        *cell = if pairs { T::pair(low, high) } else { low.widen().to_bits() };
     }
 }

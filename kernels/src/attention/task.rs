@@ -10,7 +10,7 @@ use super::{Attention, AttentionSize};
 use crate::element::Element;
 use crate::out::Out;
 use crate::panels::{self, LINE, Line};
-use crate::tile::{Job, ROWS, Tile};
+use crate::tile::{Job, Tile};
 
 /// The queries of one image that share a head of keys: rows are tokens of the first of their heads, then of the
 /// next.
@@ -30,7 +30,7 @@ struct Scratch {
     values: Vec<Line>,
     queries: Vec<Line>,
     scores: Vec<Line>,
-    weights: Vec<Line>,
+    pairs: Vec<Line>,
     mixed: Vec<Line>,
 }
 
@@ -72,7 +72,10 @@ impl<T: Element> Task<'_, T> {
         let (steps, tiles) = (panels::steps(channels, K::PAIRS), BLOCK / K::ROWS);
         let key_tile = steps * K::ROWS;
         let block_steps = panels::steps(BLOCK, K::PAIRS);
-        let (channel_tiles, value_tile) = (channels.div_ceil(K::ROWS), block_steps * K::ROWS);
+        // Of the two heights, the one that needs less filling up.
+        let short = channels.next_multiple_of(K::SHORT) < channels.next_multiple_of(K::ROWS);
+        let height = if short { K::SHORT } else { K::ROWS };
+        let (channel_tiles, value_tile) = (channels.div_ceil(height), block_steps * height);
 
         let head = |heads| Head { heads, image: self.image, head: self.head, tokens: whole.end, channels };
         let key_cells = blocks * tiles * key_tile;
@@ -80,18 +83,13 @@ impl<T: Element> Task<'_, T> {
         head(self.attention.k).keys(k, begin, K::ROWS, steps, K::PAIRS);
         let value_cells = blocks * channel_tiles * value_tile;
         let v = &mut panels::cells_mut(room(&mut scratch.values, value_cells))[..value_cells];
-        match K::ROWS {
-            12 => head(self.attention.v).values::<12>(v, begin, K::PAIRS),
-            6 => head(self.attention.v).values::<6>(v, begin, K::PAIRS),
-            _ => head(self.attention.v).values::<2>(v, begin, K::PAIRS),
-        }
+        head(self.attention.v).values(v, begin, height, K::PAIRS);
         let (k, v) = (&*k, &*v);
 
         let q = panels::cells_mut(room(&mut scratch.queries, steps * COLUMNS));
-        let (scores, _) =
-            panels::floats_mut(room(&mut scratch.scores, (BLOCK + ROWS) * COLUMNS)).as_chunks_mut();
-        let weights = panels::cells_mut(room(&mut scratch.weights, block_steps * COLUMNS));
-        let mixed_rows = channel_tiles * K::ROWS;
+        let (scores, _) = panels::floats_mut(room(&mut scratch.scores, BLOCK * COLUMNS)).as_chunks_mut();
+        let (pairs, _) = panels::cells_mut(room(&mut scratch.pairs, block_steps * COLUMNS)).as_chunks_mut();
+        let mixed_rows = channel_tiles * height;
         let (mixed, _) =
             panels::floats_mut(room(&mut scratch.mixed, mixed_rows * COLUMNS)).as_chunks_mut::<COLUMNS>();
         let biased = self.attention.bias.is_some();
@@ -138,19 +136,16 @@ impl<T: Element> Task<'_, T> {
                     }
                 }
                 scores[present..].fill([f32::NEG_INFINITY; COLUMNS]);
-                running.weigh(scores, unit, weights, K::PAIRS);
+                // SAFETY: the caller's.
+                unsafe { running.weigh::<K>(scores, unit, pairs) };
+                let weights = if K::PAIRS { pairs.as_ptr().cast() } else { scores.as_ptr().cast() };
                 let steps = panels::steps(scores.len(), K::PAIRS);
-                for (tile, mixed) in mixed.chunks_exact_mut(K::ROWS).enumerate() {
+                for (tile, mixed) in mixed.chunks_exact_mut(height).enumerate() {
                     let v = &v[(index * channel_tiles + tile) * value_tile..][..value_tile];
-                    let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
                     // SAFETY: as above, and for the weights.
-                    unsafe { K::sums(steps, v.as_ptr(), weights.as_ptr(), sums.0.as_mut_ptr()) };
-                    for (mixed, sums) in mixed.iter_mut().zip(&sums.0) {
-                        for ((mixed, sum), correction) in mixed.iter_mut().zip(sums).zip(&running.correction)
-                        {
-                            *mixed = *mixed * correction + sum;
-                        }
-                    }
+                    unsafe {
+                        K::add(height, steps, v.as_ptr(), weights, &running.correction, mixed.as_mut_ptr())
+                    };
                 }
             }
             let share = running.share();
@@ -182,6 +177,3 @@ impl<T: Element> Task<'_, T> {
         start.min(end)..end
     }
 }
-
-#[repr(align(64))]
-struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);

@@ -2,33 +2,48 @@
 
 use std::arch::x86_64::*;
 
-use super::{Job, ROWS, Tile};
+use super::{Job, POWERS, ROWS, Tile};
 
 const COLUMNS: usize = 32;
+const SHORT: usize = 8;
 
 /// Products of `f32`.
 pub(crate) struct Avx512;
 
 impl Tile<COLUMNS> for Avx512 {
     const ROWS: usize = ROWS;
+    const SHORT: usize = SHORT;
     const PAIRS: bool = false;
 
     #[inline(always)]
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
-        // SAFETY: the caller vouches for instructions and lengths; a row of `sums` holds two vectors.
+        // SAFETY: the caller's.
+        unsafe { wide([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(
+        rows: usize,
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        scale: &[f32; COLUMNS],
+        sums: *mut [f32; COLUMNS],
+    ) {
+        // SAFETY: the caller's.
         unsafe {
-            let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
-            for step in 0..steps {
-                let (x, w) = (x.add(step * ROWS).cast::<f32>(), w.add(step * COLUMNS).cast::<f32>());
-                let w = [_mm512_load_ps(w), _mm512_load_ps(w.add(16))];
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*x.add(r));
-                    acc[0] = _mm512_fmadd_ps(x, w[0], acc[0]);
-                    acc[1] = _mm512_fmadd_ps(x, w[1], acc[1]);
-                }
+            if rows == ROWS {
+                wide::<ROWS>(scaled(scale, sums), steps, x, w, sums);
+            } else {
+                wide::<SHORT>(scaled(scale, sums), steps, x, w, sums);
             }
-            store(&acc, sums);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { weigh(scores, max, unit, sum) }
     }
 
     unsafe fn work(job: &impl Job) {
@@ -47,29 +62,61 @@ pub(crate) struct Avx512Pairs;
 
 impl Tile<COLUMNS> for Avx512Pairs {
     const ROWS: usize = ROWS;
+    const SHORT: usize = SHORT;
     const PAIRS: bool = true;
 
     #[inline(always)]
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
-        // SAFETY: as above. Any 512 bits are a vector of bf16.
+        // SAFETY: the caller's.
+        unsafe { pairs([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(
+        rows: usize,
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        scale: &[f32; COLUMNS],
+        sums: *mut [f32; COLUMNS],
+    ) {
+        // SAFETY: the caller's.
         unsafe {
-            let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
-            let pairs = |v: __m512i| std::mem::transmute::<__m512i, __m512bh>(v);
-            for step in 0..steps {
-                let (x, w) = (x.add(step * ROWS).cast::<i32>(), w.add(step * COLUMNS).cast::<__m512i>());
-                let w = [pairs(_mm512_load_si512(w)), pairs(_mm512_load_si512(w.add(1)))];
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let x = pairs(_mm512_set1_epi32(*x.add(r)));
-                    acc[0] = _mm512_dpbf16_ps(acc[0], x, w[0]);
-                    acc[1] = _mm512_dpbf16_ps(acc[1], x, w[1]);
-                }
+            if rows == ROWS {
+                pairs::<ROWS>(scaled(scale, sums), steps, x, w, sums);
+            } else {
+                pairs::<SHORT>(scaled(scale, sums), steps, x, w, sums);
             }
-            store(&acc, sums);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { weigh(scores, max, unit, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
+        // SAFETY: the caller vouches for the instructions; a row is two vectors long.
+        unsafe {
+            // The low halves of all cells before the high ones, then one beside the other.
+            let order = _mm512_set_epi16(
+                31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19,
+                3, 18, 2, 17, 1, 16, 0,
+            );
+            for start in [0, 16] {
+                let load = |row: &[f32; COLUMNS]| _mm512_loadu_ps(row.as_ptr().add(start));
+                let halves = _mm512_cvtne2ps_pbh(load(high), load(low));
+                let halves = std::mem::transmute::<__m512bh, __m512i>(halves);
+                let mixed = _mm512_permutexvar_epi16(order, halves);
+                _mm512_storeu_si512(cells.as_mut_ptr().add(start).cast(), mixed);
+            }
         }
     }
 
     unsafe fn work(job: &impl Job) {
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
             unsafe { job.run::<Avx512Pairs, COLUMNS>() }
@@ -80,15 +127,114 @@ impl Tile<COLUMNS> for Avx512Pairs {
 }
 
 /// # Safety
+/// That of [`Tile::add`], for sums that begin as `acc`.
+#[inline(always)]
+unsafe fn wide<const ROWS: usize>(
+    mut acc: [[__m512; 2]; ROWS],
+    steps: usize,
+    x: *const u32,
+    w: *const u32,
+    sums: *mut [f32; COLUMNS],
+) {
+    // SAFETY: the caller vouches for instructions and lengths.
+    unsafe {
+        for step in 0..steps {
+            let (x, w) = (x.add(step * ROWS).cast::<f32>(), w.add(step * COLUMNS).cast::<f32>());
+            let w = [_mm512_load_ps(w), _mm512_load_ps(w.add(16))];
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = _mm512_set1_ps(*x.add(r));
+                acc[0] = _mm512_fmadd_ps(x, w[0], acc[0]);
+                acc[1] = _mm512_fmadd_ps(x, w[1], acc[1]);
+            }
+        }
+        store(&acc, sums);
+    }
+}
+
+/// # Safety
+/// As for `wide`.
+#[inline(always)]
+unsafe fn pairs<const ROWS: usize>(
+    mut acc: [[__m512; 2]; ROWS],
+    steps: usize,
+    x: *const u32,
+    w: *const u32,
+    sums: *mut [f32; COLUMNS],
+) {
+    // SAFETY: the caller vouches for instructions and lengths. Any 512 bits are a vector of bf16.
+    unsafe {
+        let pairs = |v: __m512i| std::mem::transmute::<__m512i, __m512bh>(v);
+        for step in 0..steps {
+            let (x, w) = (x.add(step * ROWS).cast::<i32>(), w.add(step * COLUMNS).cast::<__m512i>());
+            let w = [pairs(_mm512_load_si512(w)), pairs(_mm512_load_si512(w.add(1)))];
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = pairs(_mm512_set1_epi32(*x.add(r)));
+                acc[0] = _mm512_dpbf16_ps(acc[0], x, w[0]);
+                acc[1] = _mm512_dpbf16_ps(acc[1], x, w[1]);
+            }
+        }
+        store(&acc, sums);
+    }
+}
+
+/// # Safety
 /// The machine has AVX-512 F; `sums` points to as many rows.
 #[inline(always)]
-unsafe fn store(acc: &[[__m512; 2]; ROWS], sums: *mut [f32; COLUMNS]) {
+unsafe fn scaled<const ROWS: usize>(
+    scale: &[f32; COLUMNS],
+    sums: *const [f32; COLUMNS],
+) -> [[__m512; 2]; ROWS] {
+    // SAFETY: the caller's; a row is two vectors long.
+    unsafe {
+        let scale = scale.as_ptr();
+        let scale = [_mm512_loadu_ps(scale), _mm512_loadu_ps(scale.add(16))];
+        let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
+        for (r, acc) in acc.iter_mut().enumerate() {
+            let row = sums.add(r).cast::<f32>();
+            acc[0] = _mm512_mul_ps(_mm512_loadu_ps(row), scale[0]);
+            acc[1] = _mm512_mul_ps(_mm512_loadu_ps(row.add(16)), scale[1]);
+        }
+        acc
+    }
+}
+
+/// # Safety
+/// The machine has AVX-512 F; `sums` points to as many rows.
+#[inline(always)]
+unsafe fn store<const ROWS: usize>(acc: &[[__m512; 2]; ROWS], sums: *mut [f32; COLUMNS]) {
     for (r, acc) in acc.iter().enumerate() {
         // SAFETY: the caller's; a row is two vectors long.
         unsafe {
             let row = sums.add(r).cast::<f32>();
             _mm512_storeu_ps(row, acc[0]);
             _mm512_storeu_ps(row.add(16), acc[1]);
+        }
+    }
+}
+
+/// [`Tile::weigh`], where an instruction scales by powers of two.
+///
+/// # Safety
+/// The machine has AVX-512 F.
+#[inline(always)]
+unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
+    // SAFETY: the caller's; a row is two vectors long.
+    unsafe {
+        for start in [0, 16] {
+            let (score, sum) = (scores.as_mut_ptr().add(start), sum.as_mut_ptr().add(start));
+            let above = _mm512_sub_ps(_mm512_loadu_ps(score), _mm512_loadu_ps(max.as_ptr().add(start)));
+            let x = _mm512_mul_ps(above, _mm512_set1_ps(unit));
+            // Not-a-numbers stay: they are the second operand. Below, all is zero after scaling anyway.
+            let x = _mm512_max_ps(_mm512_set1_ps(-200.0), x);
+            let whole = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
+            let r = _mm512_sub_ps(x, whole);
+            let mut value = _mm512_set1_ps(POWERS[0]);
+            for c in &POWERS[1..] {
+                value = _mm512_fmadd_ps(value, r, _mm512_set1_ps(*c));
+            }
+            let weight = _mm512_scalef_ps(value, whole);
+            _mm512_storeu_ps(score, weight);
+            _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), weight));
         }
     }
 }

@@ -15,10 +15,14 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::{Avx512, Avx512Pairs};
 pub(crate) use portable::Portable;
 
+use crate::element::Element;
+
 /// One instruction set. `COLUMNS` outputs make a panel of weights.
 pub(crate) trait Tile<const COLUMNS: usize> {
     /// Rows of activations of a tile, at most [`ROWS`].
     const ROWS: usize;
+    /// A second height, for what the first would fill up with much nothing.
+    const SHORT: usize;
     /// Whether a cell is two `bf16`.
     const PAIRS: bool;
 
@@ -28,6 +32,43 @@ pub(crate) trait Tile<const COLUMNS: usize> {
     /// The machine has the instructions; `x` points to `steps × ROWS` readable cells and `w` to `steps × COLUMNS`,
     /// `w` on a cache line where `COLUMNS` is a multiple of 16; `sums` to `ROWS` rows that may be written.
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
+
+    /// As [`Tile::sums`], but adds to `rows` rows of `sums` scaled by `scale`; `rows` is [`Tile::ROWS`] or
+    /// [`Tile::SHORT`].
+    ///
+    /// # Safety
+    /// As for `sums`, with `steps × rows` cells at `x` and `rows` rows of finished numbers at `sums`.
+    unsafe fn add(
+        rows: usize,
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        scale: &[f32; COLUMNS],
+        sums: *mut [f32; COLUMNS],
+    );
+
+    /// Replaces scores by their weights, `2^((score - max) · unit)` ([`exp2`]), and adds them to `sum`.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    #[inline(always)]
+    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
+        for lane in 0..COLUMNS {
+            scores[lane] = exp2((scores[lane] - max[lane]) * unit);
+            sum[lane] += scores[lane];
+        }
+    }
+
+    /// Rounds two rows to the cells of one step; only for tiles of pairs.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    #[inline(always)]
+    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
+        for ((cell, &low), &high) in cells.iter_mut().zip(low).zip(high) {
+            *cell = f32::pair(low, high);
+        }
+    }
 
     /// [`Job::run`], compiled for the instruction set.
     ///
@@ -43,5 +84,42 @@ pub(crate) trait Job {
     unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self);
 }
 
+/// The polynomial of `2ˣ`: near-minimax on -1/2..1/2 to a relative 1.6e-7, exact at 0; highest power first.
+const POWERS: [f32; 6] = [1.327_647_2e-3, 9.675_542e-3, 5.550_713_1e-2, 2.402_212e-1, 6.931_469_4e-1, 1.0];
+
+/// Two to the power of `x <= 0`, to a relative 3e-7; zero where the result is not normal.
+#[inline(always)]
+pub(crate) fn exp2(x: f32) -> f32 {
+    // Adding and taking it away rounds to an integer, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
+    const LEAST: f32 = -126.0;
+    let inside = if x < LEAST { LEAST } else { x };
+    let shifted = inside + ROUND;
+    let r = inside - (shifted - ROUND);
+    let mut value = POWERS[0];
+    for c in &POWERS[1..] {
+        value = value * r + c;
+    }
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if x < LEAST { 0.0 } else { power * value }
+}
+
 /// Most rows of a tile.
 pub(crate) const ROWS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_of_two_are_relatively_exact() {
+        for i in 0..=1_260_000 {
+            let x = -i as f32 * 1e-4;
+            let error = (f64::from(exp2(x)) / f64::from(x).exp2() - 1.0).abs();
+            assert!(error <= 3e-7, "2^{x}: off by {error:e}");
+        }
+        assert_eq!([0.0, -1.0, -126.0].map(exp2), [1.0, 0.5, f32::MIN_POSITIVE]);
+        assert_eq!([-126.5, -1e30, f32::NEG_INFINITY].map(exp2), [0.0; 3]);
+        assert!(exp2(f32::NAN).is_nan());
+    }
+}
