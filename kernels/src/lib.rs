@@ -32,6 +32,7 @@ mod panels;
 pub mod peak;
 mod product;
 pub mod quant;
+pub mod quant;
 mod stored;
 mod tile;
 
