@@ -88,7 +88,8 @@ pub trait LanguageModel: Send + Sync {
     fn embed(&self, ids: &Tensor) -> Result<Tensor>;
     /// An empty KV cache for `batch` sequences.
     fn cache(&self, batch: usize) -> Result<Cache>;
-    /// Decoder layers `range` on hidden states `[B, T, H]` at `positions` `[B, T]` (u32); appends to the cache.
+    /// Decoder layers `range` on hidden states `[B, T, H]` at `positions` `[B, T]` (u32); appends to the cache. A
+    /// position that was used before is used anew: its token is replaced, and those after it are not seen.
     fn layers(
         &self,
         range: Range<usize>,
@@ -116,6 +117,13 @@ pub trait LanguageModel: Send + Sync {
             start = layer + 1;
         }
         if start < depth { self.layers(start..depth, &hidden, positions, cache) } else { Ok(hidden) }
+    }
+
+    /// Makes `cache` one of `rows.len()` sequences, the i-th a copy of its present row `rows[i]`; rows may be
+    /// repeated, left out and reordered. Beam search does so after each step.
+    fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {
+        let _ = (cache, rows);
+        Err(Error::unsupported(&self.descriptor().id, "reordering the rows of its KV cache"))
     }
 
     /// One decode step: logits `[B, 1, V]` of the ids `[B, 1]` at `positions`. Hooks do not run here.

@@ -28,6 +28,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A chat template that a model folder lacks or that does not run.
+    #[error("chat template of {}: {message}", path.display())]
+    ChatTemplate {
+        /// The file that should have it.
+        path: PathBuf,
+        /// What is wrong, in the template's own words where it refuses.
+        message: String,
+    },
     /// The tokenizer failed on a text or on ids.
     #[error("tokenizer: {0}")]
     Tokenizer(String),

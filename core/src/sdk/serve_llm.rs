@@ -23,9 +23,16 @@ impl ServedLlm {
         Self { plugin, model, device, caches: Mutex::default(), next: AtomicU64::new(1) }
     }
 
-    fn cache(&self, id: u64) -> Result<Arc<Mutex<Cache>>> {
+    /// Runs `work` on the cache `id`.
+    fn with_cache<T>(&self, id: u64, work: impl FnOnce(&mut Cache) -> Result<T>) -> Result<T> {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        caches.get(&id).cloned().ok_or_else(|| Error::invalid(format!("there is no KV cache {id}")))
+        let cache = caches.get(&id).cloned();
+        drop(caches);
+        let cache = cache.ok_or_else(|| Error::invalid(format!("there is no KV cache {id}")))?;
+        let mut cache = cache.lock().map_err(|_| {
+            Error::invalid("this KV cache is unusable since a call on it panicked; make a new one")
+        })?;
+        work(&mut cache)
     }
 }
 
@@ -61,13 +68,15 @@ impl Served for ServedLlm {
                 drop(dropped);
                 Ok(Reply::default())
             }
+            LlmOp::CacheSelect { cache, rows } => {
+                self.with_cache(cache, |cache| self.model.select_rows(cache, &rows))?;
+                Ok(Reply::default())
+            }
             LlmOp::Layers { range, cache } => {
                 let (hidden, positions) = (inputs.take("hidden")?, inputs.take("positions")?);
-                let cache = self.cache(cache)?;
-                let mut cache = cache.lock().map_err(|_| {
-                    Error::invalid("this KV cache is unusable since a call on it panicked; make a new one")
-                })?;
-                Ok(Reply::one("hidden", self.model.layers(range, &hidden, &positions, &mut cache)?))
+                let hidden =
+                    self.with_cache(cache, |cache| self.model.layers(range, &hidden, &positions, cache))?;
+                Ok(Reply::one("hidden", hidden))
             }
             LlmOp::Logits => Ok(Reply::one("logits", self.model.logits(&inputs.take("hidden")?)?)),
         }

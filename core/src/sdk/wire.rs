@@ -106,6 +106,13 @@ pub enum LlmOp {
         /// From [`CacheReply`].
         cache: u64,
     },
+    /// Replaces the rows of a cache.
+    CacheSelect {
+        /// From [`CacheReply`].
+        cache: u64,
+        /// Present row of each future one.
+        rows: Vec<usize>,
+    },
     /// Inputs `hidden` and `positions`; result `hidden`.
     Layers {
         /// Decoder layers.

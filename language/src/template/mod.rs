@@ -1,15 +1,19 @@
 //! Conversation templates, byte for byte as Cambrian-1 and LLaVA write them (`conversation.py` of the reference).
 //!
-//! A template is a row of [`Template::all`]. Rendering gives segments rather than a string, because what is
+//! A template is a row of [`Template::all`], or the Jinja of a model folder ([`Template::of_folder`]). Rendering gives segments rather than a string, because what is
 //! trained and where images stand is known while writing and can only be guessed at afterwards.
 
 mod catalogue;
 mod conversation;
+mod jinja;
 mod render;
 mod texts;
 
 pub use conversation::{Conversation, IMAGE_PLACEHOLDER, Role, Turn};
+pub use jinja::Program;
 pub use render::{Rendered, Style};
+
+use std::path::Path;
 
 use crate::{Error, Result};
 
@@ -101,6 +105,17 @@ impl Template {
         let name = model.rsplit('/').next().unwrap_or(model);
         let (_, template) = catalogue::RELEASED.iter().find(|(m, _)| m.eq_ignore_ascii_case(name))?;
         Self::all().iter().find(|t| t.name == *template)
+    }
+
+    /// The chat template that a model folder brings in `chat_template.jinja` or `tokenizer_config.json`, as
+    /// transformers' `apply_chat_template` would run it; named `chat_template`. Images stand where questions have
+    /// [`IMAGE_PLACEHOLDER`], answers end with the token that it writes behind them or with `eos_token`, and it
+    /// takes care of begin-of-text itself. Where it rewrites answers (other than trimming them) nothing is trained.
+    ///
+    /// # Errors
+    /// [`Error::ChatTemplate`] when there is none or it does not run, [`Error::TokenizerFile`].
+    pub fn of_folder(folder: impl AsRef<Path>) -> Result<&'static Self> {
+        jinja::open(folder.as_ref())
     }
 
     /// Writes `conversation`. Where its last turn is unanswered, the prompt ends where the answer starts.

@@ -1,6 +1,7 @@
 //! From a conversation to segments of text and images: one renderer per style.
 
 use super::conversation::{Conversation, IMAGE_PLACEHOLDER, Role, Turn};
+use super::jinja::Program;
 use super::{Segment, SegmentKind, Template};
 use crate::{Error, Result};
 
@@ -39,6 +40,8 @@ pub enum Style {
         /// After each caption.
         end: &'static str,
     },
+    /// Whatever the Jinja of a model folder says.
+    Jinja(&'static Program),
 }
 
 /// A rendered conversation.
@@ -127,6 +130,23 @@ pub(super) fn render(template: &'static Template, conversation: &Conversation) -
                 }
                 Answer { lead: "", end, tail: "" }
             });
+        }
+        Style::Jinja(program) => {
+            for stretch in program.stretches(conversation)? {
+                if stretch.trained {
+                    script.push(Role::Assistant, true, &stretch.text);
+                } else {
+                    script.question(&stretch.text);
+                }
+            }
+            let asked: usize =
+                turns.iter().map(|turn| turn.question.matches(IMAGE_PLACEHOLDER).count()).sum();
+            let written = script.segments.iter().filter(|s| s.kind == SegmentKind::Image).count();
+            if asked != written {
+                return Err(Error::Conversation(format!(
+                    "{asked} images are shown and the model's chat template leaves {written} of them"
+                )));
+            }
         }
     }
     Ok(Rendered { template, segments: script.segments })

@@ -1,7 +1,11 @@
 //! From a rendered conversation to token ids and labels, in one pass.
 
+mod config;
 mod encode;
+mod folder;
+mod sentencepiece;
 mod tokenizer;
 
+pub use config::{ChatTemplateSource, NamedTemplate, SpecialToken, TokenizerConfig};
 pub use encode::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
 pub use tokenizer::Tokenizer;

@@ -1,10 +1,12 @@
-//! A `tokenizer.json` that adds nothing by itself.
+//! A tokenizer that adds nothing by itself.
 
 use std::path::Path;
 
+use tokenizers::AddedToken;
 use tokenizers::processors::PostProcessorWrapper;
 
 use super::encode::{NewlineAfterImage, Tokenized, encode};
+use super::folder::fail;
 use crate::template::{Rendered, Template};
 use crate::{Error, Result};
 
@@ -44,18 +46,40 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::TokenizerFile`] when it is no tokenizer.
     pub fn from_bytes(origin: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
-        let fail = |message: String| Error::TokenizerFile { path: origin.as_ref().to_owned(), message };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| fail(format!("this is no tokenizer.json that can be used: {error}")))?;
-        inner.with_truncation(None).map_err(|error| fail(error.to_string()))?.with_padding(None);
-        let length = inner.get_vocab(true).into_values().max().map_or(0, |id| id + 1);
-        if length == 0 {
-            return Err(fail("the vocabulary is empty".into()));
-        }
-        let prefix = automatic_prefix(&inner).map_err(|error| fail(error.to_string()))?;
+        let origin = origin.as_ref();
+        let inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|error| fail(origin, format!("this is no tokenizer.json that can be used: {error}")))?;
+        let prefix = automatic_prefix(&inner).map_err(|error| fail(origin, error.to_string()))?;
+        Self::from_parts(origin, inner, prefix)
+    }
+
+    /// A tokenizer that leaves `prefix` to [`Tokenizer::encode`].
+    pub(super) fn from_parts(
+        origin: &Path,
+        mut inner: tokenizers::Tokenizer,
+        prefix: Vec<u32>,
+    ) -> Result<Self> {
+        inner.with_truncation(None).map_err(|error| fail(origin, error.to_string()))?.with_padding(None);
         // It would also trim the offsets that labels are read from.
         inner.with_post_processor(None::<PostProcessorWrapper>);
-        Ok(Self { inner, prefix, length })
+        match length(&inner) {
+            0 => Err(fail(origin, "the vocabulary is empty")),
+            length => Ok(Self { inner, prefix, length }),
+        }
+    }
+
+    /// One more token, whose id must come out as `id`.
+    pub(super) fn add(&mut self, origin: &Path, id: u32, token: AddedToken) -> Result<()> {
+        let content = token.content.clone();
+        self.inner.add_tokens([token]).map_err(|error| fail(origin, error.to_string()))?;
+        self.length = length(&self.inner);
+        match self.id(&content) {
+            Some(got) if got == id => Ok(()),
+            _ => Err(fail(
+                origin,
+                format!("the added token `{content}` should have the id {id}, but another one comes next"),
+            )),
+        }
     }
 
     /// One more than the highest id.
@@ -71,6 +95,11 @@ impl Tokenizer {
     /// The id of exactly this token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// The token of exactly this id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// Ids below `vocab`, the rows of a model's head, that stand for no token. They were never trained and must
@@ -126,6 +155,11 @@ impl Tokenizer {
         }
         Err(Error::Mismatch { template: template.name, missing: missing.join(", ") })
     }
+}
+
+/// One more than the highest id.
+fn length(tokenizer: &tokenizers::Tokenizer) -> u32 {
+    tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id + 1)
 }
 
 /// What the post-processor puts before a text.

@@ -80,6 +80,17 @@ impl LayerCache {
         Ok(())
     }
 
+    /// Keeps, repeats and reorders rows: the i-th is a copy of the present `rows[i]`.
+    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+        let indices = rows.iter().map(|&row| row as u32).collect::<Vec<_>>();
+        for store in [&mut self.keys, &mut self.values].into_iter().flatten() {
+            let indices = Tensor::new(indices.as_slice(), store.device())?;
+            *store = store.contiguous()?.index_select(&indices, 0)?;
+        }
+        self.filled = rows.iter().map(|&row| self.filled[row]).collect();
+        Ok(())
+    }
+
     /// Keys and values `[B, heads, end, D]` of the positions before `end`, as views.
     pub fn read(&self, end: usize) -> Result<(Tensor, Tensor)> {
         let view = |stored: &Option<Tensor>| -> Result<Tensor> {

@@ -95,6 +95,15 @@ impl Decoder {
         }
     }
 
+    /// A cache of this model.
+    fn own<'a>(&self, cache: &'a mut Cache) -> Result<&'a mut DecoderCache> {
+        let cache = cache.get_mut::<DecoderCache>()?;
+        if cache.model != self.serial {
+            return Err(Error::invalid("this KV cache belongs to another language model"));
+        }
+        Ok(cache)
+    }
+
     fn fault(&self, message: String) -> Error {
         Error::invalid(format!("{}: {message}", self.descriptor.id))
     }
@@ -133,10 +142,7 @@ impl LanguageModel for Decoder {
         let layers = self.layers.get(range.clone()).ok_or_else(|| {
             self.fault(format!("layers {range:?} of a model of {} layers", self.layers.len()))
         })?;
-        let cache = cache.get_mut::<DecoderCache>()?;
-        if cache.model != self.serial {
-            return Err(Error::invalid("this KV cache belongs to another language model"));
-        }
+        let cache = self.own(cache)?;
         if cache.batch != batch {
             return Err(self.fault(format!("{batch} rows with a KV cache for {}", cache.batch)));
         }
@@ -156,6 +162,16 @@ impl LanguageModel for Decoder {
             hidden = layer.forward(&hidden, &step, cache)?;
         }
         Ok(hidden)
+    }
+
+    fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {
+        let cache = self.own(cache)?;
+        if let Some(stray) = rows.iter().find(|&&row| row >= cache.batch) {
+            return Err(self.fault(format!("row {stray} of a KV cache for {}", cache.batch)));
+        }
+        cache.layers.iter_mut().try_for_each(|layer| layer.select(rows))?;
+        cache.batch = rows.len();
+        Ok(())
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {

@@ -33,6 +33,15 @@ impl ForeignLlm {
         Ok(Self { foreign: Arc::new(foreign), descriptor })
     }
 
+    /// The id of a cache of this model.
+    fn handle(&self, cache: &mut Cache) -> Result<u64> {
+        let handle = cache.get_mut::<Handle>()?;
+        if !Arc::ptr_eq(&handle.foreign, &self.foreign) {
+            return Err(Error::invalid("this KV cache belongs to another language model"));
+        }
+        Ok(handle.id)
+    }
+
     fn one(&self, op: &LlmOp, inputs: &[(&str, &Tensor)], result: &str, last: usize) -> Result<Tensor> {
         let (mut tensors, _) = self.foreign.operate(inputs, &to_json(op)?)?;
         let tensor = tensors.take(result).map_err(|e| self.foreign.broken(e))?;
@@ -66,12 +75,14 @@ impl LanguageModel for ForeignLlm {
         positions: &Tensor,
         cache: &mut Cache,
     ) -> Result<Tensor> {
-        let handle = cache.get_mut::<Handle>()?;
-        if !Arc::ptr_eq(&handle.foreign, &self.foreign) {
-            return Err(Error::invalid("this KV cache belongs to another language model"));
-        }
-        let op = LlmOp::Layers { range, cache: handle.id };
+        let op = LlmOp::Layers { range, cache: self.handle(cache)? };
         self.one(&op, &[("hidden", hidden), ("positions", positions)], "hidden", self.descriptor.hidden)
+    }
+
+    fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {
+        let op = LlmOp::CacheSelect { cache: self.handle(cache)?, rows: rows.to_vec() };
+        self.foreign.operate(&[], &to_json(&op)?)?;
+        Ok(())
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {

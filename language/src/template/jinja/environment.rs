@@ -1,0 +1,89 @@
+//! Jinja as transformers runs it: white space around blocks trimmed, Python's methods, `raise_exception`,
+//! `strftime_now`, `tojson` with Python's spacing.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, Value};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::clock;
+
+/// An environment in which chat templates run.
+pub(super) fn environment<'source>() -> Environment<'source> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.unwrap_or_default());
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_function("strftime_now", |format: String| {
+        clock::strftime(clock::now(), &format)
+            .map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_filter("tojson", |value: Value| {
+        let mut out = Vec::new();
+        let mut serializer = Serializer::with_formatter(&mut out, Spaced);
+        let failed = |message: String| Error::new(ErrorKind::BadSerialization, message);
+        value.serialize(&mut serializer).map_err(|error| failed(error.to_string()))?;
+        String::from_utf8(out).map(Value::from_safe_string).map_err(|error| failed(error.to_string()))
+    });
+    environment
+}
+
+/// `json.dumps` without an indent: a space after each comma and colon.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: std::io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+    fn begin_object_key<W: std::io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+    fn begin_object_value<W: std::io::Write + ?Sized>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, expected: Result<&str, &str>) {
+        let values = context! { messages => [context! { role => "user", content => " Hi " }], none => () };
+        match (environment().render_str(template, values), expected) {
+            (Ok(got), Ok(expected)) => assert_eq!(got, expected),
+            (Err(got), Err(part)) => assert!(got.to_string().contains(part), "{got}"),
+            (got, expected) => panic!("{got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn templates_run_as_in_python() {
+        check(
+            "{% for m in messages %}\n  {% if m.role == 'user' %}\n{{ m['content'].strip() }}\n{% endif %}\n{% endfor %}",
+            Ok("Hi\n"),
+        );
+        check("{{ raise_exception('No tools.') }}", Err("No tools."));
+        check("{{ 'a<b'.upper() }}{{ 'a,b'.split(',')[-1] }}{{ '<x>'.startswith('<') }}", Ok("A<Bbtrue"));
+        check("{{ {'a': [1, 'é']} | tojson }}", Ok("{\"a\": [1, \"é\"]}"));
+        check("{% set ns = namespace(x=1) %}{% set ns.x = 2 %}{{ ns.x }}{{ missing }}", Ok("2"));
+        check(
+            "{% for i in [1, 2, 3] %}{% if i == 2 %}{% continue %}{% endif %}{{ i }}{% endfor %}",
+            Ok("13"),
+        );
+        check("{{ strftime_now('%Q') }}", Err("does not know `%Q`"));
+    }
+}
