@@ -109,6 +109,9 @@ pub struct OpenOptions {
     /// connectors are not quantised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<Quantisation>,
+    /// Make the weights from this seed instead of reading files, in memory: for measuring what nobody downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random: Option<u64>,
 }
 
 impl OpenOptions {
@@ -118,10 +121,10 @@ impl OpenOptions {
     /// As [`Weights::open`].
     pub fn weights(&self, spec: &Spec) -> Result<Weights> {
         let dtype = spec.precision.dtype();
-        let weights = if self.weights.is_empty() {
-            Weights::tensors(BTreeMap::new(), dtype)
-        } else {
-            Weights::open(&self.weights, dtype)?
+        let weights = match self.random {
+            Some(seed) => Weights::random(seed, dtype),
+            None if self.weights.is_empty() => Weights::tensors(BTreeMap::new(), dtype),
+            None => Weights::open(&self.weights, dtype)?,
         };
         Ok(weights.with_layout(self.layout.clone()).trainable(self.trainable).quantise(self.quantise))
     }

@@ -12,6 +12,7 @@ mod locate;
 mod mapped;
 mod params;
 mod pickle;
+mod random;
 mod report;
 mod rows;
 mod safetensors;
@@ -46,6 +47,7 @@ enum Kind {
     /// With the prefix, where it is known.
     Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
     Record(Rc<RefCell<Vec<TensorInfo>>>),
+    Random(u64),
 }
 
 impl Weights {
@@ -92,6 +94,11 @@ impl Weights {
         Self { kind: Kind::Record(Rc::default()), dtype, layout: None, trainable: false, quantise: None }
     }
 
+    /// No files: every tensor is made from this seed when it is asked for, as its [`Init`] says.
+    pub fn random(seed: u64, dtype: DType) -> Self {
+        Self { kind: Kind::Random(seed), dtype, layout: None, trainable: false, quantise: None }
+    }
+
     /// Insists on the layout of this name instead of detecting it.
     #[must_use]
     pub fn with_layout(mut self, layout: Option<String>) -> Self {
@@ -118,7 +125,7 @@ impl Weights {
     pub fn manifest(&self) -> Vec<TensorInfo> {
         match &self.kind {
             Kind::Record(list) => list.borrow().clone(),
-            Kind::Files(_) | Kind::Tensors(..) => Vec::new(),
+            Kind::Files(_) | Kind::Tensors(..) | Kind::Random(_) => Vec::new(),
         }
     }
 

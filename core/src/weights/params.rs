@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zoo_kernels::Element;
 
 use super::store::Store;
-use super::{Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport};
+use super::{Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport, random};
 use crate::{Error, Quantisation, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -100,7 +100,7 @@ impl Params {
         let store = Store::from(&weights.kind);
         let (layout, prefix) = match &store {
             Store::Tensors(_, Some(prefix)) => (wanted[0].clone(), *prefix),
-            Store::Record(_) | Store::Tensors(_, None) => {
+            Store::Record(_) | Store::Random(_) | Store::Tensors(_, None) => {
                 (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or(""))
             }
             Store::Files(files) => detect(files, &wanted)?,
@@ -150,7 +150,8 @@ impl Params {
         self.state.borrow().quantise
     }
 
-    /// Whether the checkpoint holds the first stored part of `name`; always true when recording.
+    /// Whether the checkpoint holds the first stored part of `name`; always true when recording or made from
+    /// a seed.
     pub fn contains(&self, name: &str) -> bool {
         let state = self.state.borrow();
         let canonical = join(&self.path, name);
@@ -162,7 +163,7 @@ impl Params {
             }),
         };
         match (&state.store, first) {
-            (Store::Record(_), _) | (_, None) => true,
+            (Store::Record(_) | Store::Random(_), _) | (_, None) => true,
             (store, Some(key)) => store.contains(&format!("{}{key}", state.prefix)),
         }
     }
@@ -325,6 +326,10 @@ impl State {
             manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
             return self.placeholder(shape);
         }
+        if let Store::Random(seed) = self.store {
+            let tensor = random::tensor(seed, &key, shape, init, self.dtype)?;
+            return self.hand_out(key, tensor);
+        }
         let Some(stored) = self.store.shape(&key) else {
             self.report.missing.push(key);
             return self.placeholder(shape);
@@ -334,7 +339,13 @@ impl State {
             self.report.misshapen.push(format!("{key}: the file has {stored:?}, expected {shape:?}"));
             return self.placeholder(shape);
         }
-        let tensor = self.store.load(&key)?.to_dtype(self.dtype)?.to_device(&self.device)?;
+        let tensor = self.store.load(&key)?.to_dtype(self.dtype)?;
+        self.hand_out(key, tensor)
+    }
+
+    /// A tensor on its device, as a variable where it is to be trained.
+    fn hand_out(&mut self, key: String, tensor: Tensor) -> Result<Tensor> {
+        let tensor = tensor.to_device(&self.device)?;
         if !self.trainable {
             return Ok(tensor);
         }

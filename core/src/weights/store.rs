@@ -18,6 +18,8 @@ pub(super) enum Store {
     Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
     /// Nothing: requests are written down.
     Record(Rc<RefCell<Vec<TensorInfo>>>),
+    /// Nothing: tensors are made from this seed.
+    Random(u64),
 }
 
 impl From<&Kind> for Store {
@@ -26,17 +28,18 @@ impl From<&Kind> for Store {
             Kind::Files(files) => Self::Files(files.clone()),
             Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), *prefix),
             Kind::Record(list) => Self::Record(list.clone()),
+            Kind::Random(seed) => Self::Random(*seed),
         }
     }
 }
 
 impl Store {
-    /// All names; none when recording.
+    /// All names; none where there is no end of them.
     pub(super) fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Files(files) => Box::new(files.keys()),
             Self::Tensors(tensors, _) => Box::new(tensors.keys().map(String::as_str)),
-            Self::Record(_) => Box::new(std::iter::empty()),
+            Self::Record(_) | Self::Random(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -50,7 +53,7 @@ impl Store {
         match self {
             Self::Files(files) => files.shape(key),
             Self::Tensors(tensors, _) => tensors.get(key).map(Tensor::dims),
-            Self::Record(_) => None,
+            Self::Record(_) | Self::Random(_) => None,
         }
     }
 
@@ -62,7 +65,9 @@ impl Store {
                 let found = tensors.get(key).cloned();
                 found.ok_or_else(|| Error::Internal(format!("there is no tensor `{key}` in memory")))
             }
-            Self::Record(_) => Err(Error::Internal(format!("`{key}` was recorded, not stored"))),
+            Self::Record(_) | Self::Random(_) => {
+                Err(Error::Internal(format!("`{key}` is not stored anywhere")))
+            }
         }
     }
 
@@ -71,7 +76,7 @@ impl Store {
         match self {
             Self::Files(files) => files.name(),
             Self::Tensors(..) => "tensors in memory".to_owned(),
-            Self::Record(_) => String::new(),
+            Self::Record(_) | Self::Random(_) => String::new(),
         }
     }
 }
