@@ -97,6 +97,7 @@ impl<'a> Context<'a> {
             device,
             precision: self.global.dtype.into(),
             fast_resize,
+            random_weights: None,
         })?)
     }
 }

@@ -32,6 +32,9 @@ pub struct Options {
     pub precision: Precision,
     /// Resample pixels with SIMD, differing from Pillow by at most a few units in the last place.
     pub fast_resize: bool,
+    /// Make the weights of encoders and connectors from this seed, in memory, instead of reading them. What a request
+    /// brings itself is read all the same.
+    pub random_weights: Option<u64>,
 }
 
 /// The registry, the plugins and the device. Opening one loads no plugin and no weights.
@@ -43,6 +46,7 @@ pub struct Zoo {
     device: Device,
     precision: Precision,
     mode: ResizeMode,
+    random: Option<u64>,
 }
 
 impl Zoo {
@@ -83,6 +87,7 @@ impl Zoo {
             device,
             precision: options.precision,
             mode,
+            random: options.random_weights,
         })
     }
 
@@ -104,6 +109,11 @@ impl Zoo {
     /// The user's folders.
     pub fn folders(&self) -> &Folders {
         &self.folders
+    }
+
+    /// The seed that replaces weight files, if any.
+    pub(crate) fn random(&self) -> Option<u64> {
+        self.random
     }
 
     /// Where things compute.
@@ -316,6 +326,7 @@ impl Zoo {
             device: DeviceName::of(&self.device),
             trainable: false,
             quantise: None,
+            random: self.random.filter(|_| !replaced),
         }
     }
 
