@@ -41,6 +41,14 @@ impl<T: Element> Case<T> {
     }
 
     fn run(&self, isa: Isa) -> Vec<T> {
+        self.run_with(|attention, out| attention.apply_at_most(isa, out))
+    }
+
+    fn run_few(&self) -> Vec<T> {
+        self.run_with(|attention, out| attention.apply_few(out))
+    }
+
+    fn run_with(&self, apply: impl Fn(&Attention<'_, T>, &mut [T])) -> Vec<T> {
         let AttentionSize { batch, queries, keys, heads, key_heads, channels } = self.size;
         let packed = |values, tokens: usize, heads: usize| Heads {
             values,
@@ -58,7 +66,7 @@ impl<T: Element> Case<T> {
             bias: self.bias.as_deref(),
             sight: self.sight.as_deref(),
         };
-        attention.apply_at_most(isa, &mut out);
+        apply(&attention, &mut out);
         out
     }
 
@@ -111,9 +119,13 @@ impl<T: Element> Case<T> {
     #[track_caller]
     fn check(&self, isa: Isa) {
         let tolerance = if T::HALF { 6e-3 } else { 4e-6 };
-        for (i, (got, want)) in self.run(isa).into_iter().zip(self.exact()).enumerate() {
-            let error = (f64::from(got.widen()) - want).abs();
-            assert!(error <= tolerance, "{isa:?} {:?} at {i}: {} for {want}", self.size, got.widen());
+        let exact = self.exact();
+        for (out, way) in [(self.run(isa), "many"), (self.run_few(), "few")] {
+            for (i, (got, want)) in out.into_iter().zip(&exact).enumerate() {
+                let (got, size) = (got.widen(), self.size);
+                let error = (f64::from(got) - want).abs();
+                assert!(error <= tolerance, "{isa:?} {way} {size:?} at {i}: {got} for {want}");
+            }
         }
     }
 }
@@ -186,8 +198,10 @@ fn what_sees_nothing_is_zero() {
         case.bias = Some(vec![f32::MIN; 70 * 100]);
         let mean = case.v.iter().step_by(8).sum::<f32>() / 100.0;
         assert!((case.run(isa)[0] - mean).abs() < 1e-5);
+        assert!((case.run_few()[0] - mean).abs() < 1e-5);
         let none = Case::<f32>::new(size(3, 0, 4), 1.0);
         assert_eq!(none.run(isa), [0.0; 12]);
+        assert_eq!(none.run_few(), [0.0; 12]);
     }
 }
 
@@ -223,7 +237,7 @@ fn queries_are_independent<T: Element>() {
     for isa in levels() {
         let mut case = Case::<T>::new(size, 1.0);
         case.sight = Some((0..size.queries).map(|i| i / 9..i / 9 + 100).collect());
-        let whole = bits(&case.run(isa));
+        let (whole, few) = (bits(&case.run(isa)), bits(&case.run_few()));
         for threads in [1, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             assert!(pool.install(|| bits(&case.run(isa))) == whole, "{isa:?}, {threads} threads");
@@ -241,6 +255,7 @@ fn queries_are_independent<T: Element>() {
                 ..case
             };
             assert!(bits(&single.run(isa)) == whole[at * row..][..row], "{isa:?}, query {i} of {b}");
+            assert!(bits(&single.run_few()) == few[at * row..][..row], "few, query {i} of {b}");
         }
     }
 }

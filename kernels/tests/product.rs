@@ -152,6 +152,11 @@ fn rows_are_independent<T: Element>() {
             packed.apply(&case.x[row * k..][..k], &epilogue, &mut out);
             assert!(bits(&out) == whole[row * n..][..n], "{isa:?}, row {row}");
         }
+        for rows in 2..10 {
+            let mut out = vec![T::round(f32::NAN); rows * n];
+            packed.apply(&case.x[..rows * k], &epilogue, &mut out);
+            assert!(bits(&out) == whole[..rows * n], "{isa:?}, {rows} rows");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! them. Keys are taken in blocks at fixed places, and every query is on its own lane; so a query's result depends
 //! neither on the queries beside it nor on the threads.
 
+mod few;
 mod pack;
 mod softmax;
 mod task;

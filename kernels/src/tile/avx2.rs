@@ -23,6 +23,12 @@ impl Tile<COLUMNS> for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { accumulate([[_mm256_setzero_ps(); 2]; FEW], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
     unsafe fn add(
         rows: usize,
         steps: usize,

@@ -22,6 +22,12 @@ impl Tile<COLUMNS> for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { wide([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
     unsafe fn add(
         rows: usize,
         steps: usize,
@@ -69,6 +75,12 @@ impl Tile<COLUMNS> for Avx512Pairs {
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
         unsafe { pairs([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { pairs([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
     }
 
     #[inline(always)]

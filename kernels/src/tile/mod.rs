@@ -33,6 +33,12 @@ pub(crate) trait Tile<const COLUMNS: usize> {
     /// `w` on a cache line where `COLUMNS` is a multiple of 16; `sums` to `ROWS` rows that may be written.
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
 
+    /// As [`Tile::sums`], number for number, of `FEW` rows: products with so few wait for the weights, not for sums.
+    ///
+    /// # Safety
+    /// As for `sums`, with `steps × FEW` cells at `x` and `FEW` rows at `sums`.
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
+
     /// As [`Tile::sums`], but adds to `rows` rows of `sums` scaled by `scale`; `rows` is [`Tile::ROWS`] or
     /// [`Tile::SHORT`].
     ///

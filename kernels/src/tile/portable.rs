@@ -20,6 +20,12 @@ impl Tile<COLUMNS> for Portable {
     }
 
     #[inline(always)]
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { accumulate([[0.0; COLUMNS]; FEW], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
     unsafe fn add(
         _: usize,
         steps: usize,
@@ -45,8 +51,8 @@ impl Tile<COLUMNS> for Portable {
 /// # Safety
 /// That of [`Tile::sums`].
 #[inline(always)]
-unsafe fn accumulate(
-    mut acc: [[f32; COLUMNS]; HEIGHT],
+unsafe fn accumulate<const ROWS: usize>(
+    mut acc: [[f32; COLUMNS]; ROWS],
     steps: usize,
     x: *const u32,
     w: *const u32,
@@ -55,7 +61,7 @@ unsafe fn accumulate(
     // SAFETY: the caller vouches for the lengths.
     let (x, w) = unsafe {
         (
-            std::slice::from_raw_parts(x.cast::<[f32; HEIGHT]>(), steps),
+            std::slice::from_raw_parts(x.cast::<[f32; ROWS]>(), steps),
             std::slice::from_raw_parts(w.cast::<[f32; COLUMNS]>(), steps),
         )
     };
@@ -67,5 +73,5 @@ unsafe fn accumulate(
         }
     }
     // SAFETY: as above.
-    unsafe { sums.cast::<[[f32; COLUMNS]; HEIGHT]>().write(acc) };
+    unsafe { sums.cast::<[[f32; COLUMNS]; ROWS]>().write(acc) };
 }
