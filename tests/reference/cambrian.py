@@ -162,24 +162,36 @@ class Cambrian:
         text = prompts.prompt(self.template, question, image)
         return prompts.token_ids(text, self.tokenizer.encode, self.bos, drop)
 
+    def look(self, image):
+        """What `logits` needs of an image at `image`, a path or None: block, features, size."""
+        if image is None:
+            return torch.zeros(0, self.config["hidden_size"]), None, None
+        picture = Image.open(image).convert("RGB")
+        features = [eye(picture, n) for eye, n in zip(self.eyes, self.lens)]
+        tokens, _ = self.connector(features, [picture.size])
+        return self.connector.block(tokens[0], picture.size), features, picture.size
+
     @torch.no_grad()
     def trace(self, image, question, drop=False, new=8):
         """The four tensors of `zoo trace`; `image` is a path or None."""
-        ids = self.ids(question, image is not None, drop)
-        block, features, size = torch.zeros(0, self.config["hidden_size"]), None, None
-        if image is not None:
-            picture = Image.open(image).convert("RGB")
-            size = picture.size
-            features = [eye(picture, n) for eye, n in zip(self.eyes, self.lens)]
-            tokens, _ = self.connector(features, [size])
-            block = self.connector.block(tokens[0], size)
+        ids, seen = self.ids(question, image is not None, drop), self.look(image)
         generated, logits = [], None
         for _ in range(new):
-            last = self.logits(ids + generated, block, features, size)
+            last = self.logits(ids + generated, *seen)
             logits = last if logits is None else logits
             generated.append(self.best(last))
-        return {"input_ids": torch.tensor(ids), "image_tokens": block.contiguous(), "logits": logits,
+        return {"input_ids": torch.tensor(ids), "image_tokens": seen[0].contiguous(), "logits": logits,
                 "generated": torch.tensor(generated)}
+
+    @torch.no_grad()
+    def answer(self, image, question, end, most=64):
+        """Greedy ids up to, without, the id `end`."""
+        ids, seen, generated = self.ids(question, image is not None, True), self.look(image), []
+        while len(generated) < most:
+            generated.append(self.best(self.logits(ids + generated, *seen)))
+            if generated[-1] == end:
+                return generated[:-1]
+        return generated
 
     def best(self, logits):
         """The greedy choice among ids that the tokenizer has a token for."""
@@ -236,7 +248,8 @@ def open_folder(folder, template=None):
     plan = tomllib.loads((folder / "zoo.toml").read_text())
     eyes = []
     for row in plan["encoder"]:
-        eye = Eye(row["id"], json.loads((folder / row["arch_override"]).read_text()))
+        smaller = json.loads((folder / row["arch_override"]).read_text()) if "arch_override" in row else {}
+        eye = Eye(row["id"], smaller)
         eye.tower.load(read_weights(folder / row["weights"])).eval()
         eyes.append(eye)
     slow = folder / "tokenizer.model"

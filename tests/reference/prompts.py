@@ -47,6 +47,7 @@ TEMPLATES = {
     "mpt": chatml(MPT),
     "phi3": phi3,
     "mistral_instruct": lambda question: f"[INST] {question} [/INST]",
+    "mistral_v2": lambda question: f"[INST] {question} [/INST]",
     "conv_gemma": gemma,
 }
 

@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Clip(nn.Module):
-    """`hidden_states[-2]` of CLIP without the class token: the last block but one."""
+    """`hidden_states` of CLIP without the class token; -1 is the last block, before the norm behind it."""
 
     def __init__(self, arch):
         super().__init__()
@@ -23,8 +23,8 @@ class Clip(nn.Module):
             attn_implementation="eager"))
 
     def features(self, pixels, layers):
-        assert layers == [-2]
-        return [to_map(self.model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:])]
+        states = self.model(pixels, output_hidden_states=True).hidden_states
+        return [to_map(states[layer][:, 1:]) for layer in layers]
 
     def public(self):
         # transformers 5 drops `vision_model.` in memory.
