@@ -1,9 +1,11 @@
 //! What objects say of themselves: plain data, the same on both sides of the plugin boundary.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::features::Grid;
-use crate::{Error, Result};
+use crate::{Error, Quantisation, Result};
 
 /// One feature-giving layer of an encoder (timm's `feature_info`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,4 +144,7 @@ pub struct LlmDescriptor {
     pub cache_bytes_per_position: u64,
     /// Number of parameters.
     pub parameters: u64,
+    /// How many of them are held in quantised blocks, by format; the others are not quantised.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quantised: BTreeMap<Quantisation, u64>,
 }

@@ -7,6 +7,7 @@ use candle_core::DType;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zoo_kernels::quant::Format;
 
 use crate::{Error, Result};
 
@@ -41,7 +42,7 @@ impl Precision {
 
 /// Block formats of a language model's matrices, as GGML defines them: few bits for each weight, and scales that a
 /// block of neighbours in a row shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Quantisation {
     /// 8 bits, blocks of 32: 8.5 bits for each weight.
     #[serde(rename = "q8_0")]
@@ -69,18 +70,15 @@ impl Quantisation {
 
     /// Weights in a block; a row of inputs must be a whole number of blocks.
     pub fn block_length(self) -> usize {
-        match self {
-            Self::Q8_0 => 32,
-            Self::Q6K | Self::Q4K => 256,
-        }
+        self.format().block_length()
     }
 
-    /// Bytes of a block.
-    pub fn block_bytes(self) -> usize {
+    /// The kernels' name for it.
+    pub fn format(self) -> Format {
         match self {
-            Self::Q8_0 => 34,
-            Self::Q6K => 210,
-            Self::Q4K => 144,
+            Self::Q8_0 => Format::Q8_0,
+            Self::Q6K => Format::Q6K,
+            Self::Q4K => Format::Q4K,
         }
     }
 
@@ -94,7 +92,7 @@ impl Quantisation {
     /// format fits.
     pub fn bytes(self, rows: usize, inputs: usize, plain: u64) -> u64 {
         match self.fitting(inputs) {
-            Some(q) => (rows * (inputs / q.block_length()) * q.block_bytes()) as u64,
+            Some(q) => (rows * q.format().row_bytes(inputs)) as u64,
             None => (rows * inputs) as u64 * plain,
         }
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use zoo_kernels::Stored;
 
+use super::blocks::Blocks;
+use super::gguf::{self, Gguf, Metadata};
 use super::locate;
 use super::mapped::Mapped;
 use super::pickle::TorchZip;
@@ -32,6 +34,7 @@ struct Inner {
 enum Container {
     Safetensors(Safetensors),
     TorchZip(TorchZip),
+    Gguf(Gguf),
 }
 
 impl Container {
@@ -39,6 +42,8 @@ impl Container {
         let file = Mapped::open(path)?;
         if file.bytes().starts_with(b"PK\x03\x04") {
             TorchZip::parse(file).map(Self::TorchZip)
+        } else if file.bytes().starts_with(gguf::MAGIC) {
+            Gguf::parse(file).map(Self::Gguf)
         } else {
             Safetensors::parse(file).map(Self::Safetensors)
         }
@@ -48,6 +53,7 @@ impl Container {
         match self {
             Self::Safetensors(file) => file.path(),
             Self::TorchZip(file) => file.path(),
+            Self::Gguf(file) => file.path(),
         }
     }
 
@@ -55,6 +61,7 @@ impl Container {
         match self {
             Self::Safetensors(file) => Box::new(file.keys()),
             Self::TorchZip(file) => Box::new(file.keys()),
+            Self::Gguf(file) => Box::new(file.keys()),
         }
     }
 
@@ -62,6 +69,7 @@ impl Container {
         match self {
             Self::Safetensors(file) => file.shape(key),
             Self::TorchZip(file) => file.shape(key),
+            Self::Gguf(file) => file.shape(key),
         }
     }
 
@@ -69,6 +77,7 @@ impl Container {
         match self {
             Self::Safetensors(file) => file.load(key),
             Self::TorchZip(file) => file.load(key),
+            Self::Gguf(file) => file.load(key),
         }
     }
 
@@ -77,6 +86,7 @@ impl Container {
         let (dtype, bytes) = match self {
             Self::Safetensors(file) => file.place(key),
             Self::TorchZip(file) => file.place(key),
+            Self::Gguf(file) => file.place(key),
         }?;
         let format = match dtype {
             DType::F32 => Stored::F32,
@@ -91,14 +101,15 @@ impl Container {
         match self {
             Self::Safetensors(file) => file.mapped(),
             Self::TorchZip(file) => file.mapped(),
+            Self::Gguf(file) => file.mapped(),
         }
     }
 }
 
 impl Checkpoint {
     /// Opens files, or a folder that holds them: `.safetensors`, sharded checkpoints by their `*.index.json`,
-    /// `.bin` / `.pth` / `.pt` / `.tar` (zip pickles, read without executing anything). The container is told
-    /// from the content, not from the name.
+    /// `.bin` / `.pth` / `.pt` / `.tar` (zip pickles, read without executing anything), `.gguf`. The container is
+    /// told from the content, not from the name.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is not there, not readable, cut short, or no checkpoint; for two files
@@ -165,6 +176,23 @@ impl Checkpoint {
         let file = *self.0.index.get(key)?;
         let (format, bytes) = self.0.files.get(file)?.place(key)?;
         Some(Place { file, format, bytes })
+    }
+
+    /// A matrix of such rows in the blocks in which it is stored; `None` when it is not stored in blocks.
+    pub(super) fn blocks(&self, key: &str) -> Option<Blocks> {
+        let file = *self.0.index.get(key)?;
+        let Container::Gguf(gguf) = self.0.files.get(file)? else { return None };
+        let (format, bytes) = gguf.blocks(key)?;
+        let width = *gguf.shape(key)?.last()?;
+        Some(Blocks { files: self.clone(), file, bytes, format, width })
+    }
+
+    /// The metadata of the first file that has some, as GGUF files do.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.0.files.iter().find_map(|file| match file {
+            Container::Gguf(file) => Some(file.metadata()),
+            Container::Safetensors(_) | Container::TorchZip(_) => None,
+        })
     }
 
     /// Bytes of a file.

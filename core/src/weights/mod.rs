@@ -6,7 +6,9 @@
 //! without any file ([`Weights::record`]): it then lists the tensors that a checkpoint must hold, which is how
 //! parameters are counted, manifests checked and random weights made.
 
+mod blocks;
 mod checkpoint;
+pub mod gguf;
 mod layout;
 mod locate;
 mod mapped;
@@ -18,6 +20,7 @@ mod rows;
 mod safetensors;
 mod store;
 
+pub use blocks::Blocks;
 pub use checkpoint::Checkpoint;
 pub use layout::{Layout, Piece, Source};
 pub use params::{Init, Loaded, Params, TensorInfo};

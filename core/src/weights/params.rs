@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zoo_kernels::Element;
 
 use super::store::Store;
-use super::{Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport, random};
+use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport, random};
 use crate::{Error, Quantisation, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -59,6 +59,7 @@ struct State {
     dtype: DType,
     trainable: bool,
     quantise: Option<Quantisation>,
+    quantised: BTreeMap<Quantisation, u64>,
     report: WeightsReport,
     used: BTreeSet<String>,
     vars: BTreeMap<String, Var>,
@@ -77,6 +78,8 @@ pub struct Params {
 pub struct Loaded {
     /// Number of parameters.
     pub parameters: u64,
+    /// How many of them are held in blocks of each format.
+    pub quantised: BTreeMap<Quantisation, u64>,
     /// Name of the layout that was read.
     pub layout: &'static str,
     /// The prefix under which it stood.
@@ -115,6 +118,7 @@ impl Params {
             dtype: weights.dtype,
             trainable: weights.trainable,
             quantise: weights.quantise,
+            quantised: BTreeMap::new(),
             report,
             used: BTreeSet::new(),
             vars: BTreeMap::new(),
@@ -187,6 +191,49 @@ impl Params {
         Some(rows)
     }
 
+    /// The matrix `name` of so many rows and columns in the blocks in which it is stored, for whoever can compute with
+    /// them. `None` where it must be taken by [`Params::rows`] or [`Params::get`].
+    pub fn blocks(&self, name: &str, (height, width): (usize, usize)) -> Option<Blocks> {
+        let mut state = self.state.borrow_mut();
+        let Store::Files(files) = &state.store else { return None };
+        if state.trainable || !state.device.is_cpu() {
+            return None;
+        }
+        let Source::Key(key) = (state.layout.map)(&join(&self.path, name)) else { return None };
+        let key = format!("{}{key}", state.prefix);
+        let blocks = files.blocks(&key).filter(|_| files.shape(&key) == Some(&[height, width]))?;
+        state.used.insert(key);
+        Some(blocks)
+    }
+
+    /// Counts parameters that [`Params::blocks`] gave.
+    pub fn count(&self, parameters: usize) {
+        self.state.borrow_mut().count += parameters as u64;
+    }
+
+    /// Whether weights are handed out as variables.
+    pub fn is_trainable(&self) -> bool {
+        self.state.borrow().trainable
+    }
+
+    /// Writes down that so many weights are held in blocks of this format: [`Loaded::quantised`].
+    pub fn note_quantised(&self, format: Quantisation, weights: usize) {
+        *self.state.borrow_mut().quantised.entry(format).or_default() += weights as u64;
+    }
+
+    /// A text of the files' metadata.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        match &self.state.borrow().store {
+            Store::Files(files) => files.metadata()?.text(key).map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// Whether tensors stand for nothing but their shape.
+    pub fn is_recording(&self) -> bool {
+        matches!(self.state.borrow().store, Store::Record(_))
+    }
+
     /// Ends the reading.
     ///
     /// # Errors
@@ -206,6 +253,7 @@ impl Params {
         }
         Ok(Loaded {
             parameters: state.count,
+            quantised: std::mem::take(&mut state.quantised),
             layout: state.layout.name,
             prefix: state.prefix,
             vars: std::mem::take(&mut state.vars),

@@ -6,10 +6,12 @@ use zoo_core::weights::Params;
 
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
+use super::gguf;
 use super::layer::Step;
 use super::projections::Projections;
 use crate::attention::softmax;
 use crate::linear::Linear;
+use crate::quantised::{self, RowOrder};
 
 /// Attention of each query head to the key head of its group, softmax in f32.
 pub(super) struct CausalAttention {
@@ -27,15 +29,16 @@ impl CausalAttention {
     pub fn load(params: &Params, config: &DecoderConfig, layer: usize) -> Result<Self> {
         let (width, style) = (config.hidden_size, config.style);
         let (queries, keys) = (config.query_channels(), config.key_channels());
+        let order = gguf::row_order(params, config);
         Ok(Self {
             qkv: Projections::load(
                 params,
                 style.packed.then_some("qkv_proj"),
-                [("q_proj", queries), ("k_proj", keys), ("v_proj", keys)],
+                [("q_proj", queries, order), ("k_proj", keys, order), ("v_proj", keys, RowOrder::Same)],
                 width,
                 style.qkv_bias,
             )?,
-            output: Linear::load(&params.pp("o_proj"), queries, width, style.output_bias)?,
+            output: quantised::load(&params.pp("o_proj"), queries, width, style.output_bias, RowOrder::Same)?,
             heads: config.num_attention_heads,
             groups: config.num_key_value_heads,
             channels: config.head_dim,

@@ -7,6 +7,7 @@ use zoo_core::weights::Params;
 use super::attention::CausalAttention;
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
+use super::gguf;
 use super::mlp::GatedMlp;
 use super::positions::{Positions, Run, Turn};
 use super::rope::{Rope, Turns};
@@ -101,7 +102,8 @@ impl Layer {
 impl DecoderConfig {
     /// The norm of hidden states at `params`.
     pub(super) fn norm(&self, params: &Params) -> Result<RmsNorm> {
-        let load = if self.style.unit_offset { RmsNorm::load_unit_offset } else { RmsNorm::load };
+        let offset = self.style.unit_offset && params.layout() != gguf::NAME;
+        let load = if offset { RmsNorm::load_unit_offset } else { RmsNorm::load };
         load(params, self.hidden_size, self.rms_norm_eps)
     }
 }

@@ -8,6 +8,7 @@ use super::config::DecoderConfig;
 use super::projections::Projections;
 use crate::activation::Activation;
 use crate::linear::Linear;
+use crate::quantised::{self, RowOrder};
 
 /// `down(activation(gate x) · up x)` (arXiv 2002.05202).
 pub(super) struct GatedMlp {
@@ -23,11 +24,11 @@ impl GatedMlp {
             gate_up: Projections::load(
                 params,
                 config.style.packed.then_some("gate_up_proj"),
-                [("gate_proj", inner), ("up_proj", inner)],
+                [("gate_proj", inner, RowOrder::Same), ("up_proj", inner, RowOrder::Same)],
                 width,
                 false,
             )?,
-            down: Linear::load(&params.pp("down_proj"), inner, width, false)?,
+            down: quantised::load(&params.pp("down_proj"), inner, width, false, RowOrder::Same)?,
             activation: config.style.activation,
         })
     }

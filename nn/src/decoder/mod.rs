@@ -35,6 +35,7 @@ mod arch;
 mod attention;
 mod cache;
 mod config;
+pub mod gguf;
 mod layer;
 mod layout;
 mod mlp;

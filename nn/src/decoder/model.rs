@@ -10,12 +10,14 @@ use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
 use super::attention::capped;
 use super::cache::{DecoderCache, LayerCache};
 use super::config::DecoderConfig;
+use super::gguf;
 use super::layer::{Layer, Step};
 use super::layout::layout;
 use super::positions::Positions;
 use super::rope::Rope;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::quantised::{self, RowOrder};
 
 /// How transformers initialises embeddings.
 const EMBEDDING: Init = Init::Normal { mean: 0.0, std: 0.02 };
@@ -36,14 +38,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Opens the model `id` from weights in the layout of Hugging Face.
+    /// Opens the model `id` from weights in the layout of Hugging Face or of GGUF files.
     ///
     /// # Errors
     /// Those of [`Weights::params`], [`zoo_core::weights::Params::get`] and [`zoo_core::weights::Params::finish`].
     pub fn open(id: &str, config: DecoderConfig, weights: &Weights, device: &Device) -> Result<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let c = &config;
-        let root = weights.params(&[layout(c.style.packed, c.tie_word_embeddings)], device)?;
+        let tied = c.tie_word_embeddings;
+        let layouts = [layout(c.style.packed, tied), gguf::layout(c.style.post_norms, tied)];
+        let root = weights.params(&layouts, device)?;
         let params = root.pp("model");
         let embeddings = params.pp("embed_tokens").get("weight", (c.vocab_size, c.hidden_size), EMBEDDING)?;
         let layers = (0..c.num_hidden_layers)
@@ -51,9 +55,9 @@ impl Decoder {
             .collect::<Result<_>>()?;
         let norm = c.norm(&params.pp("norm"))?;
         let head = if c.tie_word_embeddings {
-            Linear::new(embeddings.clone(), None)
+            quantised::load_tied(&params.pp("embed_tokens"), &embeddings)?
         } else {
-            Linear::load(&root.pp("lm_head"), c.hidden_size, c.vocab_size, false)?
+            quantised::load(&root.pp("lm_head"), c.hidden_size, c.vocab_size, false, RowOrder::Same)?
         };
         drop(params);
         let loaded = root.finish()?;
@@ -67,6 +71,7 @@ impl Decoder {
             max_positions: c.max_position_embeddings,
             cache_bytes_per_position: (c.num_hidden_layers * per_layer) as u64,
             parameters: loaded.parameters,
+            quantised: loaded.quantised,
         };
         Ok(Self {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),

@@ -5,6 +5,7 @@ use zoo_core::weights::Params;
 use zoo_core::{Error, Result};
 
 use crate::linear::Linear;
+use crate::quantised::{self, RowOrder};
 
 /// `N` maps of the same input.
 pub(super) enum Projections<const N: usize> {
@@ -16,22 +17,24 @@ pub(super) enum Projections<const N: usize> {
 
 impl<const N: usize> Projections<N> {
     /// Reads maps from `inputs` channels to those of each of `parts`: under the names of the parts, or under the
-    /// one name `packed`.
+    /// one name `packed`; each with the order of its rows in the file, which is of use only when they stand apart.
     pub fn load(
         params: &Params,
         packed: Option<&str>,
-        parts: [(&str, usize); N],
+        parts: [(&str, usize, RowOrder); N],
         inputs: usize,
         bias: bool,
     ) -> Result<Self> {
-        let outputs = parts.map(|(_, outputs)| outputs);
+        let outputs = parts.map(|(_, outputs, _)| outputs);
         Ok(match packed {
             Some(name) => {
-                Self::Packed(Linear::load(&params.pp(name), inputs, outputs.iter().sum(), bias)?, outputs)
+                let rows = outputs.iter().sum();
+                Self::Packed(quantised::load(&params.pp(name), inputs, rows, bias, RowOrder::Same)?, outputs)
             }
-            None => Self::Apart(all(parts
-                .iter()
-                .map(|(name, outputs)| Linear::load(&params.pp(name), inputs, *outputs, bias)))?),
+            None => {
+                let load = |(name, rows, order)| quantised::load(&params.pp(name), inputs, rows, bias, order);
+                Self::Apart(all(parts.into_iter().map(load))?)
+            }
         })
     }
 

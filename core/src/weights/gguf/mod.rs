@@ -108,7 +108,8 @@ impl Gguf {
         } else {
             let dtype = entry.kind.candle().map_err(|e| self.file.fault(format!("tensor `{key}` {e}")))?;
             // Copied, as candle reads blocks where they are aligned.
-            qtensor_from_ggml(dtype, &bytes.to_vec(), entry.shape.clone(), &Device::Cpu)?.dequantize(&Device::Cpu)?
+            qtensor_from_ggml(dtype, &bytes.to_vec(), entry.shape.clone(), &Device::Cpu)?
+                .dequantize(&Device::Cpu)?
         };
         self.file.release(entry.bytes.clone());
         Ok(tensor)

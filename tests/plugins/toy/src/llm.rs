@@ -35,6 +35,7 @@ pub fn load(spec: &Spec, _: &Weights, device: &Device) -> Result<Box<dyn Languag
             max_positions: 64,
             cache_bytes_per_position: 0,
             parameters: 0,
+            quantised: Default::default(),
         },
         table,
     }))
