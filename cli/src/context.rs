@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use candle_core::Device;
+use zoo_core::Precision;
 use zoo_core::sdk::DeviceName;
 use zoo_host::{DeviceChoice, Options, Zoo};
 
@@ -26,13 +27,29 @@ pub struct Streams<'a> {
 pub struct Context<'a> {
     /// What was typed.
     pub global: &'a Global,
+    out: RefCell<&'a mut dyn Write>,
     err: RefCell<&'a mut dyn Write>,
     terminal: bool,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(global: &'a Global, err: &'a mut dyn Write, terminal: bool) -> Self {
-        Self { global, err: RefCell::new(err), terminal }
+    pub(crate) fn new(
+        global: &'a Global,
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        terminal: bool,
+    ) -> Self {
+        Self { global, out: RefCell::new(out), err: RefCell::new(err), terminal }
+    }
+
+    /// Part of a result that is shown while the rest is still being made, as an answer is written; nothing with
+    /// `--json`. The command's report then begins where this ended.
+    pub fn stream(&self, piece: &str) {
+        if !self.global.json {
+            let mut out = self.out.borrow_mut();
+            // A reader that has seen enough is noticed when the report is written.
+            let _ = out.write_all(piece.as_bytes()).and_then(|()| out.flush());
+        }
     }
 
     /// A line on standard error for whoever watches; nothing with `--quiet`.
@@ -83,6 +100,12 @@ impl<'a> Context<'a> {
         Ok(zoo)
     }
 
+    /// For `bench`: with an element type of its own, and maybe with random weights.
+    pub fn measuring(&self, precision: Precision, random_weights: Option<u64>) -> Result<Zoo, CliError> {
+        let device = self.global.device.unwrap_or_default();
+        Ok(Zoo::open(Options { precision, random_weights, ..self.options(device, &[])? })?)
+    }
+
     /// `--plugin-dir`, made absolute: who types a folder here means the one that is seen from here.
     pub fn plugin_dirs(&self) -> Result<Vec<PathBuf>, CliError> {
         let absolute = |folder: &PathBuf| std::path::absolute(folder).map_err(|e| CliError::file(folder, e));
@@ -90,14 +113,17 @@ impl<'a> Context<'a> {
     }
 
     fn open(&self, device: DeviceChoice, fast_resize: bool, more: &[PathBuf]) -> Result<Zoo, CliError> {
-        Ok(Zoo::open(Options {
+        Ok(Zoo::open(Options { fast_resize, ..self.options(device, more)? })?)
+    }
+
+    fn options(&self, device: DeviceChoice, more: &[PathBuf]) -> Result<Options, CliError> {
+        Ok(Options {
             registries: self.global.registry.iter().chain(more).cloned().collect(),
             plugin_dirs: self.plugin_dirs()?,
             offline: self.global.offline,
             device,
             precision: self.global.dtype.into(),
-            fast_resize,
-            random_weights: None,
-        })?)
+            ..Options::default()
+        })
     }
 }

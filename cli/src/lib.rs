@@ -21,6 +21,7 @@ pub mod args;
 mod commands;
 mod context;
 mod inputs;
+mod interrupt;
 mod output;
 mod progress;
 mod report;
@@ -55,7 +56,7 @@ where
 /// Runs what was parsed.
 pub fn execute(cli: &Cli, streams: Streams<'_>) -> u8 {
     let Streams { out, err, terminal } = streams;
-    match commands::run(&cli.command, &Context::new(&cli.global, &mut *err, terminal)) {
+    match commands::run(&cli.command, &Context::new(&cli.global, &mut *out, &mut *err, terminal)) {
         Ok(report) => {
             let shown = if cli.global.json { document(&report.json) } else { report.text };
             printed(out.write_all(shown.as_bytes()).and_then(|()| out.flush()), u8::from(report.failed), err)

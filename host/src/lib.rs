@@ -37,8 +37,8 @@ pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use model::{
-    EncoderMemory, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress, ModelRequest, ModelSession, Phase,
-    Sight, Trace,
+    Choice, EncoderMemory, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress, ModelRequest, ModelSession,
+    Phase, Sight, Trace,
 };
 pub use paths::Folders;
 pub use weights::WeightsStatus;

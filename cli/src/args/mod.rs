@@ -1,14 +1,18 @@
 //! What was typed. Nothing here touches the disk; what it means is decided by the commands.
 
+mod bench;
 mod computing;
 mod global;
+mod model;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub use bench::BenchArgs;
 pub use computing::{EncodeArgs, EncoderArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
 pub use global::{Dtype, Global};
+pub use model::{AnswerArgs, AskArgs, DEFAULT_MODEL, ModelArgs, Newline, TraceArgs};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]
@@ -45,6 +49,12 @@ pub enum Command {
     Encode(EncodeArgs),
     /// Draw what encoders see in an image
     View(ViewArgs),
+    /// Ask a multimodal model about images
+    Ask(AskArgs),
+    /// Write the numbers on the way to an answer, to compare implementations
+    Trace(TraceArgs),
+    /// Measure how fast encoders and ensembles are on this machine
+    Bench(BenchArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it
@@ -94,7 +104,7 @@ pub struct CheckArgs {
 /// `zoo pull`.
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
-    /// An encoder, a connector, or an ensemble with all its parts
+    /// An encoder, a connector, an ensemble with all its parts, or a model with its encoders
     pub id: String,
 }
 
@@ -203,6 +213,13 @@ mod tests {
             "list --dtype f64",
             "list --threads 0",
             "view a.png --encoder x",
+            "ask",
+            "ask a.png what --quantise q5_0",
+            "ask a.png what --newline maybe",
+            "ask a.png what --choices A,B --beams 2",
+            "ask a.png what --beams 2 --temperature 1",
+            "trace a.png what",
+            "trace a.png --out t.safetensors",
         ] {
             assert!(parse(line).is_err(), "`zoo {line}` was accepted");
         }

@@ -1,16 +1,20 @@
 //! One module per command, each `args → plan → run`: what cannot be meant is refused before anything is opened,
 //! and nothing is printed here. A command returns a [`Report`], which the edge of the program shows.
 
+mod ask;
+mod bench;
 mod check;
 mod completions;
 mod doctor;
 mod encode;
 mod info;
 mod list;
+mod model;
 mod plugins;
 mod preprocess;
 mod pull;
 mod session;
+mod trace;
 mod view;
 
 use crate::args::Command;
@@ -27,6 +31,9 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Preprocess(args) => preprocess::run(args, context),
         Command::Encode(args) => encode::run(args, context),
         Command::View(args) => view::run(args, context),
+        Command::Ask(args) => ask::run(args, context),
+        Command::Trace(args) => trace::run(args, context),
+        Command::Bench(args) => bench::run(args, context),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

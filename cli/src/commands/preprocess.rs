@@ -6,7 +6,7 @@ use zoo_preprocess::ResizeMode;
 use super::session::{decode_options, pixel_metadata};
 use crate::args::PreprocessArgs;
 use crate::context::Context;
-use crate::output::write_safetensors;
+use crate::output::{Plain, write_safetensors};
 use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report, CliError> {
@@ -30,7 +30,7 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     metadata.insert("inputs".into(), json!([args.image.display().to_string()]));
     metadata.insert("image_sizes".into(), json!([decoded.image.dimensions()]));
     metadata.insert("notes".into(), json!(decoded.notes.iter().map(ToString::to_string).collect::<Vec<_>>()));
-    let tensor = ("pixels".to_owned(), shape.clone(), prepared.pixels().to_vec());
+    let tensor = Plain::F32("pixels".to_owned(), shape.clone(), prepared.pixels().to_vec());
     write_safetensors(&args.out, &mut [tensor], &metadata)?;
 
     let text = format!("{}: pixels {shape:?} for {}\n", args.out.display(), selection.row.id);

@@ -11,5 +11,5 @@ pub mod table;
 pub use atomic::write;
 pub use names::unique;
 pub use npy::write_npy;
-pub use safetensors::{Metadata, write_safetensors};
+pub use safetensors::{Metadata, Plain, TensorOut, write_safetensors};
 pub use spool::{Rows, Spool};

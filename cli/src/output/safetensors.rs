@@ -14,12 +14,16 @@ use crate::report::CliError;
 /// is written there as JSON.
 pub type Metadata = Map<String, Value>;
 
-/// An f32 tensor to be written.
+/// A tensor to be written; f32 unless it says otherwise.
 pub trait TensorOut {
     /// Its name.
     fn name(&self) -> &str;
     /// Its shape.
     fn shape(&self) -> Vec<usize>;
+    /// The format's name of its element type, and the bytes of an element.
+    fn dtype(&self) -> (&'static str, usize) {
+        ("F32", size_of::<f32>())
+    }
     /// Its little-endian bytes.
     fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()>;
 }
@@ -38,18 +42,40 @@ impl TensorOut for Spool {
     }
 }
 
-/// A tensor in memory.
-impl TensorOut for (String, Vec<usize>, Vec<f32>) {
+/// A tensor in memory: name, shape, values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plain {
+    /// f32.
+    F32(String, Vec<usize>, Vec<f32>),
+    /// i64.
+    I64(String, Vec<usize>, Vec<i64>),
+}
+
+impl TensorOut for Plain {
     fn name(&self) -> &str {
-        &self.0
+        match self {
+            Self::F32(name, ..) | Self::I64(name, ..) => name,
+        }
     }
 
     fn shape(&self) -> Vec<usize> {
-        self.1.clone()
+        match self {
+            Self::F32(_, shape, _) | Self::I64(_, shape, _) => shape.clone(),
+        }
+    }
+
+    fn dtype(&self) -> (&'static str, usize) {
+        match self {
+            Self::F32(..) => ("F32", size_of::<f32>()),
+            Self::I64(..) => ("I64", size_of::<i64>()),
+        }
     }
 
     fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.2.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+        match self {
+            Self::F32(.., values) => values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),
+            Self::I64(.., values) => values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),
+        }
     }
 }
 
@@ -79,10 +105,11 @@ fn header<T: TensorOut>(tensors: &[T], metadata: &Metadata) -> Vec<u8> {
     let mut start = 0;
     for tensor in tensors {
         let shape = tensor.shape();
-        let end = start + shape.iter().product::<usize>() * size_of::<f32>();
+        let (dtype, size) = tensor.dtype();
+        let end = start + shape.iter().product::<usize>() * size;
         entries.insert(
             tensor.name().to_owned(),
-            json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }),
+            json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] }),
         );
         start = end;
     }

@@ -1,6 +1,7 @@
 //! Multimodal models: encoders, connector and language model of one folder, from an image and a question to an
 //! answer.
 
+mod choose;
 mod eyes;
 mod memory;
 mod open;
@@ -11,6 +12,7 @@ mod session;
 mod source;
 mod trace;
 
+pub use choose::Choice;
 pub use eyes::Sight;
 pub use plan::{MemoryPart, MemoryPlan};
 pub use request::{EncoderMemory, MemoryPolicy, ModelProgress, ModelRequest, Phase};

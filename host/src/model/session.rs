@@ -1,10 +1,11 @@
 //! A model that is ready for questions.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use zoo_core::{Connector, ImageRefiner, LanguageModel, LayerHook, NoHook};
-use zoo_language::generate::{Assembled, Control, Generated, Generator, Options};
+use zoo_language::generate::{Assembled, Beams, Control, Generated, Generator, Hypothesis, Options};
 use zoo_language::template::{Conversation, Template};
 use zoo_language::tokens::{NewlineAfterImage, Tokenized, Tokenizer};
 use zoo_preprocess::Decoded;
@@ -171,6 +172,19 @@ impl ModelSession {
         }
     }
 
+    /// Runs `read` with [`ModelSession::hook`], or with none.
+    pub(super) fn hooked<R>(
+        &self,
+        sight: &Sight,
+        assembled: &Assembled,
+        read: impl FnOnce(&mut dyn LayerHook) -> Result<R, HostError>,
+    ) -> Result<R, HostError> {
+        match self.hook(sight, assembled)? {
+            Some(mut refiner) => read(&mut refiner),
+            None => read(&mut NoHook),
+        }
+    }
+
     /// Writes the answer to the open question of `conversation`.
     ///
     /// # Errors
@@ -184,12 +198,28 @@ impl ModelSession {
         control: Control<'_>,
     ) -> Result<Generated, HostError> {
         let assembled = self.assemble(&self.prompt(conversation)?, sight)?;
-        let (mut refiner, mut none) = (self.hook(sight, &assembled)?, NoHook);
-        let hook: &mut dyn LayerHook = match &mut refiner {
-            Some(refiner) => refiner,
-            None => &mut none,
-        };
         let generator = Generator::new(self.llm()?, &self.tokenizer);
-        Ok(generator.run(&assembled.embeddings, hook, options, control)?)
+        self.hooked(sight, &assembled, |hook| {
+            Ok(generator.run(&assembled.embeddings, hook, options, control)?)
+        })
+    }
+
+    /// The most probable answers to the open question of `conversation`, best first.
+    ///
+    /// # Errors
+    /// As [`ModelSession::answer`]; [`HostError::Language`] for settings that beam search cannot have.
+    pub fn search(
+        &self,
+        conversation: &Conversation,
+        sight: &Sight,
+        options: &Options,
+        beams: &Beams,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Hypothesis>, HostError> {
+        let assembled = self.assemble(&self.prompt(conversation)?, sight)?;
+        let generator = Generator::new(self.llm()?, &self.tokenizer);
+        self.hooked(sight, &assembled, |hook| {
+            Ok(generator.beam_search(&assembled.embeddings, hook, options, beams, cancel)?)
+        })
     }
 }

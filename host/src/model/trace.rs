@@ -1,7 +1,6 @@
 //! The numbers on the way from an image and a question to an answer, for comparing implementations.
 
 use candle_core::{DType, Device, IndexOp, Tensor};
-use zoo_core::{LayerHook, NoHook};
 use zoo_language::template::Conversation;
 
 use super::eyes::Sight;
@@ -33,17 +32,14 @@ impl ModelSession {
     pub fn trace(&self, conversation: &Conversation, sight: &Sight) -> Result<Trace, HostError> {
         let prompt = self.prompt(conversation)?;
         let assembled = self.assemble(&prompt, sight)?;
-        let (mut refiner, mut none) = (self.hook(sight, &assembled)?, NoHook);
-        let hook: &mut dyn LayerHook = match &mut refiner {
-            Some(refiner) => refiner,
-            None => &mut none,
-        };
 
         let (llm, device) = (self.llm()?, self.device());
         let length = assembled.embeddings.dim(1)?;
         let positions = Tensor::arange(0, u32_of(length), device)?.unsqueeze(0)?;
         let mut cache = llm.cache(1)?;
-        let hidden = llm.prefill(&assembled.embeddings, &positions, &mut cache, hook)?;
+        let hidden = self.hooked(sight, &assembled, |hook| {
+            Ok(llm.prefill(&assembled.embeddings, &positions, &mut cache, hook)?)
+        })?;
         let mut logits = llm.logits(&hidden.narrow(1, length - 1, 1)?)?.i((0, 0))?;
         let first = logits.clone();
         let banned = self.tokenizer().unknown_ids(llm.descriptor().vocab);

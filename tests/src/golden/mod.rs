@@ -17,7 +17,7 @@ use zoo_core::Precision;
 use zoo_core::sdk::Plugin;
 
 use self::case::Case;
-pub use self::compare::Difference;
+pub use self::compare::{Difference, compare};
 
 /// Largest difference that counts as parity, in units of the expected tensor's root mean square. Looser bounds
 /// miss real mistakes: the exact and the tanh form of GELU are 6e-4 apart on random weights.

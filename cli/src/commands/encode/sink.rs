@@ -8,7 +8,7 @@ use super::look::Seen;
 use super::source::Item;
 use super::{Target, Written};
 use crate::inputs::Input;
-use crate::output::{Metadata, Rows, Spool, unique, write_npy, write_safetensors};
+use crate::output::{Metadata, Plain, Rows, Spool, TensorOut, unique, write_npy, write_safetensors};
 use crate::report::CliError;
 
 /// Takes results as they come.
@@ -84,14 +84,14 @@ impl Sink {
 
     fn put_in_folder(&mut self, folder: &Path, items: &[Item], seen: &Seen) -> Result<(), CliError> {
         for (index, item) in items.iter().enumerate() {
-            let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = seen
+            let mut tensors: Vec<Plain> = seen
                 .tensors
                 .iter()
                 .map(|rows| {
                     let length = rows.shape.iter().product::<usize>();
                     let values = rows.values[index * length..(index + 1) * length].to_vec();
                     let shape = std::iter::once(1).chain(rows.shape.iter().copied()).collect();
-                    (rows.name.clone(), shape, values)
+                    Plain::F32(rows.name.clone(), shape, values)
                 })
                 .collect();
             let name = self.names.get(item.input).map_or("image.safetensors", String::as_str);
@@ -100,7 +100,7 @@ impl Sink {
                 Some(row) => format!("{}-{row}.safetensors", name.trim_end_matches(".safetensors")),
             });
             if self.shapes.is_empty() {
-                self.shapes = tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+                self.shapes = tensors.iter().map(|t| (t.name().to_owned(), t.shape())).collect();
             }
             write_safetensors(
                 &path,

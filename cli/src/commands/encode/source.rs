@@ -139,7 +139,7 @@ fn pixels(path: &Path) -> Result<Tensor, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::{Metadata, write_safetensors};
+    use crate::output::{Metadata, Plain, write_safetensors};
     use std::sync::mpsc::sync_channel;
 
     fn input(path: &Path) -> Input {
@@ -192,7 +192,8 @@ mod tests {
         let path = folder.path().join("x.safetensors");
         let error = |name: &str, shape: Vec<usize>| {
             let values = vec![0.0; shape.iter().product()];
-            write_safetensors(&path, &mut [(name.to_owned(), shape, values)], &Metadata::new()).unwrap();
+            write_safetensors(&path, &mut [Plain::F32(name.to_owned(), shape, values)], &Metadata::new())
+                .unwrap();
             pixels(&path).unwrap_err()
         };
         assert!(error("features", vec![1, 3, 2, 2]).contains("only: features"));

@@ -1,0 +1,174 @@
+//! Arguments of the commands that ask a model.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use zoo_core::Quantisation;
+use zoo_host::{EncoderMemory, MemoryPolicy, ModelRequest};
+use zoo_language::generate::Options;
+use zoo_language::tokens::NewlineAfterImage;
+
+use super::PixelArgs;
+
+/// The model of `zoo ask` where none is named.
+pub const DEFAULT_MODEL: &str = "trilobite";
+
+/// A model and how it is opened.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// Registry id, or a model folder: config.json, tokenizer and weights
+    #[arg(long, value_name = "ID_OR_FOLDER", default_value = DEFAULT_MODEL)]
+    pub model: String,
+    /// Conversation template in place of the model's own; chat_template takes the Jinja of the model's folder
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// The newline between image and question: kept as in training, or dropped where the reference's evaluation
+    /// drops it
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub newline: Option<Newline>,
+    /// Hold the matrices of the language model's layers in few bits: q8_0, q6_k or q4_k
+    #[arg(long, value_name = "FORMAT")]
+    pub quantise: Option<Quantisation>,
+    /// Load each encoder only while it looks, and the language model afterwards. Without this it is done when memory
+    /// is short
+    #[arg(long)]
+    pub drop_encoders: bool,
+    /// Most memory that may be used, in GiB; what the system has available if absent
+    #[arg(long, value_name = "GIB")]
+    pub memory: Option<f64>,
+    /// How images are read.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+}
+
+/// `--newline`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Newline {
+    /// As in training.
+    Keep,
+    /// As in the reference's evaluation.
+    Drop,
+}
+
+impl From<Newline> for NewlineAfterImage {
+    fn from(newline: Newline) -> Self {
+        match newline {
+            Newline::Keep => Self::Keep,
+            Newline::Drop => Self::Drop,
+        }
+    }
+}
+
+impl ModelArgs {
+    /// The same for the host.
+    pub fn request(&self) -> ModelRequest {
+        let limit = self.memory.map(|gib| (gib.max(0.0) * f64::from(1 << 30)) as u64);
+        let encoders = if self.drop_encoders { EncoderMemory::Dropped } else { EncoderMemory::Auto };
+        ModelRequest {
+            model: self.model.clone(),
+            template: self.template.clone(),
+            newline: self.newline.map(Into::into),
+            quantise: self.quantise,
+            memory: MemoryPolicy { limit, encoders },
+        }
+    }
+}
+
+/// How an answer is written; whatever is absent is as the model's folder says.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AnswerArgs {
+    /// Most tokens to write
+    #[arg(long, value_name = "N")]
+    pub max_new_tokens: Option<usize>,
+    /// 0 always takes the most probable token; higher draws more freely
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Draw from the fewest tokens whose probabilities reach P
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+    /// Draw from the K most probable tokens
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Draw from tokens at least P times as probable as the most probable one
+    #[arg(long, value_name = "P")]
+    pub min_p: Option<f64>,
+    /// Make tokens that were written before less probable: above 1
+    #[arg(long, value_name = "R")]
+    pub repetition_penalty: Option<f64>,
+    /// Seed of the drawing
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+impl AnswerArgs {
+    /// Puts what was said over `options`.
+    pub fn over(&self, mut options: Options) -> Options {
+        let sampling = &mut options.sampling;
+        sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
+        sampling.top_p = self.top_p.or(sampling.top_p);
+        sampling.top_k = self.top_k.or(sampling.top_k);
+        sampling.min_p = self.min_p.or(sampling.min_p);
+        sampling.repetition_penalty = self.repetition_penalty.unwrap_or(sampling.repetition_penalty);
+        sampling.seed = self.seed.unwrap_or(sampling.seed);
+        options.max_new_tokens = self.max_new_tokens.unwrap_or(options.max_new_tokens);
+        options
+    }
+
+    /// A setting that only means something when tokens are drawn, while greedy search is asked for.
+    pub fn idle(&self) -> Option<&'static str> {
+        if self.temperature.is_some_and(|t| t > 0.0) {
+            return None;
+        }
+        let settings = [
+            ("--top-p", self.top_p.is_some()),
+            ("--top-k", self.top_k.is_some()),
+            ("--min-p", self.min_p.is_some()),
+        ];
+        settings.into_iter().find_map(|(name, there)| there.then_some(name))
+    }
+}
+
+/// `zoo ask`.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// Image files, folders or globs, then the question; each image is asked about by itself
+    #[arg(required = true, value_name = "IMAGE... QUESTION")]
+    pub inputs: Vec<String>,
+    /// There is no image: everything is the question
+    #[arg(long)]
+    pub text_only: bool,
+    /// Instructions in place of the template's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Choose the most probable of these answers instead of writing one: A,B,C
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["beams", "max_new_tokens"])]
+    pub choices: Vec<String>,
+    /// Follow this many answers at once and give the most probable one
+    #[arg(long, value_name = "N", conflicts_with = "temperature")]
+    pub beams: Option<usize>,
+    /// How the answer is written.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// `zoo trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The image; `-` for a question without one
+    pub image: PathBuf,
+    /// The question; the image is put before it
+    #[arg(value_name = "PROMPT")]
+    pub question: String,
+    /// Instructions in place of the template's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The file to write: `input_ids`, `image_tokens`, `logits`, `generated`
+    #[arg(long, short, value_name = "OUT.safetensors")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,139 @@
+//! What was measured of one configuration, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use zoo_core::Precision;
+use zoo_measure::{Machine, Peak, Summary};
+
+/// One configuration: a line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Registry id.
+    pub id: String,
+    /// Element type.
+    pub dtype: Precision,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Side of the image in pixels; none for an ensemble, whose members have their own.
+    pub resolution: Option<usize>,
+    /// Images per call.
+    pub batch: usize,
+    /// Whether any weights are random numbers.
+    pub untrained: bool,
+    /// Multiply-accumulates of one call; of an ensemble those of its encoders.
+    pub macs: u64,
+    /// Seconds that opening took.
+    pub load_seconds: f64,
+    /// Seconds of the first call, which may pack weights and allocate.
+    pub first_seconds: f64,
+    /// Bytes that opening and the first call added at most to what was resident, where the system tells.
+    pub peak_memory: Option<u64>,
+    /// One call, by round.
+    pub seconds: Vec<f64>,
+    /// The parts of an ensemble in their order.
+    pub parts: Vec<Part>,
+}
+
+/// A part of an ensemble: an encoder with the preparation of its pixels, or the connector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Registry id.
+    pub id: String,
+    /// Multiply-accumulates of one call; zero for a connector, which does not say.
+    pub macs: u64,
+    /// One call, by call.
+    pub seconds: Vec<f64>,
+}
+
+/// What follows from times, operations and the machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// Images a second.
+    pub images: Summary,
+    /// Milliseconds for one image, median.
+    pub milliseconds: f64,
+    /// Multiply-accumulates a second, in units of 1e9, where operations are known.
+    pub gmacs: Option<f64>,
+    /// Floating-point operations a second, in units of 1e9: two for each multiply-accumulate.
+    pub gflops: Option<f64>,
+    /// Share of the multipliers' peak in this element type.
+    pub of_instructions: Option<f64>,
+    /// Share of the peak of a large product in this element type.
+    pub of_product: Option<f64>,
+}
+
+impl Speed {
+    /// Of calls on `batch` images that took `seconds`. None without a single time.
+    pub fn of(seconds: &[f64], batch: usize, macs: u64, peak: Option<Peak>) -> Option<Self> {
+        let times = Summary::of(seconds)?;
+        let images = times.inverted(|t| batch as f64 / t);
+        let gmacs = (macs > 0).then(|| macs as f64 / times.median / 1e9);
+        let gflops = gmacs.map(|gmacs| 2.0 * gmacs);
+        let share = |peak: f64| gflops.filter(|_| peak > 0.0).map(|gflops| gflops * 1e9 / peak);
+        Some(Self {
+            images,
+            milliseconds: 1e3 * times.median / batch as f64,
+            gmacs,
+            gflops,
+            of_instructions: peak.and_then(|p| p.instructions).and_then(share),
+            of_product: peak.and_then(|p| share(p.product)),
+        })
+    }
+}
+
+impl Cell {
+    /// Its speed, on this machine. None before the first round.
+    pub fn speed(&self, machine: &Machine) -> Option<Speed> {
+        Speed::of(&self.seconds, self.batch, self.macs, self.peak(machine))
+    }
+
+    /// The speed of one of its parts.
+    pub fn part_speed(&self, part: &Part, machine: &Machine) -> Option<Speed> {
+        Speed::of(&part.seconds, self.batch, part.macs, self.peak(machine))
+    }
+
+    /// The document of this cell: what was measured, and what follows.
+    pub fn json(&self, machine: &Machine) -> Value {
+        let mut out = json!(self);
+        if let Some(speed) = self.speed(machine) {
+            out["images_per_second"] = json!(speed.images);
+            out["milliseconds_per_image"] = speed.milliseconds.into();
+            out["gmacs_per_second"] = json!(speed.gmacs);
+            out["gflops_per_second"] = json!(speed.gflops);
+            out["share_of_instruction_peak"] = json!(speed.of_instructions);
+            out["share_of_product_peak"] = json!(speed.of_product);
+        }
+        out
+    }
+
+    /// The machine's peak for this element type and number of threads. There are no kernels for f16.
+    fn peak(&self, machine: &Machine) -> Option<Peak> {
+        (machine.threads == self.threads).then_some(())?;
+        match self.dtype {
+            Precision::F32 => Some(machine.f32),
+            Precision::Bf16 => Some(machine.bf16),
+            Precision::F16 => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_derived_from_times_operations_and_peaks() {
+        let peak = Peak { instructions: Some(4e9), product: 2e9 };
+        let speed = Speed::of(&[2.0, 2.0, 2.0], 4, 1_000_000_000, Some(peak)).unwrap();
+        assert_eq!((speed.images.median, speed.milliseconds), (2.0, 500.0));
+        assert_eq!((speed.gmacs, speed.gflops), (Some(0.5), Some(1.0)));
+        assert_eq!((speed.of_instructions, speed.of_product), (Some(0.25), Some(0.5)));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_invented() {
+        assert_eq!(Speed::of(&[], 1, 1, None), None);
+        let speed = Speed::of(&[1.0], 1, 0, Some(Peak { instructions: None, product: 1.0 })).unwrap();
+        assert_eq!((speed.gmacs, speed.of_product, speed.of_instructions), (None, None, None));
+    }
+}

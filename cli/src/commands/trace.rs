@@ -1,0 +1,78 @@
+//! `zoo trace`
+
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
+use serde_json::json;
+use zoo_host::HostError;
+use zoo_language::template::Conversation;
+
+use super::model::{Watched, image, metadata, open};
+use super::session::{pixel_metadata, run_metadata};
+use crate::args::TraceArgs;
+use crate::context::Context;
+use crate::output::{Plain, write_safetensors};
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("safetensors")) {
+        return Err(CliError::Usage(format!("--out {}: give a name in .safetensors", args.out.display())));
+    }
+    let pixels = &args.model.pixels;
+    let path = (args.image != Path::new("-")).then_some(&args.image);
+    let images: Vec<_> = path.map(|path| image(path, pixels)).transpose()?.into_iter().collect();
+    let zoo = context.computing(pixels)?;
+    let session = open(&zoo, &args.model, context)?;
+
+    let mut conversation = Conversation::new();
+    if let Some(system) = &args.system {
+        conversation = conversation.with_system(system);
+    }
+    let asked = match path {
+        Some(_) => conversation.ask_about_image(&args.question),
+        None => conversation.ask(&args.question),
+    };
+    asked.map_err(HostError::from)?;
+    let sight = session.look(&images, &Watched::new(context))?;
+    let trace = session.trace(&conversation, &sight)?;
+
+    let tensors = [
+        // Eight-byte elements first, so that everything is aligned.
+        ("input_ids", &trace.input_ids),
+        ("generated", &trace.generated),
+        ("image_tokens", &trace.image_tokens),
+        ("logits", &trace.logits),
+    ];
+    let mut files = Vec::new();
+    for (name, tensor) in tensors {
+        files.push(plain(name, tensor)?);
+    }
+    let mut recorded = pixel_metadata(pixels);
+    recorded.extend(run_metadata(&zoo, context.global.dtype.into()));
+    recorded.insert("model".into(), session.id().into());
+    recorded.insert("template".into(), session.template().name.into());
+    recorded.insert("question".into(), args.question.as_str().into());
+    recorded.insert("image".into(), json!(path));
+    write_safetensors(&args.out, &mut files, &recorded)?;
+
+    let shapes = tensors.map(|(name, tensor)| (name, tensor.dims().to_vec()));
+    let mut text = format!("{}\n", args.out.display());
+    for (name, shape) in &shapes {
+        text.push_str(&format!("  {name:<13} {shape:?}\n"));
+    }
+    let mut json = metadata(&session);
+    json["out"] = json!(args.out);
+    json["tensors"] = shapes.iter().map(|(name, shape)| ((*name).to_owned(), json!(shape))).collect();
+    Ok(Report::new(text, json))
+}
+
+fn plain(name: &str, tensor: &Tensor) -> Result<Plain, CliError> {
+    let read = || -> candle_core::Result<Plain> {
+        let (name, shape, flat) = (name.to_owned(), tensor.dims().to_vec(), tensor.flatten_all()?);
+        Ok(match tensor.dtype() {
+            DType::I64 => Plain::I64(name, shape, flat.to_vec1()?),
+            _ => Plain::F32(name, shape, flat.to_vec1()?),
+        })
+    };
+    read().map_err(|e| HostError::from(e).into())
+}
