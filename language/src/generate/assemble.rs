@@ -53,8 +53,13 @@ impl Assembled {
                 parts.push(embedded);
             }
         }
-        let Some(dtype) = dtype else {
+        if parts.is_empty() {
             return Err(Error::Conversation("the prompt has no text".into()));
+        }
+        let dtype = match dtype {
+            Some(dtype) => dtype,
+            // Nothing but images: any token tells what embeddings are.
+            None => model.embed(&Tensor::new(&[[0_u32]], device)?)?.dtype(),
         };
         let parts = parts.iter().map(|part| part.to_dtype(dtype)).collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Self { embeddings: Tensor::cat(&parts, 0)?.unsqueeze(0)?, images })

@@ -1,17 +1,25 @@
 //! From a prompt to an answer.
 //!
 //! [`Assembled`] puts image tokens among text embeddings, [`Generator`] writes one answer after them, and
-//! [`Generator::log_likelihoods`] asks instead how probable given answers are. One sequence at a time.
+//! [`Generator::log_likelihoods`] asks instead how probable given answers are. [`Generator::run_batch`] answers
+//! several prompts at once, [`Generator::beam_search`] looks for the most probable answers, and a [`Dialogue`] reads
+//! of each prompt only what the one before did not have.
 
 mod assemble;
+mod batch;
+mod beam;
 mod choice;
+mod dialogue;
 mod run;
 mod stop;
 mod text;
+mod writing;
 
 use std::sync::atomic::AtomicBool;
 
 pub use assemble::Assembled;
+pub use beam::{Beams, Hypothesis};
+pub use dialogue::{Dialogue, Prompt, Reading};
 pub use run::Generator;
 
 use crate::sampling::Sampling;

@@ -1,21 +1,17 @@
 //! The loop: read the prompt, then one token after the other.
 
-use std::sync::atomic::Ordering;
-
-use candle_core::{IndexOp, Tensor};
+use candle_core::{Device, IndexOp, Tensor};
 use zoo_core::{Cache, LanguageModel, LayerHook};
 
-use super::stop::StopFilter;
-use super::text::TextStream;
+use super::writing::Writing;
 use super::{Control, Finish, Generated, Options};
-use crate::sampling::Sampler;
 use crate::tokens::Tokenizer;
 use crate::{Error, Result};
 
 /// A language model and its tokenizer.
 pub struct Generator<'a> {
     pub(super) model: &'a dyn LanguageModel,
-    tokenizer: &'a Tokenizer,
+    pub(super) tokenizer: &'a Tokenizer,
     /// Rows of the head that stand for no token.
     pub(super) banned: Vec<u32>,
 }
@@ -40,67 +36,53 @@ impl<'a> Generator<'a> {
         options: &Options,
         control: Control<'_>,
     ) -> Result<Generated> {
-        let Control { cancel, piece: give } = control;
-        let mut sampler = Sampler::new(options.sampling.clone(), self.banned.clone())?;
-        let stop_ids: Vec<u32> = options
-            .stop_strings
-            .iter()
-            .filter_map(|stop| self.tokenizer.id(stop))
-            .chain(options.stop_ids.iter().copied())
-            .collect();
-        let mut stream = TextStream::new(self.tokenizer);
-        let mut filter = StopFilter::new(&options.stop_strings);
-        let (mut ids, mut text) = (Vec::new(), String::new());
-        let mut give = |certain: &str| {
-            if !certain.is_empty() {
-                text.push_str(certain);
-                give(certain);
-            }
-        };
-
-        let limit = self.model.descriptor().max_positions;
+        let writing = Writing::new(self, options)?;
         let length = self.room(embeddings, 1)?;
+        if let Some(finish) = writing.over(control.cancel) {
+            return writing.finish(finish, control.piece);
+        }
         let mut cache = self.model.cache(1)?;
+        let logits = self.prefill(embeddings, &mut cache, hook, 1)?.concat();
+        self.write(
+            writing,
+            logits,
+            &mut Place { length, device: embeddings.device(), cache: &mut cache },
+            control,
+        )
+    }
+
+    /// Goes on from the logits after a prompt until the answer ends. Every token but the last is then in the cache.
+    pub(super) fn write(
+        &self,
+        mut writing: Writing<'_>,
+        mut logits: Vec<f32>,
+        place: &mut Place<'_>,
+        control: Control<'_>,
+    ) -> Result<Generated> {
+        let Control { cancel, piece } = control;
+        let limit = self.model.descriptor().max_positions;
         let finish = loop {
-            if cancel.load(Ordering::Relaxed) {
-                break Finish::Cancelled;
+            if let Some(finish) = writing.choose(&logits, piece)? {
+                break finish;
             }
-            if ids.len() >= options.max_new_tokens {
-                break Finish::MaxTokens;
+            if let Some(finish) = writing.over(cancel) {
+                break finish;
             }
-            let logits = match ids.last() {
-                None => self.prefill(embeddings, &mut cache, hook, 1)?.concat(),
-                Some(&id) => {
-                    let position = length + ids.len() - 1;
-                    if position >= limit {
-                        break Finish::ContextFull;
-                    }
-                    self.decode(id, position, embeddings, &mut cache)?
-                }
-            };
-            let id = sampler.next(&logits, &ids)?;
-            ids.push(id);
-            if stop_ids.contains(&id) {
-                break Finish::StopId(id);
+            let position = place.length + writing.ids().len() - 1;
+            if position >= limit {
+                break Finish::ContextFull;
             }
-            let (certain, stop) = filter.push(&stream.push(id)?);
-            give(&certain);
-            if let Some(stop) = stop {
-                break Finish::StopString(stop);
-            }
+            let last = writing.ids().last().copied().unwrap_or_default();
+            let rows = self.decode(&[(last, position)], place.device, place.cache)?;
+            logits = rows.into_iter().next().unwrap_or_default();
         };
-        let finish = match finish {
-            stopped @ Finish::StopString(_) => stopped,
-            other => {
-                let (certain, stop) = filter.push(&stream.finish()?);
-                give(&certain);
-                if stop.is_none() {
-                    give(&filter.finish());
-                }
-                stop.map_or(other, Finish::StopString)
-            }
-        };
-        Ok(Generated { ids, text, finish })
+        writing.finish(finish, piece)
+    }
+
+    /// Ids that end an answer: those of stop strings that are tokens, and the stop ids.
+    pub(super) fn stop_ids(&self, options: &Options) -> Vec<u32> {
+        let tokens = options.stop_strings.iter().filter_map(|stop| self.tokenizer.id(stop));
+        tokens.chain(options.stop_ids.iter().copied()).collect()
     }
 
     /// Length of the prompt, if there is room for it and `written` tokens. The last of them needs no position:
@@ -113,13 +95,18 @@ impl<'a> Generator<'a> {
             ))
             .into());
         }
+        self.fits(length + written.saturating_sub(1))?;
+        Ok(length)
+    }
+
+    /// Whether the model has so many positions.
+    pub(super) fn fits(&self, needed: usize) -> Result<()> {
         let descriptor = self.model.descriptor();
-        let needed = length + written.saturating_sub(1);
         if needed > descriptor.max_positions {
             let (model, limit) = (descriptor.id.clone(), descriptor.max_positions);
             return Err(Error::ContextLimit { model, needed, limit });
         }
-        Ok(length)
+        Ok(())
     }
 
     /// Logits of the last `count` positions of a prompt.
@@ -131,17 +118,37 @@ impl<'a> Generator<'a> {
         count: usize,
     ) -> Result<Vec<Vec<f32>>> {
         let length = embeddings.dim(1)?;
-        let end = u32::try_from(length).unwrap_or(u32::MAX);
-        let positions = Tensor::arange(0, end, embeddings.device())?.unsqueeze(0)?;
-        let hidden = self.model.prefill(embeddings, &positions, cache, hook)?;
+        let hidden =
+            self.model.prefill(embeddings, &positions(0, length, embeddings.device())?, cache, hook)?;
         let last = hidden.narrow(1, length - count, count)?;
         Ok(self.model.logits(&last)?.i(0)?.to_vec2()?)
     }
 
-    fn decode(&self, id: u32, position: usize, like: &Tensor, cache: &mut Cache) -> Result<Vec<f32>> {
-        let position = u32::try_from(position).unwrap_or(u32::MAX);
-        let ids = Tensor::new(&[[id]], like.device())?;
-        let positions = Tensor::new(&[[position]], like.device())?;
-        Ok(self.model.decode(&ids, &positions, cache)?.flatten_all()?.to_vec1()?)
+    /// Logits after one token, at its position, of each row.
+    pub(super) fn decode(
+        &self,
+        rows: &[(u32, usize)],
+        device: &Device,
+        cache: &mut Cache,
+    ) -> Result<Vec<Vec<f32>>> {
+        let ids: Vec<u32> = rows.iter().map(|(id, _)| *id).collect();
+        let positions: Vec<u32> = rows.iter().map(|(_, at)| u32::try_from(*at).unwrap_or(u32::MAX)).collect();
+        let column = |values: Vec<u32>| Tensor::new(values, device)?.unsqueeze(1);
+        Ok(self.model.decode(&column(ids)?, &column(positions)?, cache)?.squeeze(1)?.to_vec2()?)
     }
+}
+
+/// Where an answer is written.
+pub(super) struct Place<'a> {
+    /// Positions of the prompt.
+    pub length: usize,
+    pub device: &'a Device,
+    /// With the prompt in it.
+    pub cache: &'a mut Cache,
+}
+
+/// Positions `[1, length]` from `start` on.
+pub(super) fn positions(start: usize, length: usize, device: &Device) -> Result<Tensor> {
+    let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(Tensor::arange(number(start), number(start + length), device)?.unsqueeze(0)?)
 }

@@ -8,6 +8,7 @@
 mod distribution;
 mod sampler;
 
+pub(crate) use distribution::score_log_probabilities;
 pub use distribution::{Candidate, distribution, log_probabilities};
 pub use sampler::Sampler;
 

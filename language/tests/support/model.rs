@@ -1,4 +1,5 @@
 //! Language models of a few lines whose next token is known by hand.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -9,8 +10,8 @@ use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
 /// What a model says after the token `id` at `position`: one logit per token.
 pub type Table = Box<dyn Fn(u32, u32) -> Vec<f32> + Send + Sync>;
 
-/// Hidden states are `[id, position]`; the position is added by the first of two layers. A cache only counts, and
-/// refuses positions that do not follow each other.
+/// Hidden states are `[id, position]`; the position is added by the first of two layers. A cache only counts what
+/// each row has, and refuses positions that leave a gap.
 pub struct TableModel {
     descriptor: LlmDescriptor,
     table: Table,
@@ -28,6 +29,7 @@ impl TableModel {
             max_positions,
             cache_bytes_per_position: 0,
             parameters: 0,
+            quantised: Default::default(),
         };
         Self { descriptor, table, seen: Mutex::default() }
     }
@@ -55,31 +57,40 @@ impl LanguageModel for TableModel {
         Ok(Tensor::stack(&[&ids, &ids.zeros_like()?], 2)?)
     }
 
-    fn cache(&self, _: usize) -> Result<Cache> {
-        Ok(Cache::new(0_u32))
+    fn cache(&self, batch: usize) -> Result<Cache> {
+        Ok(Cache::new(vec![0_u32; batch]))
     }
 
     fn layers(&self, range: Range<usize>, hidden: &Tensor, at: &Tensor, cache: &mut Cache) -> Result<Tensor> {
         if range.start > 0 {
             return Ok(hidden.clone());
         }
-        let next = cache.get_mut::<u32>()?;
-        let positions = at.flatten_all()?.to_vec1::<u32>()?;
-        let ids = hidden.squeeze(0)?.to_vec2::<f32>()?;
-        for (position, id) in positions.iter().zip(ids) {
-            if position != next {
-                return Err(Error::invalid(format!("position {position}, expected {next}")));
+        let rows = cache.get_mut::<Vec<u32>>()?;
+        assert_eq!(rows.len(), hidden.dim(0)?);
+        let positions = at.to_vec2::<u32>()?;
+        for ((next, positions), ids) in rows.iter_mut().zip(positions).zip(hidden.to_vec3::<f32>()?) {
+            for (position, id) in positions.iter().zip(ids) {
+                if position > next {
+                    return Err(Error::invalid(format!("position {position}, expected {next} at most")));
+                }
+                *next = position + 1;
+                self.seen.lock().unwrap().push((id[0] as u32, *position));
             }
-            *next += 1;
-            self.seen.lock().unwrap().push((id[0] as u32, *position));
         }
         let at = at.to_dtype(DType::F32)?;
         Ok((hidden + Tensor::stack(&[&at.zeros_like()?, &at], 2)?)?)
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let rows = hidden.squeeze(0)?.to_vec2::<f32>()?;
-        let logits: Vec<_> = rows.iter().map(|row| (self.table)(row[0] as u32, row[1] as u32)).collect();
-        Ok(Tensor::new(logits, &Device::Cpu)?.unsqueeze(0)?)
+        let logits = |row: &Vec<f32>| (self.table)(row[0] as u32, row[1] as u32);
+        let rows = hidden.to_vec3::<f32>()?;
+        let logits: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(logits).collect()).collect();
+        Ok(Tensor::new(logits, &Device::Cpu)?)
+    }
+
+    fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {
+        let known = cache.get_mut::<Vec<u32>>()?;
+        *known = rows.iter().map(|&row| known[row]).collect();
+        Ok(())
     }
 }

@@ -77,7 +77,7 @@ mod tests {
             Ok("Hi\n"),
         );
         check("{{ raise_exception('No tools.') }}", Err("No tools."));
-        check("{{ 'a<b'.upper() }}{{ 'a,b'.split(',')[-1] }}{{ '<x>'.startswith('<') }}", Ok("A<Bbtrue"));
+        check("{{ 'a<b'.upper() }}{{ 'a,b'.split(',')[-1] }}{{ '<x>'.startswith('<') }}", Ok("A<BbTrue"));
         check("{{ {'a': [1, 'é']} | tojson }}", Ok("{\"a\": [1, \"é\"]}"));
         check("{% set ns = namespace(x=1) %}{% set ns.x = 2 %}{{ ns.x }}{{ missing }}", Ok("2"));
         check(
