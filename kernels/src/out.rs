@@ -1,7 +1,5 @@
 //! Results that several threads write, each to places of its own.
 
-use crate::element::Element;
-
 /// Memory whose places are shared out among tasks.
 pub(crate) struct Out<T>(*mut T);
 
@@ -11,12 +9,12 @@ impl<T> Clone for Out<T> {
     }
 }
 impl<T> Copy for Out<T> {}
-// SAFETY: whoever calls `slice` vouches that nobody else uses the places; `T` is plain data.
-unsafe impl<T: Element> Send for Out<T> {}
+// SAFETY: whoever calls `slice` vouches that nobody else uses the places: a place moves to one thread.
+unsafe impl<T: Send> Send for Out<T> {}
 // SAFETY: as above.
-unsafe impl<T: Element> Sync for Out<T> {}
+unsafe impl<T: Send> Sync for Out<T> {}
 
-impl<T: Element> Out<T> {
+impl<T> Out<T> {
     pub(crate) fn new(out: &mut [T]) -> Self {
         Self(out.as_mut_ptr())
     }

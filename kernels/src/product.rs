@@ -10,12 +10,16 @@ use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
+use crate::norm::Norm;
 use crate::out::Out;
+use crate::packing::Packing;
 use crate::panels::{self, LINE, Line};
 use crate::tile::{Job, ROWS, Tile};
 
 /// Most cells of activations that are packed at a time.
 const SLAB: usize = 2 << 20;
+/// Heights of tiles for few rows, where they are lower than the kernel's own.
+const FEW: [usize; 4] = [1, 2, 4, 8];
 /// Blocks of work for each thread: enough to even out threads of unequal speed.
 const BLOCKS_PER_THREAD: usize = 16;
 
@@ -110,6 +114,32 @@ impl Packed {
     /// # Panics
     /// When a length does not fit.
     pub fn apply<T: Element>(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+        self.product(x, None, epilogue, out);
+    }
+
+    /// As [`Packed::apply`] of the normalised rows of `x`, which are never in memory: the same bits as of
+    /// [`Norm::apply`].
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn apply_normed<T: Element>(
+        &self,
+        x: &[T],
+        norm: &Norm<'_, T>,
+        epilogue: &Epilogue<'_, T>,
+        out: &mut [T],
+    ) {
+        norm.check(self.inputs);
+        self.product(x, Some(norm), epilogue, out);
+    }
+
+    fn product<T: Element>(
+        &self,
+        x: &[T],
+        norm: Option<&Norm<'_, T>>,
+        epilogue: &Epilogue<'_, T>,
+        out: &mut [T],
+    ) {
         if self.outputs == 0 {
             return;
         }
@@ -118,6 +148,7 @@ impl Packed {
         assert_eq!(x.len(), rows * self.inputs, "x: not [{rows}, {}]", self.inputs);
         epilogue.check(rows, self.outputs);
         let Shape { height, columns, pairs } = self.kernel.shape();
+        let height = FEW.into_iter().find(|&few| rows <= few && few < height).unwrap_or(height);
         let steps = panels::steps(self.inputs, pairs);
         let slab = (SLAB / steps.max(1)).next_multiple_of(height).max(height);
         let out = Out::new(out);
@@ -134,7 +165,12 @@ impl Packed {
             cells
                 .par_chunks_mut((steps * height).max(1))
                 .zip(part.par_chunks((height * self.inputs).max(1)))
-                .for_each(|(panel, rows)| panels::pack(panel, height, rows, self.inputs, pairs));
+                .for_each(|(panel, rows)| {
+                    let (cells, inputs) = (panel.len(), self.inputs);
+                    let packing = Packing { panel: Out::new(panel), cells, height, rows, inputs, norm };
+                    // SAFETY: the panel is as long as it says, and this task's alone.
+                    unsafe { self.kernel.run(&packing) }
+                });
             let cells = &*cells;
             let panels = self.outputs.div_ceil(columns);
             let wanted = BLOCKS_PER_THREAD * rayon::current_num_threads();
@@ -143,7 +179,8 @@ impl Packed {
             (0..panels * runs).into_par_iter().for_each(|block| {
                 let (panel, first) = (block / runs, block % runs * run);
                 let tiles = first..tiles.min(first + run);
-                let block = Block { packed: self, steps, x: cells, start, end, tiles, panel, epilogue, out };
+                let block =
+                    Block { packed: self, steps, height, x: cells, start, end, tiles, panel, epilogue, out };
                 // SAFETY: lengths were checked above; each pair of panel and tiles is given out once; the kernel
                 // was chosen among those whose instructions the machine has.
                 unsafe { self.kernel.run(&block) }
@@ -157,6 +194,8 @@ impl Packed {
 struct Block<'a, T> {
     packed: &'a Packed,
     steps: usize,
+    /// Rows of a tile: the kernel's, or one of [`FEW`].
+    height: usize,
     /// Packed rows `start..end`.
     x: &'a [u32],
     start: usize,
@@ -184,13 +223,21 @@ impl<T: Element> Job for Block<'_, T> {
         let weights = &panels::cells(&self.packed.lines)[self.panel * self.steps * COLUMNS..];
         let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
         for tile in self.tiles.clone() {
-            let x = &self.x[tile * self.steps * K::ROWS..][..self.steps * K::ROWS];
+            let x = self.x[tile * self.steps * self.height..][..self.steps * self.height].as_ptr();
+            let (steps, w) = (self.steps, weights[..self.steps * COLUMNS].as_ptr());
+            let to = sums.0.as_mut_ptr();
             // SAFETY: the slices hold that much; panels begin on cache lines, their length being whole lines.
             unsafe {
-                K::sums(self.steps, x.as_ptr(), weights[..self.steps * COLUMNS].as_ptr(), sums.0.as_mut_ptr())
+                match self.height {
+                    1 => K::few::<1>(steps, x, w, to),
+                    2 => K::few::<2>(steps, x, w, to),
+                    4 => K::few::<4>(steps, x, w, to),
+                    8 => K::few::<8>(steps, x, w, to),
+                    _ => K::sums(steps, x, w, to),
+                }
             };
-            let row = self.start + tile * K::ROWS;
-            for (row, sums) in (row..self.end).zip(&mut sums.0[..K::ROWS]) {
+            let row = self.start + tile * self.height;
+            for (row, sums) in (row..self.end).zip(&mut sums.0[..self.height]) {
                 epilogue.finish(row, sums);
                 // SAFETY: inside `out`, and this block's alone.
                 let out = unsafe { self.out.slice(row * outputs + first, columns) };

@@ -1,10 +1,14 @@
 //! Multi-head self-attention.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
+use zoo_kernels::{Attention, AttentionSize, Element, Heads};
 
 use crate::linear::{Epilogue, Linear, Residual};
+use crate::norm::LayerNorm;
+use crate::values::Values;
 
 /// Most bytes of attention scores that are held at a time; more queries than fit go in turns.
 pub(crate) const SCORE_BYTES: usize = 64 << 20;
@@ -31,22 +35,66 @@ impl SelfAttention {
         })
     }
 
-    /// `[B, T, C]` to the same shape; added to `residual` if there is one.
+    /// Of the normalised `x` `[B, T, C]`, in the same shape; added to `residual` if there is one.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the shape does not fit or memory runs out.
-    pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
-        let (batch, tokens, channels) = x.dims3()?;
+    pub fn forward(&self, norm: &LayerNorm, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        let qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
+        let mixed = match qkv.dtype() {
+            _ if !qkv.device().is_cpu() || qkv.track_op() => self.plain(&qkv)?,
+            DType::F32 => self.fused::<f32>(&qkv)?,
+            DType::BF16 => self.fused::<bf16>(&qkv)?,
+            _ => self.plain(&qkv)?,
+        };
+        self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
+    }
+
+    fn scale(head: usize) -> f64 {
+        (head as f64).powf(-0.5)
+    }
+
+    /// From `[B, T, 3 C]` to `[B, T, C]` in one pass, q, k and v being read where they lie.
+    fn fused<T: Element + WithDType>(&self, qkv: &Tensor) -> Result<Tensor> {
+        let (batch, tokens, width) = qkv.dims3()?;
+        let (channels, heads) = (width / 3, self.heads);
+        let size = AttentionSize {
+            batch,
+            queries: tokens,
+            keys: tokens,
+            heads,
+            key_heads: heads,
+            channels: channels / heads,
+        };
+        let qkv = Values::of(qkv, qkv.dims())?;
+        let qkv = qkv.read()?;
+        let qkv = qkv.values::<T>()?;
+        let part = |i: usize| Heads {
+            values: qkv.get(i * channels..).unwrap_or_default(),
+            batch: tokens * width,
+            token: width,
+            head: size.channels,
+        };
+        let (q, k, v) = (part(0), part(1), part(2));
+        let scale = Self::scale(size.channels) as f32;
+        let mut mixed = vec![T::round(0.0); batch * tokens * channels];
+        Attention { size, q, k, v, scale, bias: None, sight: None }.apply(&mut mixed);
+        Ok(Tensor::from_vec(mixed, (batch, tokens, channels), &Device::Cpu)?)
+    }
+
+    /// As `fused`, by candle: for other devices and dtypes, and differentiable.
+    fn plain(&self, qkv: &Tensor) -> Result<Tensor> {
+        let (batch, tokens, width) = qkv.dims3()?;
+        let (channels, dtype) = (width / 3, qkv.dtype());
         let head = channels / self.heads;
-        let dtype = x.dtype();
-        let mut qkv = self.qkv.forward(x)?;
-        if matches!(x.device(), Device::Cpu) {
+        let qkv = match qkv.device() {
             // The CPU has no fast products of half-precision numbers.
-            qkv = qkv.to_dtype(DType::F32)?;
-        }
+            Device::Cpu => qkv.to_dtype(DType::F32)?,
+            _ => qkv.clone(),
+        };
         let qkv =
             qkv.reshape((batch, tokens, 3, self.heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
-        let q = (qkv.get(0)? * (head as f64).powf(-0.5))?;
+        let q = (qkv.get(0)? * Self::scale(head))?;
         let (k, v) = (qkv.get(1)?.transpose(D::Minus2, D::Minus1)?, qkv.get(2)?);
         let rows = SCORE_BYTES / (batch * self.heads * tokens * DType::F32.size_in_bytes()).max(1);
         let rows = rows.clamp(1, tokens);
@@ -57,8 +105,7 @@ impl SelfAttention {
             parts.push(weights.matmul(&v)?);
         }
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
-        let mixed = mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?;
-        self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
+        Ok(mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?)
     }
 
     /// Peak bytes of the scores for `batch` images of `tokens` tokens.

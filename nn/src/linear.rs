@@ -1,15 +1,17 @@
 //! Affine maps, and what follows them.
 
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use candle_core::{DType, Device, Storage, StorageRef, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params, Rows};
+use zoo_kernels::quant::Quantised;
 use zoo_kernels::{Element, Packed};
 
 use crate::activation::Activation;
+use crate::norm::LayerNorm;
+use crate::values::{Slice, Values};
 
 /// `x Wᵀ + b` on the last axis, `W` being `[out, in]` as PyTorch stores it.
 ///
@@ -26,6 +28,7 @@ pub struct Linear {
 enum Weight {
     Plain(Tensor),
     Packed(Arc<Packed>, DType),
+    Quantised(Arc<Quantised>),
 }
 
 /// What follows a product: `residual + scale · activation(product + bias)`, each part optional. One pass with the
@@ -54,13 +57,30 @@ impl Linear {
     /// Those of [`Params::get`].
     pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
         let init = Init::fan_in(inputs);
-        let weight = match params.rows("weight", (outputs, inputs)) {
-            Some(rows) if params.dtype() == DType::BF16 => pack::<bf16>(&rows, outputs, inputs),
-            Some(rows) => pack::<f32>(&rows, outputs, inputs),
-            None => Weight::Plain(params.get("weight", (outputs, inputs), init)?),
-        };
         let bias = if bias { Some(params.get("bias", outputs, init)?) } else { None };
-        Ok(Self { weight: Arc::new(RwLock::new(weight)), bias })
+        Ok(match params.rows("weight", (outputs, inputs)) {
+            Some(rows) => Self::packed(&rows, params.dtype(), (outputs, inputs), bias),
+            None => Self::new(params.get("weight", (outputs, inputs), init)?, bias),
+        })
+    }
+
+    /// From weights that are read from `rows` while they are packed for products in `dtype`.
+    pub(crate) fn packed(
+        rows: &Rows,
+        dtype: DType,
+        (outputs, inputs): (usize, usize),
+        bias: Option<Tensor>,
+    ) -> Self {
+        let weight = match dtype {
+            DType::BF16 => pack::<bf16>(rows, outputs, inputs),
+            _ => pack::<f32>(rows, outputs, inputs),
+        };
+        Self { weight: Arc::new(RwLock::new(weight)), bias }
+    }
+
+    /// From quantised weights.
+    pub(crate) fn quantised(weights: Quantised, bias: Option<Tensor>) -> Self {
+        Self { weight: Arc::new(RwLock::new(Weight::Quantised(Arc::new(weights)))), bias }
     }
 
     /// From tensors at hand: `weight` `[out, in]`, `bias` `[out]`.
@@ -81,21 +101,50 @@ impl Linear {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis or the shape of the residual does not fit.
     pub fn forward_with(&self, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        self.run(None, x, epilogue)
+    }
+
+    /// As [`Linear::forward_with`] of the normalised `x`, which is never in memory where the product is fused.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis or the shape of the residual does not fit.
+    pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+        self.run(Some(norm), x, epilogue)
+    }
+
+    fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let Epilogue { activation, residual } = epilogue;
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
-        let mut tensors = tensors.into_iter().flatten();
+        let mut tensors =
+            tensors.into_iter().flatten().chain(norm.into_iter().flat_map(LayerNorm::parameters));
         if tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
-            let fused = match x.dtype() {
-                DType::F32 => self.packed::<f32>()?.map(|packed| self.fused::<f32>(&packed, x, epilogue)),
-                DType::BF16 => self.packed::<bf16>()?.map(|packed| self.fused::<bf16>(&packed, x, epilogue)),
+            if let Weight::Quantised(weights) = self.weight() {
+                let normed = norm.map(|norm| norm.forward(x)).transpose()?;
+                let x = normed.as_ref().unwrap_or(x);
+                return Ok(match x.dtype() {
+                    DType::BF16 => self.fused::<bf16>(&*weights, x, epilogue)?,
+                    DType::F32 => self.fused::<f32>(&*weights, x, epilogue)?,
+                    other => self.widened(x, epilogue)?.to_dtype(other)?,
+                });
+            }
+            let packed = match x.dtype() {
+                DType::F32 => self.panels::<f32>()?,
+                DType::BF16 => self.panels::<bf16>()?,
                 _ => None,
             };
-            if let Some(fused) = fused {
-                return Ok(fused?);
+            if let Some(packed) = packed {
+                let weights = Normed { norm, packed: &packed };
+                return Ok(match x.dtype() {
+                    DType::BF16 => self.fused::<bf16>(&weights, x, epilogue)?,
+                    _ => self.fused::<f32>(&weights, x, epilogue)?,
+                });
             }
         }
-        let mut out = self.plain(x)?;
+        let mut out = match norm {
+            Some(norm) => self.plain(&norm.forward(x)?)?,
+            None => self.plain(x)?,
+        };
         if let Some(activation) = activation {
             out = activation.forward(&out)?;
         }
@@ -114,6 +163,12 @@ impl Linear {
             Weight::Plain(weight) => weight,
             Weight::Packed(packed, DType::BF16) => unpacked::<bf16>(&packed)?,
             Weight::Packed(packed, _) => unpacked::<f32>(&packed)?,
+            Weight::Quantised(weights) => {
+                let size = (weights.outputs(), weights.inputs());
+                Tensor::from_vec(weights.decode(), size, &Device::Cpu)?
+                    .to_device(x.device())?
+                    .to_dtype(x.dtype())?
+            }
         };
         let (outputs, inputs) = weight.dims2()?;
         let shape = widened(x, inputs, outputs)?;
@@ -132,8 +187,9 @@ impl Linear {
     }
 
     /// The weights in panels, where nothing speaks against it.
-    fn packed<T: Element + WithDType>(&self) -> Result<Option<Arc<Packed>>> {
+    fn panels<T: Element + WithDType>(&self) -> Result<Option<Arc<Packed>>> {
         match self.weight() {
+            Weight::Quantised(_) => Ok(None),
             Weight::Packed(packed, dtype) => Ok((dtype == T::DTYPE).then_some(packed)),
             Weight::Plain(weight) if weight.track_op() || weight.dtype() != T::DTYPE => Ok(None),
             // Without the lock: a thread that waits for its part of the packing may begin another product.
@@ -148,14 +204,36 @@ impl Linear {
         }
     }
 
+    /// The panels and the bias, for kernels that join several maps; `None` where candle must compute.
+    pub(crate) fn parts<T: Element + WithDType>(&self) -> Result<Option<(Arc<Packed>, Option<Values>)>> {
+        let plain = |t: &&Tensor| t.device().is_cpu() && t.dtype() == T::DTYPE && !t.track_op();
+        if self.bias.is_some() && self.bias.as_ref().filter(plain).is_none() {
+            return Ok(None);
+        }
+        let Some(packed) = self.panels::<T>()? else { return Ok(None) };
+        let bias = self.bias.as_ref().map(|t| Values::of(t, &[packed.outputs()])).transpose()?;
+        Ok(Some((packed, bias)))
+    }
+
+    /// The quantised map of activations that no kernel reads, in f32.
+    fn widened(&self, x: &Tensor, Epilogue { activation, residual }: Epilogue<'_>) -> Result<Tensor> {
+        let wide = |t: &Tensor| t.to_dtype(DType::F32);
+        let map = Self { weight: self.weight.clone(), bias: self.bias.as_ref().map(wide).transpose()? };
+        let shortcut = residual.map(|r| wide(r.shortcut)).transpose()?;
+        let scale = residual.and_then(|r| r.scale).map(wide).transpose()?;
+        let residual = shortcut.as_ref().map(|shortcut| Residual { shortcut, scale: scale.as_ref() });
+        map.forward_with(&wide(x)?, Epilogue { activation, residual })
+    }
+
     fn fused<T: Element + WithDType>(
         &self,
-        packed: &Packed,
+        weights: &impl Product,
         x: &Tensor,
         Epilogue { activation, residual }: Epilogue<'_>,
     ) -> candle_core::Result<Tensor> {
-        let shape = widened(x, packed.inputs(), packed.outputs())?;
-        let channels = [packed.outputs()];
+        let (outputs, inputs) = weights.size();
+        let shape = widened(x, inputs, outputs)?;
+        let channels = [outputs];
         let x = Values::of(x, x.dims())?;
         let bias = self.bias.as_ref().map(|t| Values::of(t, &channels)).transpose()?;
         let shortcut = residual.map(|r| Values::of(r.shortcut, &shape)).transpose()?;
@@ -173,8 +251,65 @@ impl Linear {
             },
         };
         let mut out = vec![T::round(0.0); shape.iter().product()];
-        packed.apply(x.values()?, &epilogue, &mut out);
+        weights.product(x.values()?, &epilogue, &mut out)?;
         Tensor::from_vec(out, shape, &Device::Cpu)
+    }
+}
+
+/// Weights that a kernel multiplies by.
+trait Product {
+    /// Outputs and inputs.
+    fn size(&self) -> (usize, usize);
+    fn product<T: Element + WithDType>(
+        &self,
+        x: &[T],
+        epilogue: &zoo_kernels::Epilogue<'_, T>,
+        out: &mut [T],
+    ) -> candle_core::Result<()>;
+}
+
+/// Panels, and what their inputs go through while they are packed.
+struct Normed<'a> {
+    norm: Option<&'a LayerNorm>,
+    packed: &'a Packed,
+}
+
+impl Product for Normed<'_> {
+    fn size(&self) -> (usize, usize) {
+        (self.packed.outputs(), self.packed.inputs())
+    }
+
+    fn product<T: Element + WithDType>(
+        &self,
+        x: &[T],
+        epilogue: &zoo_kernels::Epilogue<'_, T>,
+        out: &mut [T],
+    ) -> candle_core::Result<()> {
+        match self.norm {
+            Some(norm) => {
+                norm.with(self.packed.inputs(), |norm| self.packed.apply_normed(x, norm, epilogue, out))
+            }
+            None => {
+                self.packed.apply(x, epilogue, out);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Product for Quantised {
+    fn size(&self) -> (usize, usize) {
+        (self.outputs(), self.inputs())
+    }
+
+    fn product<T: Element + WithDType>(
+        &self,
+        x: &[T],
+        epilogue: &zoo_kernels::Epilogue<'_, T>,
+        out: &mut [T],
+    ) -> candle_core::Result<()> {
+        self.apply(x, epilogue, out);
+        Ok(())
     }
 }
 
@@ -196,37 +331,4 @@ fn widened(x: &Tensor, inputs: usize, outputs: usize) -> candle_core::Result<Vec
         _ => candle_core::bail!("linear: {inputs} inputs, but x is {:?}", x.dims()),
     }
     Ok(shape)
-}
-
-/// A tensor in row-major order.
-struct Values(Tensor);
-
-/// Its memory on the CPU.
-struct Slice<'a>(StorageRef<'a>, Range<usize>);
-
-impl Values {
-    /// Of a tensor that must have this shape.
-    fn of(tensor: &Tensor, shape: &[usize]) -> candle_core::Result<Self> {
-        if tensor.dims() != shape {
-            candle_core::bail!("linear: the result needs {shape:?}, not {:?}", tensor.dims());
-        }
-        Ok(Self(tensor.contiguous()?))
-    }
-
-    fn read(&self) -> candle_core::Result<Slice<'_>> {
-        let (storage, layout) = self.0.storage_and_layout();
-        match layout.contiguous_offsets() {
-            Some((start, end)) => Ok(Slice(storage, start..end)),
-            None => candle_core::bail!("linear: a tensor is not contiguous"),
-        }
-    }
-}
-
-impl Slice<'_> {
-    fn values<T: WithDType>(&self) -> candle_core::Result<&[T]> {
-        match &*self.0 {
-            Storage::Cpu(storage) => Ok(&storage.as_slice::<T>()?[self.1.clone()]),
-            _ => candle_core::bail!("linear: a tensor is not on the CPU"),
-        }
-    }
 }

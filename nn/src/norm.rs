@@ -1,8 +1,12 @@
 //! Normalisation over channels, always computed in f32.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
+use zoo_kernels::{Element, Norm, NormKind};
+
+use crate::values::{Slice, Values};
 
 /// LayerNorm over the last axis (arXiv 1607.06450), statistics and scaling in f32 whatever the dtype of the input.
 #[derive(Debug, Clone)]
@@ -20,7 +24,35 @@ impl LayerNorm {
     pub fn load(params: &Params, channels: usize, eps: f64) -> Result<Self> {
         let weight = params.get("weight", channels, Init::Const(1.0))?;
         let bias = params.get("bias", channels, Init::Const(0.0))?;
-        Ok(Self { weight, bias, eps })
+        Ok(Self::new(weight, bias, eps))
+    }
+
+    /// From tensors at hand, `[channels]` each.
+    pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
+        Self { weight, bias, eps }
+    }
+
+    /// What multiplies and what is added.
+    pub(crate) fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
+    /// What is added to the variance.
+    pub(crate) fn eps(&self) -> f64 {
+        self.eps
+    }
+
+    /// Hands its numbers on `channels` channels to a kernel.
+    pub(crate) fn with<T: Element + WithDType, R>(
+        &self,
+        channels: usize,
+        run: impl FnOnce(&Norm<'_, T>) -> R,
+    ) -> candle_core::Result<R> {
+        let [weight, bias] = self.parameters().map(|t| Values::of(t, &[channels]));
+        let (weight, bias) = (weight?, bias?);
+        let (weight, bias) = (weight.read()?, bias.read()?);
+        let (weight, bias) = (weight.values()?, Some(bias.values()?));
+        Ok(run(&Norm { kind: NormKind::Layer, weight, bias, eps: self.eps as f32 }))
     }
 
     /// Any shape ending in `channels`; the dtype stays.
@@ -28,6 +60,9 @@ impl LayerNorm {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(out) = fused(NormKind::Layer, &self.weight, Some(&self.bias), self.eps, x)? {
+            return Ok(out);
+        }
         let dtype = x.dtype();
         let x = x.to_dtype(DType::F32)?;
         let weight = self.weight.to_dtype(DType::F32)?;
@@ -77,6 +112,9 @@ impl RmsNorm {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(out) = fused(NormKind::Rms, &self.weight, None, self.eps, x)? {
+            return Ok(out);
+        }
         let dtype = x.dtype();
         let x = x.to_dtype(DType::F32)?;
         let weight = self.weight.to_dtype(DType::F32)?;
@@ -89,4 +127,44 @@ impl RmsNorm {
         };
         Ok(out.to_dtype(dtype)?)
     }
+}
+
+/// In one pass over all cores; `None` where candle must compute.
+fn fused(
+    kind: NormKind,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    eps: f64,
+    x: &Tensor,
+) -> Result<Option<Tensor>> {
+    let mut tensors = [Some(x), Some(weight), bias].into_iter().flatten();
+    if !tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
+        return Ok(None);
+    }
+    Ok(match x.dtype() {
+        DType::F32 => Some(apply::<f32>(kind, weight, bias, eps, x)?),
+        DType::BF16 => Some(apply::<bf16>(kind, weight, bias, eps, x)?),
+        _ => None,
+    })
+}
+
+fn apply<T: Element + WithDType>(
+    kind: NormKind,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    eps: f64,
+    x: &Tensor,
+) -> candle_core::Result<Tensor> {
+    let channels = weight.dims();
+    if x.dims().last() != channels.first() {
+        candle_core::bail!("norm: {channels:?} channels, but x is {:?}", x.dims());
+    }
+    let (values, weight) = (Values::of(x, x.dims())?, Values::of(weight, channels)?);
+    let bias = bias.map(|t| Values::of(t, channels)).transpose()?;
+    let (values, weight, bias) =
+        (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
+    let bias = bias.as_ref().map(Slice::values).transpose()?;
+    let mut out = vec![T::round(0.0); x.elem_count()];
+    Norm { kind, weight: weight.values()?, bias, eps: eps as f32 }.apply(values.values()?, &mut out);
+    Tensor::from_vec(out, x.shape(), &Device::Cpu)
 }

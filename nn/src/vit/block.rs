@@ -41,7 +41,7 @@ impl Block {
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let residual = Residual { shortcut: x, scale: self.ls1.as_ref() };
-        let x = self.attn.forward(&self.norm1.forward(x)?, Some(residual))?;
+        let x = self.attn.forward(&self.norm1, x, Some(residual))?;
         let residual = Residual { shortcut: &x, scale: self.ls2.as_ref() };
         self.mlp.forward(&self.norm2.forward(&x)?, Some(residual))
     }
