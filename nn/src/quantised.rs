@@ -36,6 +36,17 @@ impl RowOrder {
         }
     }
 
+    /// The row that stands at `stored` in the file: the inverse of [`RowOrder::stored`].
+    pub fn computed(self, stored: usize) -> usize {
+        match self {
+            Self::Same => stored,
+            Self::Interleaved { channels } => {
+                let (head, i) = (stored / channels, stored % channels);
+                head * channels + i % 2 * (channels / 2) + i / 2
+            }
+        }
+    }
+
     /// The rows of `t` in the order in which they are computed with.
     fn restore(self, t: Tensor) -> Result<Tensor> {
         if self == Self::Same {

@@ -13,7 +13,7 @@ use super::gguf::{self, Gguf, Metadata};
 use super::locate;
 use super::mapped::Mapped;
 use super::pickle::TorchZip;
-use super::rows::Place;
+use super::rows::{Place, Rows};
 use super::safetensors::Safetensors;
 use crate::{Error, Result};
 
@@ -169,6 +169,15 @@ impl Checkpoint {
             Some(file) => file.load(key),
             None => Err(self.fault(format!("there is no tensor `{key}`"))),
         }
+    }
+
+    /// The rows of a tensor, to be read where they stand; `None` when it is not there, has no axis, or is stored in a
+    /// form that is not read in place.
+    pub fn rows(&self, key: &str) -> Option<Rows> {
+        let (&height, row) = self.shape(key)?.split_first()?;
+        let mut rows = Rows::new(height, row.iter().product());
+        rows.push(self.clone(), self.place(key)?);
+        Some(rows)
     }
 
     /// Where the numbers of a tensor stand, when they can be read there. They are within the file.

@@ -53,6 +53,16 @@ impl Rows {
         self.parts.push(Part::Stored { files, place });
     }
 
+    /// How the numbers are stored; `None` for several forms.
+    pub fn stored(&self) -> Option<Stored> {
+        let mut forms = self.parts.iter().filter_map(|part| match part {
+            Part::Zeros => None,
+            Part::Stored { place, .. } => Some(place.format),
+        });
+        let first = forms.next()?;
+        forms.all(|form| form == first).then_some(first)
+    }
+
     /// Numbers in all.
     pub(super) fn count(&self) -> usize {
         self.parts.len() * self.height * self.width

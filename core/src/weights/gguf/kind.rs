@@ -31,6 +31,16 @@ impl TensorKind {
     /// Single precision.
     pub const F32: Self = Self(0);
 
+    /// The upper half of single precision.
+    pub const BF16: Self = Self(30);
+    /// Half precision.
+    pub const F16: Self = Self(1);
+
+    /// Its name, as GGML has it.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|kind| kind.0 == self.0).map_or("unknown", |kind| kind.1)
+    }
+
     /// Bytes of a tensor of this shape, or what is wrong with it.
     pub fn bytes(self, shape: &[usize]) -> Result<usize, String> {
         let known = KINDS.iter().find(|kind| kind.0 == self.0);

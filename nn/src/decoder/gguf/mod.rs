@@ -3,6 +3,10 @@
 //! The names are those of llama.cpp. Its converter stores the q and k rows of Llama's relatives with the halves of a
 //! head interleaved, and the norms of Gemma with the 1 added.
 
+mod export;
+
+pub use export::{Export, ExportOptions};
+
 use serde_json::{Map, Value, json};
 use zoo_core::weights::{Checkpoint, Layout, Params, Source};
 use zoo_core::{Error, Result};
@@ -25,25 +29,25 @@ pub(super) fn layout(post_norms: bool, tied: bool) -> Layout {
         prefixes: &[""],
         marker: "token_embd.weight",
         map: if post_norms {
-            |name| Source::key(key(name, true))
+            |name| Source::key(key(name, true).unwrap_or_else(|| name.to_owned()))
         } else {
-            |name| Source::key(key(name, false))
+            |name| Source::key(key(name, false).unwrap_or_else(|| name.to_owned()))
         },
         ignored: if tied { &BESIDE_TIED } else { &BESIDE },
     }
 }
 
 /// The key of the tensor that Hugging Face calls `name`.
-pub(super) fn key(name: &str, post_norms: bool) -> String {
-    let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+fn key(name: &str, post_norms: bool) -> Option<String> {
+    let (stem, kind) = name.rsplit_once('.')?;
     let Some((layer, part)) = stem.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) else {
         let stem = match stem {
             "model.embed_tokens" => "token_embd",
             "model.norm" => "output_norm",
             "lm_head" => "output",
-            other => other,
+            _ => return None,
         };
-        return format!("{stem}.{kind}");
+        return Some(format!("{stem}.{kind}"));
     };
     let part = match part {
         "input_layernorm" => "attn_norm",
@@ -58,9 +62,9 @@ pub(super) fn key(name: &str, post_norms: bool) -> String {
         "mlp.gate_proj" => "ffn_gate",
         "mlp.up_proj" | "mlp.gate_up_proj" => "ffn_up",
         "mlp.down_proj" => "ffn_down",
-        other => other,
+        _ => return None,
     };
-    format!("blk.{layer}.{part}.{kind}")
+    Some(format!("blk.{layer}.{part}.{kind}"))
 }
 
 /// The order of the q and k rows in the file that is being read.
@@ -74,7 +78,7 @@ pub(super) fn row_order(params: &Params, config: &DecoderConfig) -> RowOrder {
 }
 
 /// Whether files of this `general.architecture` hold q and k with interleaved halves.
-pub(super) fn interleaved(architecture: &str) -> bool {
+fn interleaved(architecture: &str) -> bool {
     architecture == "llama"
 }
 
