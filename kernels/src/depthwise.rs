@@ -72,6 +72,16 @@ impl Depthwise {
         self.channels
     }
 
+    /// The weights `[C, kernel, kernel]` and the bias `[C]` again.
+    pub fn parameters(&self) -> (Vec<f32>, &[f32]) {
+        let area = self.kernel * self.kernel;
+        let weight = (0..self.channels * area).map(|i| {
+            let (c, tap) = (i / area, i % area);
+            self.taps[(c / GROUP * area + tap) * GROUP + c % GROUP]
+        });
+        (weight.collect(), &self.bias[..self.channels])
+    }
+
     /// Convolves `x` and writes the result, after `norm` if there is one, to `out`; both channels-last of this size.
     /// Runs on the threads of rayon.
     ///

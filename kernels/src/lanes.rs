@@ -12,7 +12,7 @@ pub(crate) const LANES: usize = 16;
 /// A vector of [`LANES`] numbers. Its methods may run only where the machine has the instructions of the type, which
 /// is so within [`run`].
 pub(crate) trait Lanes: Copy {
-    fn from_array(values: [f32; LANES]) -> Self;
+    fn splat(x: f32) -> Self;
 
     fn to_array(self) -> [f32; LANES];
 
@@ -71,8 +71,8 @@ pub(crate) struct Plain<const FUSED: bool>([f32; LANES]);
 
 impl<const FUSED: bool> Lanes for Plain<FUSED> {
     #[inline(always)]
-    fn from_array(values: [f32; LANES]) -> Self {
-        Self(values)
+    fn splat(x: f32) -> Self {
+        Self([x; LANES])
     }
 
     #[inline(always)]
@@ -97,9 +97,9 @@ impl<const FUSED: bool> Lanes for Plain<FUSED> {
 #[cfg(target_arch = "x86_64")]
 impl Lanes for __m512 {
     #[inline(always)]
-    fn from_array(values: [f32; LANES]) -> Self {
-        // SAFETY: sixteen numbers are read; instructions as the trait says.
-        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    fn splat(x: f32) -> Self {
+        // SAFETY: instructions as the trait says.
+        unsafe { _mm512_set1_ps(x) }
     }
 
     #[inline(always)]

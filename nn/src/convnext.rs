@@ -117,9 +117,8 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let branch = self.norm.forward(&self.conv.forward(&x.to_dtype(DType::F32)?)?)?;
-        let residual = Residual { shortcut: x, scale: Some(&self.gamma) };
-        self.mlp.forward(&branch.to_dtype(x.dtype())?, Some(residual))
+        let branch = self.conv.forward(x, &self.norm)?;
+        self.mlp.forward(&branch, Some(Residual { shortcut: x, scale: Some(&self.gamma) }))
     }
 }
 

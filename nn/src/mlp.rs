@@ -1,11 +1,14 @@
 //! The feed-forward half of a transformer block.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
+use zoo_kernels::Element;
 
 use crate::activation::Activation;
 use crate::linear::{Epilogue, Linear, Residual};
+use crate::values::{Slice, Values};
 
 /// How a block's feed-forward network is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,14 @@ impl Mlp {
     pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         let x = match self.kind {
             MlpKind::Plain(act) => {
+                let fused = match x.dtype() {
+                    DType::F32 => self.fused::<f32>(act, x, residual)?,
+                    DType::BF16 => self.fused::<bf16>(act, x, residual)?,
+                    _ => None,
+                };
+                if let Some(fused) = fused {
+                    return Ok(fused);
+                }
                 self.first.forward_with(x, Epilogue { activation: Some(act), residual: None })?
             }
             MlpKind::SwiGlu => {
@@ -59,5 +70,54 @@ impl Mlp {
             }
         };
         self.second.forward_with(&x, Epilogue { activation: None, residual })
+    }
+
+    /// Both products in turns over a few rows, so that the hidden channels of all rows are never in memory. `None` where
+    /// candle must compute.
+    fn fused<T: Element + WithDType>(
+        &self,
+        activation: Activation,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Option<Tensor>> {
+        let scale = residual.and_then(|r| r.scale);
+        let mut tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
+        if !tensors.all(|t| t.device().is_cpu() && t.dtype() == T::DTYPE && !t.track_op()) {
+            return Ok(None);
+        }
+        let (Some((first, before)), Some((second, after))) =
+            (self.first.parts::<T>()?, self.second.parts::<T>()?)
+        else {
+            return Ok(None);
+        };
+        let mut shape = x.dims().to_vec();
+        match shape.last_mut() {
+            Some(last) if *last == first.inputs() => *last = second.outputs(),
+            _ => return Ok(None), // the map itself says what is wrong
+        }
+        let x = Values::of(x, x.dims())?;
+        let shortcut = residual.map(|r| Values::of(r.shortcut, &shape)).transpose()?;
+        let scale = scale.map(|t| Values::of(t, &[second.outputs()])).transpose()?;
+        let [before, after, shortcut, scale] =
+            [&before, &after, &shortcut, &scale].map(|values| values.as_ref().map(Values::read).transpose());
+        let (before, after, shortcut, scale) = (before?, after?, shortcut?, scale?);
+        let scale = scale.as_ref().map(Slice::values).transpose()?;
+        let residual = shortcut.as_ref().map(|shortcut| {
+            Ok::<_, candle_core::Error>(zoo_kernels::Residual { shortcut: shortcut.values()?, scale })
+        });
+        let after = zoo_kernels::Epilogue {
+            bias: after.as_ref().map(Slice::values).transpose()?,
+            activation: None,
+            residual: residual.transpose()?,
+        };
+        let feed_forward = zoo_kernels::FeedForward {
+            first: &first,
+            bias: before.as_ref().map(Slice::values).transpose()?,
+            activation: activation.into(),
+            second: &second,
+        };
+        let mut out = vec![T::round(0.0); shape.iter().product()];
+        feed_forward.apply(x.read()?.values()?, &after, &mut out);
+        Ok(Some(Tensor::from_vec(out, shape, &Device::Cpu)?))
     }
 }

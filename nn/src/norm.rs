@@ -37,11 +37,6 @@ impl LayerNorm {
         [&self.weight, &self.bias]
     }
 
-    /// What is added to the variance.
-    pub(crate) fn eps(&self) -> f64 {
-        self.eps
-    }
-
     /// Hands its numbers on `channels` channels to a kernel.
     pub(crate) fn with<T: Element + WithDType, R>(
         &self,

@@ -82,7 +82,7 @@ impl<T: Element> Work for Few<'_, T> {
             for key in keys.clone() {
                 let k = widened::<T, L>(&attention.k, [image, key, head], channels, &mut wide);
                 for (q, scores) in q.chunks_exact(width).zip(scores.chunks_exact_mut(BLOCK)) {
-                    let mut sum = L::from_array([0.0; LANES]);
+                    let mut sum = L::splat(0.0);
                     for (k, q) in k.chunks_exact(LANES).zip(q.chunks_exact(LANES)) {
                         // SAFETY: chunks of so many numbers.
                         sum = unsafe { L::load(k.as_ptr()).mul_add(L::load(q.as_ptr()), sum) };
@@ -112,7 +112,7 @@ impl<T: Element> Work for Few<'_, T> {
             for key in keys.clone() {
                 let v = widened::<T, L>(&attention.v, [image, key, head], channels, &mut wide);
                 for (mixed, scores) in mixed.chunks_exact_mut(width).zip(scores.chunks_exact(BLOCK)) {
-                    let weight = L::from_array([scores[key - start]; LANES]);
+                    let weight = L::splat(scores[key - start]);
                     for (mixed, v) in mixed.chunks_exact_mut(LANES).zip(v.chunks_exact(LANES)) {
                         // SAFETY: as above.
                         unsafe {

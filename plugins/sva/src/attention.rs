@@ -1,10 +1,11 @@
 //! Cross-attention from each query to the keys of its own windows.
 
 use candle_core::{DType, Tensor};
-use zoo_core::Result;
 use zoo_core::weights::Params;
+use zoo_core::{Grid, Result};
 use zoo_nn::attention::softmax;
 use zoo_nn::linear::Linear;
+use zoo_nn::local_attention::{self, LocalAttention};
 
 use crate::arch::HEADS;
 use crate::parts::NormLinear;
@@ -62,23 +63,33 @@ impl CrossAttention {
     ) -> Result<(Tensor, Tensor)> {
         let (batch, n, _) = queries.dims3()?;
         let (rows, head) = (batch * n, self.width / HEADS);
-        let q =
-            (self.query.forward(queries)? * (1.0 / (head as f64).sqrt()))?.reshape((rows, HEADS, 1, head))?;
-        // Projections are per token: they run in raster order, and only their results are gathered.
-        let gather = |of: fn(&Source) -> &NormLinear| {
-            let parts = self.sources.iter().zip(cells);
-            let parts =
-                parts.map(|(source, (cells, windows))| windows.gather(&of(source).forward(cells)?, HEADS));
+        let scale = 1.0 / (head as f64).sqrt();
+        let q = self.query.forward(queries)?;
+        // Projections are per token: they run in raster order, and windows are cut out of their results.
+        let sources = self.sources.iter().zip(cells).map(|(source, (cells, windows))| {
+            let (keys, values) = (source.key.forward(cells)?, source.value.forward(cells)?);
+            Ok(local_attention::Source { m: windows.m, keys, values })
+        });
+        let sources = sources.collect::<Result<Vec<_>>>()?;
+        let grid = cells.first().map_or(Grid { h: 0, w: 0 }, |(_, windows)| windows.queries);
+        let attention = LocalAttention { queries: &q, grid, heads: HEADS, scale, sources: &sources, bias };
+        if let Some((mixed, weights)) = attention.attend()? {
+            return Ok((self.out.forward(&mixed)?, weights));
+        }
+        let gather = |of: fn(&local_attention::Source) -> &Tensor| {
+            let parts = sources.iter().zip(cells);
+            let parts = parts.map(|(source, (_, windows))| windows.gather(of(source), HEADS));
             Ok::<_, zoo_core::Error>(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?)
         };
+        let q = (q * scale)?.reshape((rows, HEADS, 1, head))?;
         // One query and few keys a row: nothing is gained by smaller numbers than f32.
-        let (q, k) = (q.to_dtype(DType::F32)?, gather(|s| &s.key)?.to_dtype(DType::F32)?);
+        let (q, k) = (q.to_dtype(DType::F32)?, gather(|s| &s.keys)?.to_dtype(DType::F32)?);
         let mut scores = q.matmul(&k.t()?)?;
         if let Some(bias) = bias {
             scores = scores.broadcast_add(bias)?;
         }
         let weights = softmax(&scores)?;
-        let v = gather(|s| &s.value)?.to_dtype(DType::F32)?;
+        let v = gather(|s| &s.values)?.to_dtype(DType::F32)?;
         let mixed = weights.matmul(&v)?.reshape((batch, n, self.width))?.to_dtype(queries.dtype())?;
         Ok((self.out.forward(&mixed)?, weights))
     }

@@ -5,6 +5,7 @@
 
 use candle_core::Tensor;
 use zoo_core::{Grid, Region, Result, shown};
+use zoo_nn::local_attention::add_per_key;
 
 /// `m × m` cells per query of a grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +53,7 @@ impl Windows {
     /// Adds one vector per key, `[keys, C]`, to the cells `[B, cells, C]`: what adding it to each gathered window
     /// would do.
     pub fn add_per_key(&self, cells: &Tensor, keys: &Tensor) -> Result<Tensor> {
-        let (batch, count, width) = cells.dims3()?;
-        let (Grid { h, w }, m) = (self.queries, self.m);
-        let keys = keys.reshape((1, m, 1, m, width))?;
-        let cells = cells.reshape((batch * h, m, w, m, width))?.broadcast_add(&keys)?;
-        Ok(cells.reshape((batch, count, width))?)
+        add_per_key(cells, keys, self.queries.w, self.m)
     }
 
     /// Which keys the queries of `region` may look at, `[queries, keys]` row-major, for an image of

@@ -1,0 +1,70 @@
+//! Two products with an activation between them, without the wide values between them in memory.
+
+use std::cell::Cell;
+
+use crate::activation::Activation;
+use crate::element::Element;
+use crate::epilogue::{Epilogue, Residual};
+use crate::product::Packed;
+
+/// Bytes of wide values that are held at a time: what the second-level caches of a few cores hold.
+const HIDDEN: usize = 2 << 20;
+/// Fewest rows that are computed at a time: every turn reads all weights again.
+const ROWS: usize = 640;
+
+/// `second(activation(first(x) + bias))`, the feed-forward half of transformer and ConvNeXt blocks.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedForward<'a, T> {
+    /// `[hidden, inputs]`.
+    pub first: &'a Packed,
+    /// `[hidden]`.
+    pub bias: Option<&'a [T]>,
+    /// Between the products.
+    pub activation: Activation,
+    /// `[outputs, hidden]`.
+    pub second: &'a Packed,
+}
+
+impl<T: Element> FeedForward<'_, T> {
+    /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`. Runs on the
+    /// threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the products.
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn apply(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+        let (inputs, hidden, outputs) = (self.first.inputs(), self.first.outputs(), self.second.outputs());
+        assert_eq!(
+            self.second.inputs(),
+            hidden,
+            "the second product takes other numbers than the first gives"
+        );
+        if inputs == 0 || outputs == 0 {
+            return self.second.apply(&[], epilogue, out);
+        }
+        let rows = x.len() / inputs;
+        assert_eq!(out.len(), rows * outputs, "out: not [{rows}, {outputs}]");
+        epilogue.check(rows, outputs);
+        let turns = rows.div_ceil((HIDDEN / (hidden * size_of::<T>()).max(1)).max(ROWS)).max(1);
+        let part = rows.div_ceil(turns).max(1);
+        // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
+        thread_local!(static WIDE: Cell<Vec<u32>> = const { Cell::new(Vec::new()) });
+        let mut wide = WIDE.take();
+        let words = (part * hidden * size_of::<T>()).div_ceil(size_of::<u32>());
+        wide.resize(words.max(wide.len()), 0);
+        // SAFETY: an f32 or a bf16 is at most as large and as aligned as a word, and any bits are one; the words are as
+        // many as was computed.
+        let wide_values =
+            unsafe { std::slice::from_raw_parts_mut(wide.as_mut_ptr().cast::<T>(), part * hidden) };
+        let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
+        for (turn, (x, out)) in x.chunks(part * inputs).zip(out.chunks_mut(part * outputs)).enumerate() {
+            let wide = &mut wide_values[..x.len() / inputs * hidden];
+            self.first.apply(x, &before, wide);
+            let residual = epilogue.residual.map(|Residual { shortcut, scale }| Residual {
+                shortcut: &shortcut[turn * part * outputs..][..out.len()],
+                scale,
+            });
+            self.second.apply(wide, &Epilogue { residual, ..*epilogue }, out);
+        }
+        WIDE.set(wide);
+    }
+}

@@ -1,0 +1,193 @@
+//! Attention of a grid of queries, each to the cells under it: windows are read where they lie.
+
+use rayon::prelude::*;
+
+use crate::element::Element;
+use crate::lanes::{self, LANES, Lanes, Work};
+use crate::out::Out;
+
+/// Queries of a task.
+const QUERIES: usize = 8;
+
+/// Attention of each query to the `m × m` cells under it in every source, in one softmax over all of them. Scores and
+/// softmax in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAttention<'a, T> {
+    /// Grids of queries.
+    pub images: usize,
+    /// Rows and columns of the grid of queries.
+    pub grid: (usize, usize),
+    /// Equal parts of the channels, each with a softmax of its own.
+    pub heads: usize,
+    /// `[images, queries, C]`.
+    pub queries: &'a [T],
+    /// What scores are multiplied with.
+    pub scale: f32,
+    /// What the queries look at.
+    pub sources: &'a [Source<'a, T>],
+    /// Added to the scores, `[images, queries, keys of all sources]`.
+    pub bias: Option<&'a [f32]>,
+}
+
+/// Keys and values on a grid that is `m` times as fine as that of the queries.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a, T> {
+    /// Cells of a query on each axis.
+    pub m: usize,
+    /// `[images, cells, C]`, in raster order.
+    pub keys: &'a [T],
+    /// As the keys.
+    pub values: &'a [T],
+}
+
+impl<T: Element> LocalAttention<'_, T> {
+    /// Writes what the queries see to `out`, `[images, queries, C]`, and how they look, `[images, queries, heads, keys]`
+    /// with the keys of a window row by row and the sources one after the other, to `weights`. Runs on the threads of
+    /// rayon; a query depends on nothing but its own keys, bit by bit.
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn apply(&self, out: &mut [T], weights: &mut [f32]) {
+        let queries = self.images * self.grid.0 * self.grid.1;
+        let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
+        if queries == 0 || self.queries.is_empty() {
+            return;
+        }
+        let width = self.queries.len() / queries;
+        assert_eq!(self.queries.len(), queries * width, "queries: not [{queries}, {width}]");
+        assert!(width.is_multiple_of(self.heads), "{width} channels in {} heads", self.heads);
+        assert_eq!(out.len(), self.queries.len(), "out and queries");
+        assert_eq!(
+            weights.len(),
+            queries * self.heads * keys,
+            "weights: not [{queries}, {}, {keys}]",
+            self.heads
+        );
+        assert!(self.bias.is_none_or(|bias| bias.len() == queries * keys), "bias: not [{queries}, {keys}]");
+        for Source { m, keys, values } in self.sources {
+            let count = queries * m * m * width;
+            assert!(
+                keys.len() == count && values.len() == count,
+                "a source: not [{}, {width}]",
+                queries * m * m
+            );
+        }
+        let (out, weights) = (Out::new(out), Out::new(weights));
+        (0..queries.div_ceil(QUERIES)).into_par_iter().for_each(|task| {
+            let queries = task * QUERIES..queries.min((task + 1) * QUERIES);
+            lanes::run(Part { attention: self, queries, keys, width, out, weights });
+        });
+    }
+}
+
+/// Some queries.
+struct Part<'a, T> {
+    attention: &'a LocalAttention<'a, T>,
+    queries: std::ops::Range<usize>,
+    keys: usize,
+    width: usize,
+    out: Out<T>,
+    weights: Out<f32>,
+}
+
+impl<T: Element> Work for Part<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { attention, queries, keys, width, out, weights } = self;
+        let heads = attention.heads;
+        let mut sums = vec![0.0; width];
+        for query in queries {
+            // SAFETY: within the slices, whose lengths were checked, and this query's alone.
+            let (out, weights) = unsafe {
+                (out.slice(query * width, width), weights.slice(query * heads * keys, heads * keys))
+            };
+            let q = &attention.queries[query * width..][..width];
+            let bias = attention.bias.map(|bias| &bias[query * keys..][..keys]);
+            attention.each_key(query, width, |source, key, cell| {
+                let k = &source.keys[cell..][..width];
+                let parts = q.chunks_exact(width / heads).zip(k.chunks_exact(width / heads));
+                for (head, (q, k)) in parts.enumerate() {
+                    weights[head * keys + key] =
+                        dot::<L, T>(q, k) * attention.scale + bias.map_or(0.0, |b| b[key]);
+                }
+            });
+            weights.chunks_exact_mut(keys).for_each(softmax);
+            sums.fill(0.0);
+            attention.each_key(query, width, |source, key, cell| {
+                let v = &source.values[cell..][..width];
+                let parts = sums.chunks_exact_mut(width / heads).zip(v.chunks_exact(width / heads));
+                for (head, (sums, v)) in parts.enumerate() {
+                    let weight = weights[head * keys + key];
+                    sums.iter_mut().zip(v).for_each(|(sum, v)| *sum += weight * v.widen());
+                }
+            });
+            out.iter_mut().zip(&sums).for_each(|(out, &sum)| *out = T::round(sum));
+        }
+    }
+}
+
+impl<T: Element> LocalAttention<'_, T> {
+    /// Calls `visit` with each key of a query: its source, its number among all, and where its cell begins.
+    #[inline(always)]
+    fn each_key(&self, query: usize, width: usize, mut visit: impl FnMut(&Source<'_, T>, usize, usize)) {
+        let (h, w) = self.grid;
+        let (image, i, j) = (query / (h * w), query / w % h, query % w);
+        let mut key = 0;
+        for source in self.sources {
+            let m = source.m;
+            for u in 0..m {
+                let row = ((image * h + i) * m + u) * w * m + j * m;
+                for v in 0..m {
+                    visit(source, key, (row + v) * width);
+                    key += 1;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn dot<L: Lanes, T: Element>(x: &[T], y: &[T]) -> f32 {
+    let (wide_x, rest_x) = x.as_chunks::<LANES>();
+    let (wide_y, rest_y) = y.as_chunks::<LANES>();
+    let mut sums = L::splat(0.0);
+    for (x, y) in wide_x.iter().zip(wide_y) {
+        // SAFETY: arrays of that length.
+        unsafe { sums = L::load(x.as_ptr()).mul_add(L::load(y.as_ptr()), sums) };
+    }
+    let rest: f32 = rest_x.iter().zip(rest_y).map(|(x, y)| x.widen() * y.widen()).sum();
+    sums.to_array().iter().sum::<f32>() + rest
+}
+
+/// In place. Keys at -∞ get nothing, unless all are.
+#[inline(always)]
+fn softmax(scores: &mut [f32]) {
+    let largest = scores.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let mut total = 0.0;
+    for score in scores.iter_mut() {
+        *score = (*score - largest).exp();
+        total += *score;
+    }
+    scores.iter_mut().for_each(|score| *score /= total);
+}
+
+/// Adds to each cell of `x`, `[images · grid · m², C]` in raster order, the vector of its place in its window, `[m², C]`,
+/// and writes the sums to `out`. Runs on the threads of rayon.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn add_per_key<T: Element>(x: &[T], places: &[T], columns: usize, m: usize, out: &mut [T]) {
+    let width = places.len() / (m * m).max(1);
+    assert_eq!(places.len(), m * m * width, "places: not [{}, C]", m * m);
+    assert_eq!(x.len(), out.len(), "x and out");
+    let row = columns * m * width;
+    assert!(row > 0 && x.len().is_multiple_of(row * m), "x: not rows of {columns} windows");
+    out.par_chunks_mut(row).zip(x.par_chunks(row)).enumerate().for_each(|(index, (out, x))| {
+        let places = &places[index % m * m * width..][..m * width];
+        for (out, x) in out.chunks_exact_mut(m * width).zip(x.chunks_exact(m * width)) {
+            for ((out, x), place) in out.iter_mut().zip(x).zip(places) {
+                *out = T::round(x.widen() + place.widen());
+            }
+        }
+    });
+}

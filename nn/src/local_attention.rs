@@ -1,0 +1,132 @@
+//! Attention of a grid of queries to the cells of finer grids under it, on the CPU without gradients.
+
+use candle_core::{DType, Device, Tensor, WithDType};
+use half::bf16;
+use zoo_core::{Grid, Result};
+use zoo_kernels::Element;
+
+use crate::values::{Slice, Values};
+
+/// Each query looks at the `m × m` cells under it in every source, in one softmax over all of them, in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAttention<'a> {
+    /// `[B, queries, C]`.
+    pub queries: &'a Tensor,
+    /// Of the queries.
+    pub grid: Grid,
+    /// Equal parts of the channels, each with a softmax of its own.
+    pub heads: usize,
+    /// What scores are multiplied with.
+    pub scale: f64,
+    /// What they look at.
+    pub sources: &'a [Source],
+    /// Added to the scores: f32 with `B · queries · keys` numbers in this order.
+    pub bias: Option<&'a Tensor>,
+}
+
+/// Keys and values of a grid that is `m` times as fine as that of the queries.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Cells of a query on each axis.
+    pub m: usize,
+    /// `[B, cells, C]`, in raster order.
+    pub keys: Tensor,
+    /// As the keys.
+    pub values: Tensor,
+}
+
+impl LocalAttention<'_> {
+    /// What the queries see, `[B, queries, C]`, and how they look, f32 `[B · queries, heads, 1, keys]`; windows are read
+    /// where they lie. `None` where there is no kernel for it: on other devices, for other dtypes, for gradients.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when a shape does not fit.
+    pub fn attend(&self) -> Result<Option<(Tensor, Tensor)>> {
+        let sources = self.sources.iter().flat_map(|source| [&source.keys, &source.values]);
+        let mut tensors = sources.chain([self.queries]);
+        let dtype = self.queries.dtype();
+        if !tensors.all(|t| t.device().is_cpu() && t.dtype() == dtype && !t.track_op()) {
+            return Ok(None);
+        }
+        Ok(match dtype {
+            DType::F32 => Some(self.fused::<f32>()?),
+            DType::BF16 => Some(self.fused::<bf16>()?),
+            _ => None,
+        })
+    }
+
+    fn fused<T: Element + WithDType>(&self) -> candle_core::Result<(Tensor, Tensor)> {
+        let (images, queries, width) = self.queries.dims3()?;
+        if queries != self.grid.cells() {
+            candle_core::bail!("{queries} queries do not fill a grid of {}", self.grid);
+        }
+        let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
+        let of = |source: &Source, tensor: &Tensor| {
+            Values::of(tensor, &[images, queries * source.m * source.m, width])
+        };
+        let tensors = self.sources.iter().map(|s| Ok([of(s, &s.keys)?, of(s, &s.values)?]));
+        let tensors = tensors.collect::<candle_core::Result<Vec<_>>>()?;
+        let slices = tensors.iter().map(|[keys, values]| Ok([keys.read()?, values.read()?]));
+        let slices = slices.collect::<candle_core::Result<Vec<_>>>()?;
+        let sources = self.sources.iter().zip(&slices).map(|(source, [keys, values])| {
+            Ok(zoo_kernels::Source { m: source.m, keys: keys.values::<T>()?, values: values.values()? })
+        });
+        let sources = sources.collect::<candle_core::Result<Vec<_>>>()?;
+        let bias = self.bias.map(|bias| bias.reshape((images, queries, keys))).transpose()?;
+        let bias = bias.map(|bias| Values::of(&bias, &[images, queries, keys])).transpose()?;
+        let bias = bias.as_ref().map(Values::read).transpose()?;
+        let q = Values::of(self.queries, self.queries.dims())?;
+        let q = q.read()?;
+        let mut out = vec![T::round(0.0); images * queries * width];
+        let mut weights = vec![0.0; images * queries * self.heads * keys];
+        let attention = zoo_kernels::LocalAttention {
+            images,
+            grid: (self.grid.h, self.grid.w),
+            heads: self.heads,
+            queries: q.values::<T>()?,
+            scale: self.scale as f32,
+            sources: &sources,
+            bias: bias.as_ref().map(Slice::values).transpose()?,
+        };
+        attention.apply(&mut out, &mut weights);
+        let out = Tensor::from_vec(out, (images, queries, width), &Device::Cpu)?;
+        Ok((out, Tensor::from_vec(weights, (images * queries, self.heads, 1, keys), &Device::Cpu)?))
+    }
+}
+
+/// Adds to each of `cells`, `[B, cells, C]` in raster order, the vector of its place in its window of `m × m`, `[m², C]`;
+/// `columns` windows stand in a row. Differentiable.
+///
+/// # Errors
+/// [`zoo_core::Error::Tensor`] when a shape does not fit.
+pub fn add_per_key(cells: &Tensor, places: &Tensor, columns: usize, m: usize) -> Result<Tensor> {
+    let (batch, count, width) = cells.dims3()?;
+    let plain =
+        [cells, places].iter().all(|t| t.device().is_cpu() && t.dtype() == cells.dtype() && !t.track_op());
+    match cells.dtype() {
+        DType::F32 if plain => Ok(added::<f32>(cells, places, columns, m)?),
+        DType::BF16 if plain => Ok(added::<bf16>(cells, places, columns, m)?),
+        _ => {
+            let rows = batch * count / (columns * m * m).max(1);
+            let places = places.reshape((1, m, 1, m, width))?;
+            let sum = cells.reshape((rows, m, columns, m, width))?.broadcast_add(&places)?;
+            Ok(sum.reshape((batch, count, width))?)
+        }
+    }
+}
+
+fn added<T: Element + WithDType>(
+    cells: &Tensor,
+    places: &Tensor,
+    columns: usize,
+    m: usize,
+) -> candle_core::Result<Tensor> {
+    let (batch, count, width) = cells.dims3()?;
+    if !count.is_multiple_of((columns * m * m).max(1)) {
+        candle_core::bail!("{count} cells are no rows of {columns} windows of {m}×{m}");
+    }
+    let (cells, places) = (Values::of(cells, cells.dims())?, Values::of(places, &[m * m, width])?);
+    let mut out = vec![T::round(0.0); batch * count * width];
+    zoo_kernels::add_per_key(cells.read()?.values()?, places.read()?.values()?, columns, m, &mut out);
+    Tensor::from_vec(out, (batch, count, width), &Device::Cpu)
+}
