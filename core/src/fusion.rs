@@ -68,6 +68,19 @@ pub struct Fused {
     pub image_sizes: Vec<(u32, u32)>,
 }
 
+/// Where one layer of a connector looked, before the language model.
+#[derive(Debug, Clone)]
+pub struct LayerAttention {
+    /// Which group of queries, from 0.
+    pub group: usize,
+    /// Which layer of the group, from 0.
+    pub layer: usize,
+    /// Grid of the group's queries, padding included.
+    pub grid: Grid,
+    /// Share of attention that encoder `k` received, f32 `[B, grid.cells()]`; they sum to 1 over encoders.
+    pub shares: Vec<Tensor>,
+}
+
 /// The tokens of one image as they stand in the language model's sequence.
 #[derive(Debug, Clone)]
 pub struct ImageBlock {

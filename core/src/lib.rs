@@ -30,7 +30,7 @@ pub use descriptor::{
 };
 pub use error::{Error, Result};
 pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
-pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock};
+pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};

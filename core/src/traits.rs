@@ -11,7 +11,7 @@ use candle_core::Tensor;
 
 use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescriptor};
 use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
-use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock};
+use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 use crate::llm::{Cache, LayerHook};
 use crate::{Error, Result};
 
@@ -77,6 +77,19 @@ pub trait Connector: Send + Sync {
     fn refine(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Tensor> {
         let _ = (step, cells, fused);
         Err(Error::unsupported(&self.descriptor().id, "aggregation inside the language model"))
+    }
+
+    /// Where each layer looks while [`Connector::forward`] fuses these inputs, layer by layer of each group.
+    fn attention(&self, inputs: &ConnectorInputs) -> Result<Vec<LayerAttention>> {
+        let _ = inputs;
+        Err(Error::unsupported(&self.descriptor().id, "telling where its layers look"))
+    }
+
+    /// Where [`Connector::refine`] looks: the share of attention of each encoder, f32 `[h·w]`, summing to 1 over
+    /// encoders.
+    fn refine_attention(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Vec<Tensor>> {
+        let _ = (step, cells, fused);
+        Err(Error::unsupported(&self.descriptor().id, "telling where its layers look"))
     }
 }
 

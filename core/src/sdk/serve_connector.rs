@@ -3,7 +3,7 @@
 use candle_core::Device;
 
 use super::served::{Call, Reply, Served};
-use super::wire::{BlockReply, ConnectorOp, from_json, fused_parts, to_json};
+use super::wire::{BlockReply, ConnectorOp, LayerReply, from_json, fused_parts, named_list, to_json};
 use crate::{Cells, Connector, ConnectorInputs, Result};
 
 pub(super) struct ServedConnector {
@@ -43,6 +43,23 @@ impl Served for ServedConnector {
                 let block = self.connector.block(&inputs.fused(fused)?, row)?;
                 let reply = BlockReply { grid: block.grid, newline: block.newline };
                 Ok(Reply { json: to_json(&reply)?, ..Reply::one("tokens", block.tokens) })
+            }
+            ConnectorOp::Attention { image_sizes } => {
+                let features = inputs.list("feature");
+                let looked = self.connector.attention(&ConnectorInputs { features, image_sizes })?;
+                let (mut tensors, mut layers) = (Vec::new(), Vec::new());
+                for (l, layer) in looked.iter().enumerate() {
+                    let name = format!("share.{l}");
+                    tensors.extend(named_list(&name, &layer.shares).map(|(name, t)| (name, t.clone())));
+                    layers.push(LayerReply { group: layer.group, layer: layer.layer, grid: layer.grid });
+                }
+                Ok(Reply { tensors, json: to_json(&layers)? })
+            }
+            ConnectorOp::RefineAttention { fused, step, grid, row } => {
+                let cells = Cells { hidden: inputs.take("hidden")?, grid, row };
+                let shares = self.connector.refine_attention(step, &cells, &inputs.fused(fused)?)?;
+                let tensors = named_list("share", &shares).map(|(name, t)| (name, t.clone())).collect();
+                Ok(Reply { tensors, ..Reply::default() })
             }
             ConnectorOp::Refine { fused, step, grid, row } => {
                 let cells = Cells { hidden: inputs.take("hidden")?, grid, row };

@@ -68,6 +68,22 @@ pub enum ConnectorOp {
         /// Image of the batch.
         row: usize,
     },
+    /// Inputs `feature.i`; results `share.l.k` for layer `l` and encoder `k`, reply a list of [`LayerReply`].
+    Attention {
+        /// Width and height of each original image.
+        image_sizes: Vec<(u32, u32)>,
+    },
+    /// Inputs as of `Refine`; results `share.k` for encoder `k`.
+    RefineAttention {
+        /// The rest of the input.
+        fused: FusedShape,
+        /// Which of the hooked layers.
+        step: usize,
+        /// Grid of `hidden`.
+        grid: Grid,
+        /// Image of the batch.
+        row: usize,
+    },
     /// Inputs a [`Fused`] and `hidden`; result `hidden`.
     Refine {
         /// The rest of the input.
@@ -79,6 +95,17 @@ pub enum ConnectorOp {
         /// Image of the batch.
         row: usize,
     },
+}
+
+/// What belongs to the shares of one layer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LayerReply {
+    /// Group of queries.
+    pub group: usize,
+    /// Layer of the group.
+    pub layer: usize,
+    /// Grid of the queries.
+    pub grid: Grid,
 }
 
 /// What belongs to the tokens of one image.

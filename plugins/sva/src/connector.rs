@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use zoo_core::weights::{Init, Layout, Loaded, Params, Source, Weights};
 use zoo_core::{
     Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
-    Result, Spec, unpad,
+    LayerAttention, Result, Spec, unpad,
 };
 use zoo_nn::norm::LayerNorm;
 use zoo_nn::resample::Separable;
@@ -114,13 +114,51 @@ impl Sva {
         pairs.map(|(auxiliary, x)| auxiliary.forward(&x.to_dtype(self.dtype)?)).collect()
     }
 
+    /// Queries of group `j` for `batch` images: `[B, q·q, C]`.
+    fn queries(&self, j: usize, batch: usize) -> Result<Tensor> {
+        let query = self.query.get(j)?.reshape((1, 1, ()))?;
+        let side = self.groups[j].0;
+        Ok(query.broadcast_as((batch, side * side, query.dim(2)?))?.contiguous()?)
+    }
+
+    /// What layers inside the language model look at when `cells` are refined, and the layers of that step.
+    fn inside(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<(&Sampler, Scene)> {
+        let id = &self.descriptor.id;
+        let sampler = self.refiners.get(step).ok_or_else(|| match self.refiners.len() {
+            0 => Error::unsupported(id, "aggregation inside the language model"),
+            n => Error::invalid(format!(
+                "{id}: there is no step {step}, only {n} layers for the language model"
+            )),
+        })?;
+        let size = *fused.image_sizes.get(cells.row).ok_or_else(|| {
+            Error::invalid(format!("image {} of a batch of {}", cells.row, fused.image_sizes.len()))
+        })?;
+        let kept = unpad(self.grid, size);
+        let expected = [kept.grid().cells(), self.descriptor.output];
+        if cells.grid != kept.grid() || cells.hidden.dims() != expected {
+            return Err(Error::invalid(format!(
+                "{id}: image {} of {}×{} pixels has {} cells, hidden states {expected:?}; got {} and {:?}",
+                cells.row,
+                size.0,
+                size.1,
+                kept.grid(),
+                cells.grid,
+                cells.hidden.dims()
+            )));
+        }
+        if fused.memory.len() != self.auxiliaries.len() {
+            return Err(Error::invalid(format!("{id}: these tokens were not fused by this connector")));
+        }
+        let features = fused.memory.iter().map(|f| Ok(f.narrow(0, cells.row, 1)?));
+        let scene = Scene::cut(&features.collect::<Result<Vec<_>>>()?, self.grid.h, &kept, size)?;
+        Ok((sampler, scene))
+    }
+
     /// Group `j`: tokens `[B, cells, C]` and shares `[B, cells]` on the final grid.
     fn group(&self, j: usize, features: &[Tensor], sizes: &[(u32, u32)]) -> Result<(Tensor, Vec<Tensor>)> {
         let (q, sampler) = &self.groups[j];
         let scene = Scene::whole(features, *q, sizes)?;
-        let query = self.query.get(j)?.reshape((1, 1, ()))?;
-        let queries = query.broadcast_as((sizes.len(), q * q, query.dim(2)?))?.contiguous()?;
-        let (tokens, shares) = sampler.forward(queries, &scene)?;
+        let (tokens, shares) = sampler.forward(self.queries(j, sizes.len())?, &scene)?;
         let from = Grid::square(*q);
         if from == self.grid {
             return Ok((tokens, shares));
@@ -169,35 +207,28 @@ impl Connector for Sva {
     }
 
     fn refine(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Tensor> {
-        let id = &self.descriptor.id;
-        let sampler = self.refiners.get(step).ok_or_else(|| match self.refiners.len() {
-            0 => Error::unsupported(id, "aggregation inside the language model"),
-            n => Error::invalid(format!(
-                "{id}: there is no step {step}, only {n} layers for the language model"
-            )),
-        })?;
-        let size = *fused.image_sizes.get(cells.row).ok_or_else(|| {
-            Error::invalid(format!("image {} of a batch of {}", cells.row, fused.image_sizes.len()))
-        })?;
-        let kept = unpad(self.grid, size);
-        let expected = [kept.grid().cells(), self.descriptor.output];
-        if cells.grid != kept.grid() || cells.hidden.dims() != expected {
-            return Err(Error::invalid(format!(
-                "{id}: image {} of {}×{} pixels has {} cells, hidden states {expected:?}; got {} and {:?}",
-                cells.row,
-                size.0,
-                size.1,
-                kept.grid(),
-                cells.grid,
-                cells.hidden.dims()
-            )));
-        }
-        if fused.memory.len() != self.auxiliaries.len() {
-            return Err(Error::invalid(format!("{id}: these tokens were not fused by this connector")));
-        }
-        let features = fused.memory.iter().map(|f| Ok(f.narrow(0, cells.row, 1)?));
-        let scene = Scene::cut(&features.collect::<Result<Vec<_>>>()?, self.grid.h, &kept, size)?;
+        let (sampler, scene) = self.inside(step, cells, fused)?;
         let (refined, _) = sampler.forward(cells.hidden.to_dtype(self.dtype)?.unsqueeze(0)?, &scene)?;
         Ok(refined.squeeze(0)?.to_dtype(cells.hidden.dtype())?)
+    }
+
+    fn attention(&self, inputs: &ConnectorInputs) -> Result<Vec<LayerAttention>> {
+        let features = self.project(inputs)?;
+        let mut all = Vec::new();
+        for (group, (side, sampler)) in self.groups.iter().enumerate() {
+            let scene = Scene::whole(&features, *side, &inputs.image_sizes)?;
+            let queries = self.queries(group, inputs.image_sizes.len())?;
+            let (_, layers) = sampler.by_layer(queries, &scene)?;
+            let grid = Grid::square(*side);
+            let of_layer = |(layer, shares)| LayerAttention { group, layer, grid, shares };
+            all.extend(layers.into_iter().enumerate().map(of_layer));
+        }
+        Ok(all)
+    }
+
+    fn refine_attention(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Vec<Tensor>> {
+        let (sampler, scene) = self.inside(step, cells, fused)?;
+        let (_, shares) = sampler.forward(cells.hidden.to_dtype(self.dtype)?.unsqueeze(0)?, &scene)?;
+        shares.iter().map(|share| Ok(share.squeeze(0)?)).collect()
     }
 }

@@ -21,19 +21,23 @@ impl Sampler {
     /// Queries `[B, n, q_dim]` in and out, and each encoder's share of attention, f32 `[B, n]`, averaged over
     /// heads and layers.
     pub fn forward(&self, queries: Tensor, scene: &Scene) -> Result<(Tensor, Vec<Tensor>)> {
-        let mut x = queries;
-        let mut total: Vec<Tensor> = Vec::new();
+        let (x, layers) = self.by_layer(queries, scene)?;
+        let mean = (0..scene.views.len()).map(|k| {
+            let of_layers: Vec<&Tensor> = layers.iter().map(|shares| &shares[k]).collect();
+            Ok(Tensor::stack(&of_layers, 0)?.mean(0)?)
+        });
+        let mean = mean.collect::<Result<_>>()?;
+        Ok((x, mean))
+    }
+
+    /// As [`Sampler::forward`], with the shares of each layer: `[layer][encoder]`, averaged over heads.
+    pub fn by_layer(&self, queries: Tensor, scene: &Scene) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
+        let (mut x, mut all) = (queries, Vec::with_capacity(self.0.len()));
         for layer in &self.0 {
             let (next, shares) = layer.forward(&x, scene)?;
             x = next;
-            total = if total.is_empty() {
-                shares
-            } else {
-                total.iter().zip(&shares).map(|(a, b)| Ok((a + b)?)).collect::<Result<_>>()?
-            };
+            all.push(shares);
         }
-        let depth = self.0.len() as f64;
-        let mean = total.iter().map(|share| Ok((share / depth)?)).collect::<Result<_>>()?;
-        Ok((x, mean))
+        Ok((x, all))
     }
 }

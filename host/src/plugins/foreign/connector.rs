@@ -1,5 +1,9 @@
-use zoo_core::sdk::wire::{BlockReply, ConnectorOp, FusedShape, from_json, fused_parts, to_json};
-use zoo_core::{Cells, Connector, ConnectorDescriptor, ConnectorInputs, Fused, ImageBlock, Result};
+use zoo_core::sdk::wire::{
+    BlockReply, ConnectorOp, FusedShape, LayerReply, Tensors, from_json, fused_parts, named_list, to_json,
+};
+use zoo_core::{
+    Cells, Connector, ConnectorDescriptor, ConnectorInputs, Error, Fused, ImageBlock, LayerAttention, Result,
+};
 
 use candle_core::Tensor;
 
@@ -15,6 +19,24 @@ impl ForeignConnector {
         let descriptor = foreign.describe()?;
         Ok(Self { foreign, descriptor })
     }
+
+    /// One tensor of `dims` per encoder.
+    fn shares(&self, tensors: &mut Tensors, name: &str, dims: &[usize]) -> Result<Vec<Tensor>> {
+        let shares = tensors.list(name);
+        for share in &shares {
+            self.foreign.expect(name, share, dims)?;
+        }
+        if shares.len() != self.descriptor.inputs.len() {
+            let (given, expected) = (shares.len(), self.descriptor.inputs.len());
+            let message = format!("shares `{name}` of {given} encoders, expected {expected}");
+            return Err(self.foreign.broken(Error::invalid(message)));
+        }
+        Ok(shares)
+    }
+}
+
+fn features(inputs: &ConnectorInputs) -> Vec<(String, &Tensor)> {
+    named_list("feature", &inputs.features).collect()
 }
 
 fn borrow<'a>(parts: &'a [(String, &'a Tensor)]) -> Vec<(&'a str, &'a Tensor)> {
@@ -27,10 +49,8 @@ impl Connector for ForeignConnector {
     }
 
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
-        let names: Vec<_> = (0..inputs.features.len()).map(|i| format!("feature.{i}")).collect();
-        let parts: Vec<_> = names.iter().map(String::as_str).zip(&inputs.features).collect();
         let op = ConnectorOp::Forward { image_sizes: inputs.image_sizes.clone() };
-        let (mut tensors, reply) = self.foreign.operate(&parts, &to_json(&op)?)?;
+        let (mut tensors, reply) = self.foreign.operate(&borrow(&features(inputs)), &to_json(&op)?)?;
         let shape: FusedShape =
             from_json("reply of a connector", &reply).map_err(|e| self.foreign.broken(e))?;
         let fused = tensors.fused(shape).map_err(|e| self.foreign.broken(e))?;
@@ -49,6 +69,28 @@ impl Connector for ForeignConnector {
         let length = grid.h * (grid.w + usize::from(newline));
         self.foreign.expect("tokens", &tokens, &[length, self.descriptor.output])?;
         Ok(ImageBlock { tokens, grid, newline })
+    }
+
+    fn attention(&self, inputs: &ConnectorInputs) -> Result<Vec<LayerAttention>> {
+        let op = ConnectorOp::Attention { image_sizes: inputs.image_sizes.clone() };
+        let (mut tensors, reply) = self.foreign.operate(&borrow(&features(inputs)), &to_json(&op)?)?;
+        let layers: Vec<LayerReply> =
+            from_json("reply of a connector", &reply).map_err(|e| self.foreign.broken(e))?;
+        let batch = inputs.image_sizes.len();
+        let layer = |(l, LayerReply { group, layer, grid }): (usize, LayerReply)| {
+            let shares = self.shares(&mut tensors, &format!("share.{l}"), &[batch, grid.cells()])?;
+            Ok(LayerAttention { group, layer, grid, shares })
+        };
+        layers.into_iter().enumerate().map(layer).collect()
+    }
+
+    fn refine_attention(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Vec<Tensor>> {
+        let (parts, shape) = fused_parts(fused);
+        let op = ConnectorOp::RefineAttention { fused: shape, step, grid: cells.grid, row: cells.row };
+        let mut inputs = vec![("hidden", &cells.hidden)];
+        inputs.extend(borrow(&parts));
+        let (mut tensors, _) = self.foreign.operate(&inputs, &to_json(&op)?)?;
+        self.shares(&mut tensors, "share", &[cells.grid.cells()])
     }
 
     fn refine(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Tensor> {
