@@ -1,8 +1,10 @@
 //! Causal self-attention with grouped queries, over a KV cache.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
+use zoo_kernels::{Attention, AttentionSize, Element, Heads};
 
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
@@ -10,8 +12,12 @@ use super::gguf;
 use super::layer::Step;
 use super::projections::Projections;
 use crate::attention::softmax;
-use crate::linear::Linear;
+use crate::linear::{Epilogue, Linear, Residual};
 use crate::quantised::{self, RowOrder};
+use crate::values::Values;
+
+/// Most queries of a row that are decoded and not read as a prompt.
+const FEW: usize = 4;
 
 /// Attention of each query head to the key head of its group, softmax in f32.
 pub(super) struct CausalAttention {
@@ -48,25 +54,84 @@ impl CausalAttention {
         })
     }
 
-    /// `[B, T, H]` to the same shape; appends to the cache.
-    pub fn forward(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
+    /// `[B, T, H]` to the same shape, added to `residual` if there is one; appends to the cache.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+        step: &Step<'_>,
+        cache: &mut LayerCache,
+    ) -> Result<Tensor> {
         let (batch, length, _) = x.dims3()?;
-        let (heads, groups, channels) = (self.heads, self.groups, self.channels);
-        let dtype = x.dtype();
         let [q, k, v] = self.qkv.forward(x)?;
-        let split = |t: Tensor, heads| -> Result<Tensor> {
-            Ok(t.reshape((batch, length, heads, channels))?.transpose(1, 2)?.contiguous()?)
+        let split = |t: Tensor, heads| t.reshape((batch, length, heads, self.channels));
+        let q = step.turns.apply(&split(q, self.heads)?)?;
+        let k = step.turns.apply(&split(k, self.groups)?)?.transpose(1, 2)?.contiguous()?;
+        let v = split(v, self.groups)?.transpose(1, 2)?.contiguous()?;
+        cache.write(&k, &v, &step.runs, step.limit)?;
+        let tracked = q.track_op() || k.track_op() || v.track_op() || cache.track_op();
+        let mixed = match q.dtype() {
+            _ if tracked || self.cap.is_some() || !q.device().is_cpu() => self.plain(&q, step, cache)?,
+            DType::F32 => self.fused::<f32>(&q, step, cache)?,
+            DType::BF16 => self.fused::<bf16>(&q, step, cache)?,
+            _ => self.plain(&q, step, cache)?,
         };
-        let q = step.turns.apply(&split(q, heads)?)?;
-        let k = step.turns.apply(&split(k, groups)?)?.to_dtype(dtype)?;
-        cache.write(&k, &split(v, groups)?, &step.runs, step.limit)?;
-        let (k, v) = cache.read(step.end)?;
+        let mixed = mixed.reshape((batch, length, ()))?;
+        self.output.forward_with(&mixed, Epilogue { activation: None, residual })
+    }
 
+    /// `q` `[B, T, heads, D]` to the same shape, the cache being read where it lies.
+    fn fused<T: Element + WithDType>(
+        &self,
+        q: &Tensor,
+        step: &Step<'_>,
+        cache: &LayerCache,
+    ) -> Result<Tensor> {
+        let (batch, queries, heads, channels) = q.dims4()?;
+        let (keys, values) = cache.stored()?;
+        let room = keys.dim(2)?;
+        let (q, k, v) =
+            (Values::of(q, q.dims())?, Values::of(keys, keys.dims())?, Values::of(values, values.dims())?);
+        let (qs, k, v) = (q.read()?, k.read()?, v.read()?);
+        let stored = |values| Heads {
+            values,
+            batch: self.groups * room * channels,
+            token: channels,
+            head: room * channels,
+        };
+        let attention = Attention {
+            size: AttentionSize { batch, queries, keys: step.end, heads, key_heads: self.groups, channels },
+            q: Heads {
+                values: qs.values::<T>()?,
+                batch: queries * heads * channels,
+                token: heads * channels,
+                head: channels,
+            },
+            k: stored(k.values()?),
+            v: stored(v.values()?),
+            scale: self.scale as f32,
+            bias: None,
+            sight: Some(step.sight(self.windowed)),
+        };
+        let mut mixed = vec![T::round(0.0); batch * queries * heads * channels];
+        if queries <= FEW {
+            attention.apply_few(&mut mixed);
+        } else {
+            attention.apply(&mut mixed);
+        }
+        Ok(Tensor::from_vec(mixed, q.shape(), &Device::Cpu)?)
+    }
+
+    /// As `fused`, by candle: for other devices and dtypes, with a cap, and differentiable.
+    fn plain(&self, q: &Tensor, step: &Step<'_>, cache: &LayerCache) -> Result<Tensor> {
+        let (batch, _, heads, channels) = q.dims4()?;
+        let (groups, dtype) = (self.groups, q.dtype());
+        let (k, v) = cache.read(step.end)?;
         // The CPU has no fast products of half-precision numbers.
-        let working = if matches!(x.device(), Device::Cpu) { DType::F32 } else { dtype };
-        let q = (q * self.scale)?.to_dtype(working)?;
+        let working = if q.device().is_cpu() { DType::F32 } else { dtype };
+        let q = (q.transpose(1, 2)?.to_dtype(working)? * self.scale)?;
         let (k, v) = (k.to_dtype(working)?.t()?, v.to_dtype(working)?);
-        let queries = &step.queries[usize::from(self.windowed)];
+        let queries = step.queries(self.windowed, q.device())?;
         let mut parts = Vec::with_capacity(queries.len());
         for turn in queries {
             // The queries of a group are rows of one product with its keys: nothing is repeated.
@@ -85,8 +150,7 @@ impl CausalAttention {
             parts.push(weights.matmul(&values)?.reshape((batch, heads, turn.length, channels))?);
         }
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
-        let mixed = mixed.transpose(1, 2)?.reshape((batch, length, heads * channels))?.to_dtype(dtype)?;
-        self.output.forward(&mixed)
+        Ok(mixed.transpose(1, 2)?.to_dtype(dtype)?)
     }
 }
 

@@ -48,7 +48,7 @@ impl LayerCache {
         if let (Some(keys), 1..) = (&self.keys, filled)
             && let Some(turns) = rope.lengthening(filled, keys.device())?
         {
-            let turned = turns.apply(&keys.narrow(2, 0, filled)?.contiguous()?)?.to_dtype(keys.dtype())?;
+            let turned = turns.apply(&keys.narrow(2, 0, filled)?.transpose(1, 2)?)?.transpose(1, 2)?;
             let rest = keys.narrow(2, filled, keys.dim(2)? - filled)?;
             self.keys = Some(Tensor::cat(&[turned, rest.contiguous()?], 2)?.contiguous()?);
         }
@@ -91,14 +91,23 @@ impl LayerCache {
         Ok(())
     }
 
+    /// Whether gradients flow through it.
+    pub fn track_op(&self) -> bool {
+        [&self.keys, &self.values].into_iter().flatten().any(|t| t.track_op())
+    }
+
+    /// Keys and values `[B, heads, room, D]`, with room for positions that hold no token yet.
+    pub fn stored(&self) -> Result<(&Tensor, &Tensor)> {
+        match (&self.keys, &self.values) {
+            (Some(keys), Some(values)) => Ok((keys, values)),
+            _ => Err(Error::Internal("an empty KV cache was read".into())),
+        }
+    }
+
     /// Keys and values `[B, heads, end, D]` of the positions before `end`, as views.
     pub fn read(&self, end: usize) -> Result<(Tensor, Tensor)> {
-        let view = |stored: &Option<Tensor>| -> Result<Tensor> {
-            let stored =
-                stored.as_ref().ok_or_else(|| Error::Internal("an empty KV cache was read".into()))?;
-            Ok(stored.narrow(2, 0, end)?)
-        };
-        Ok((view(&self.keys)?, view(&self.values)?))
+        let (keys, values) = self.stored()?;
+        Ok((keys.narrow(2, 0, end)?, values.narrow(2, 0, end)?))
     }
 }
 

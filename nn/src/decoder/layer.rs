@@ -1,5 +1,8 @@
 //! One decoder layer, and what all layers of a call share.
 
+use std::cell::OnceCell;
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use zoo_core::Result;
 use zoo_core::weights::Params;
@@ -12,26 +15,32 @@ use super::mlp::GatedMlp;
 use super::positions::{Positions, Run, Turn};
 use super::rope::{Rope, Turns};
 use crate::attention::SCORE_BYTES;
+use crate::linear::Residual;
 use crate::norm::RmsNorm;
 
 /// Most queries of a turn: few enough to leave out most of the keys that lie after them.
 const QUERIES: usize = 256;
 
 /// What follows from the positions of a call, the same for every layer.
-pub(super) struct Step {
+pub(super) struct Step<'a> {
     pub turns: Turns,
     pub runs: Vec<Run>,
     /// Positions that are in use after this call.
     pub end: usize,
-    /// Which keys queries see, without and with the sliding window.
-    pub queries: [Vec<Turn>; 2],
     /// Most positions that a cache may hold.
     pub limit: usize,
+    positions: &'a Positions,
+    window: Option<usize>,
+    /// The keys that each query sees, without and with the sliding window.
+    sight: [OnceCell<Vec<Range<usize>>>; 2],
+    /// The same in turns for products by candle, of so many queries at most.
+    queries: [OnceCell<Vec<Turn>>; 2],
+    most: usize,
 }
 
-impl Step {
+impl<'a> Step<'a> {
     pub fn new(
-        positions: &Positions,
+        positions: &'a Positions,
         config: &DecoderConfig,
         rope: &Rope,
         long: bool,
@@ -39,19 +48,36 @@ impl Step {
     ) -> Result<Self> {
         let row =
             positions.batch() * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
-        let most = (SCORE_BYTES / row.max(1)).clamp(1, QUERIES);
-        let seen = |window| positions.turns(most, window, device);
-        let queries = [
-            if config.windowed.contains(&false) { seen(None)? } else { Vec::new() },
-            if config.windowed.contains(&true) { seen(config.sliding_window)? } else { Vec::new() },
-        ];
         Ok(Self {
             turns: rope.turns(positions, long, device)?,
             runs: positions.runs(),
             end: positions.end(),
-            queries,
             limit: config.max_position_embeddings,
+            positions,
+            window: config.sliding_window,
+            sight: Default::default(),
+            queries: Default::default(),
+            most: (SCORE_BYTES / row.max(1)).clamp(1, QUERIES),
         })
+    }
+
+    fn window(&self, windowed: bool) -> Option<usize> {
+        self.window.filter(|_| windowed)
+    }
+
+    /// The keys that each query sees: `[T]`, or `[B, T]` where rows differ.
+    pub fn sight(&self, windowed: bool) -> &[Range<usize>] {
+        self.sight[usize::from(windowed)].get_or_init(|| self.positions.sight(self.window(windowed)))
+    }
+
+    /// The queries in turns, on `device`.
+    pub fn queries(&self, windowed: bool, device: &Device) -> Result<&[Turn]> {
+        let cell = &self.queries[usize::from(windowed)];
+        if cell.get().is_none() {
+            let turns = self.positions.turns(self.most, self.window(windowed), device)?;
+            return Ok(cell.get_or_init(|| turns));
+        }
+        Ok(cell.get().map(Vec::as_slice).unwrap_or_default())
     }
 }
 
@@ -88,14 +114,18 @@ impl Layer {
 
     /// `[B, T, H]` to the same shape; appends to the cache.
     pub fn forward(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
-        let behind = |norm: &Option<RmsNorm>, branch: Tensor| match norm {
-            Some(norm) => norm.forward(&branch),
-            None => Ok(branch),
+        let normed = self.attention_norm.forward(x)?;
+        let x = &match &self.attention_post_norm {
+            Some(norm) => (x + norm.forward(&self.attention.forward(&normed, None, step, cache)?)?)?,
+            None => {
+                self.attention.forward(&normed, Some(Residual { shortcut: x, scale: None }), step, cache)?
+            }
         };
-        let branch = self.attention.forward(&self.attention_norm.forward(x)?, step, cache)?;
-        let x = (x + behind(&self.attention_post_norm, branch)?)?;
-        let branch = self.mlp.forward(&self.mlp_norm.forward(&x)?)?;
-        Ok((&x + behind(&self.mlp_post_norm, branch)?)?)
+        let normed = self.mlp_norm.forward(x)?;
+        match &self.mlp_post_norm {
+            Some(norm) => Ok((x + norm.forward(&self.mlp.forward(&normed, None)?)?)?),
+            None => self.mlp.forward(&normed, Some(Residual { shortcut: x, scale: None })),
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use zoo_core::weights::Params;
 use super::config::DecoderConfig;
 use super::projections::Projections;
 use crate::activation::Activation;
-use crate::linear::Linear;
+use crate::gated::Branches;
+use crate::linear::{Epilogue, Linear, Residual};
 use crate::quantised::{self, RowOrder};
 
 /// `down(activation(gate x) · up x)` (arXiv 2002.05202).
@@ -33,8 +34,14 @@ impl GatedMlp {
         })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let [gate, up] = self.gate_up.forward(x)?;
-        self.down.forward(&(self.activation.forward(&gate)? * up)?)
+    /// Any shape ending in the width; added to `residual` if there is one.
+    pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        let inner = match &self.gate_up {
+            Projections::Packed(map, _) => Branches::Joint(&map.forward(x)?).multiply(self.activation)?,
+            Projections::Apart([gate, up]) => {
+                Branches::Apart(&gate.forward(x)?, &up.forward(x)?).multiply(self.activation)?
+            }
+        };
+        self.down.forward_with(&inner, Epilogue { activation: None, residual })
     }
 }

@@ -94,20 +94,25 @@ impl Positions {
         runs
     }
 
+    /// The keys that each token sees, with a sliding window of `window`; one row for all sequences where they agree.
+    pub fn sight(&self, window: Option<usize>) -> Vec<Range<usize>> {
+        self.rows.iter().flatten().map(|&position| seen(position, window)).collect()
+    }
+
     /// All queries in turns of at most `most`, with a sliding window of `window`.
     pub fn turns(&self, most: usize, window: Option<usize>, device: &Device) -> Result<Vec<Turn>> {
         (0..self.length)
             .step_by(most)
             .map(|start| {
                 let length = most.min(self.length - start);
-                let (keys, mask) = self.sight(start..start + length, window, device)?;
+                let (keys, mask) = self.mask(start..start + length, window, device)?;
                 Ok(Turn { start, length, keys, mask })
             })
             .collect()
     }
 
     /// The keys that any of `queries` sees, and the mask of those that each of them does not.
-    fn sight(
+    fn mask(
         &self,
         queries: Range<usize>,
         window: Option<usize>,
@@ -117,10 +122,7 @@ impl Positions {
             .rows
             .iter()
             .flat_map(|row| row.get(queries.clone()).unwrap_or_default())
-            .map(|&position| {
-                let end = position as usize + 1;
-                end.saturating_sub(window.unwrap_or(usize::MAX))..end
-            })
+            .map(|&position| seen(position, window))
             .collect();
         let first = seen.iter().map(|s| s.start).min().unwrap_or(0);
         let keys = first..seen.iter().map(|s| s.end).max().unwrap_or(first);
@@ -134,6 +136,12 @@ impl Positions {
         let mask = Tensor::from_vec(values, (self.rows.len(), 1, queries.len(), keys.len()), device)?;
         Ok((keys, Some(mask)))
     }
+}
+
+/// The keys that a token at `position` sees.
+fn seen(position: u32, window: Option<usize>) -> Range<usize> {
+    let end = position as usize + 1;
+    end.saturating_sub(window.unwrap_or(usize::MAX))..end
 }
 
 #[cfg(test)]

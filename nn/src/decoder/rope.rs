@@ -1,10 +1,13 @@
 //! Rotary position embeddings (arXiv 2104.09864) in the half-split form: channel `i` turns with `i + D/2`.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor, WithDType};
+use half::bf16;
 use zoo_core::Result;
+use zoo_kernels::{Element, Rotary};
 
 use super::positions::Positions;
 use super::scaling::{Frequencies, RopeScaling};
+use crate::values::Values;
 
 /// Rotary positions as numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,29 +76,35 @@ impl Turns {
         Ok(Self { cos: Tensor::from_vec(cos, shape, device)?, sin: Tensor::from_vec(sin, shape, device)? })
     }
 
-    /// `x` `[B, heads, T, D]`, contiguous, turned; in f32.
+    /// `x` `[B, T, heads, D]`, turned in f32 and rounded back; differentiable.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let x = x.to_dtype(DType::F32)?;
+        match x.dtype() {
+            DType::F32 if x.device().is_cpu() && !x.track_op() => return Ok(self.fused::<f32>(x)?),
+            DType::BF16 if x.device().is_cpu() && !x.track_op() => return Ok(self.fused::<bf16>(x)?),
+            _ => {}
+        }
         let (channels, rotary) = (x.dim(D::Minus1)?, 2 * self.cos.dim(D::Minus1)?);
-        if rotary < channels {
-            let turned = self.turned(&x.narrow(D::Minus1, 0, rotary)?.contiguous()?)?;
-            return Ok(Tensor::cat(&[turned, x.narrow(D::Minus1, rotary, channels - rotary)?], D::Minus1)?);
-        }
-        self.turned(&x)
-    }
-
-    fn turned(&self, x: &Tensor) -> Result<Tensor> {
-        if !x.track_op() {
-            // The kernel takes one table for all rows without the axis of rows.
-            let table = |t: &Tensor| if t.dim(0)? == 1 { t.squeeze(0) } else { Ok(t.clone()) };
-            return Ok(candle_nn::rotary_emb::rope(x, &table(&self.cos)?, &table(&self.sin)?)?);
-        }
-        // The kernel has no backward pass.
-        let (cos, sin) = (self.cos.unsqueeze(1)?, self.sin.unsqueeze(1)?);
-        let half = x.dim(D::Minus1)? / 2;
-        let (a, b) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
+        let wide = x.to_dtype(DType::F32)?;
+        let (cos, sin) = (self.cos.unsqueeze(2)?, self.sin.unsqueeze(2)?);
+        let half = rotary / 2;
+        let (a, b) = (wide.narrow(D::Minus1, 0, half)?, wide.narrow(D::Minus1, half, half)?);
         let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
         let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-        Ok(Tensor::cat(&[first, second], D::Minus1)?)
+        let rest = wide.narrow(D::Minus1, rotary, channels - rotary)?;
+        let parts = if rotary < channels { vec![first, second, rest] } else { vec![first, second] };
+        Ok(Tensor::cat(&parts, D::Minus1)?.to_dtype(x.dtype())?)
+    }
+
+    /// In one pass over all cores.
+    fn fused<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let (_, _, heads, channels) = x.dims4()?;
+        let table = |t: &Tensor| Values::of(t, t.dims());
+        let (x, cos, sin) = (Values::of(x, x.dims())?, table(&self.cos)?, table(&self.sin)?);
+        let (from, cos, sin) = (x.read()?, cos.read()?, sin.read()?);
+        let rotary = Rotary { cos: cos.values()?, sin: sin.values()?, pairs: self.cos.dim(D::Minus1)? };
+        let from = from.values()?;
+        let mut out = vec![T::round(0.0); from.len()];
+        rotary.apply(from, heads, channels, &mut out);
+        Tensor::from_vec(out, x.shape(), &Device::Cpu)
     }
 }
