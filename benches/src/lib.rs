@@ -1,12 +1,12 @@
 //! What the benches share: plugins through both doors, and objects with random weights.
 //!
-//! **The one decision.** A bench opens what it measures exactly as the program would: from a weight file, through
-//! a door of a plugin. Nothing is timed that a user could not run.
+//! **The one decision.** A bench opens what it measures as `zoo bench --random-weights` does: through a door of a
+//! plugin, with weights from a seed. Nothing is timed that a user could not run.
 //!
 //! `cargo bench -p zoo-benches` runs everything in a few minutes; `cargo bench -p zoo-benches -- encode` one
-//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<batch>`, `sva` and `boundary`; throughput is in images per
-//! second where criterion writes `elem/s`. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds encoders of
-//! the registry in full size.
+//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<dtype>-<batch>`, `sva` and `boundary`; throughput is in
+//! images per second where criterion writes `elem/s`, and below each encoder stand its GFLOP/s and its shares of the
+//! machine's peaks. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds encoders of the registry in full size.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -32,6 +32,9 @@ pub static LINKED: [&Plugin; 6] = [
     &zoo_timm_vit::PLUGIN,
     &zoo_toy::PLUGIN,
 ];
+
+/// Where weights come from.
+const SEED: u64 = 1;
 
 /// The static door of a plugin.
 ///
@@ -69,9 +72,9 @@ pub fn spec(id: &str, architecture: &str, arch: Value) -> Result<Spec> {
 /// An encoder with random weights.
 ///
 /// # Errors
-/// Numbers that the plugin refuses; a full disk.
+/// Numbers that the plugin refuses; no memory.
 pub fn encoder(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Encoder>> {
-    Ok(door.open_encoder(spec, &weights(door, ObjectKind::Encoder, spec)?)?)
+    Ok(door.open_encoder(spec, &OpenOptions { random: Some(SEED), ..OpenOptions::default() })?)
 }
 
 /// A connector with random weights.
@@ -79,7 +82,7 @@ pub fn encoder(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Encoder>> {
 /// # Errors
 /// As [`encoder`].
 pub fn connector(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Connector>> {
-    Ok(door.open_connector(spec, &weights(door, ObjectKind::Connector, spec)?)?)
+    Ok(door.open_connector(spec, &OpenOptions { random: Some(SEED), ..OpenOptions::default() })?)
 }
 
 /// Random tensors under the keys that an object reads.
@@ -89,12 +92,6 @@ pub fn connector(door: &PluginDoor, spec: &Spec) -> Result<Box<dyn Connector>> {
 pub fn tensors(door: &PluginDoor, kind: ObjectKind, spec: &Spec) -> Result<HashMap<String, Tensor>> {
     let tensors = door.inspect(kind, spec)?.tensors;
     tensors.iter().zip(1..).map(|(info, seed)| Ok((info.key.clone(), random(info, seed)?))).collect()
-}
-
-fn weights(door: &PluginDoor, kind: ObjectKind, spec: &Spec) -> Result<OpenOptions> {
-    let path = scratch()?.join(format!("{}.safetensors", spec.id));
-    candle_core::safetensors::save(&tensors(door, kind, spec)?, &path)?;
-    Ok(OpenOptions { weights: vec![path], ..OpenOptions::default() })
 }
 
 fn random(info: &TensorInfo, seed: u32) -> Result<Tensor> {

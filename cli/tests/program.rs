@@ -91,6 +91,9 @@ fn usage_errors_are_2_and_say_how() {
         ("encode a.png --encoder x --out o.pt", ".pt files cannot be written"),
         ("view a.png --encoder x --out o.jpg", ".png"),
         ("preprocess a.png --encoder x --out o.npy", ".safetensors"),
+        ("bench --encoder x,y --weights f", "one at a time"),
+        ("bench --encoder x --batch 1,2 --plot o.png", ".svg"),
+        ("bench --encoder x --plot o.svg", "nothing was varied"),
         ("list --device gpu", "cuda:N"),
         ("list --threads none", "--threads"),
     ] {
@@ -136,6 +139,13 @@ fn info_knows_every_row() {
             assert_eq!(info["row"]["id"], *id, "{kind}: {info}");
         }
     }
+}
+
+#[test]
+fn a_process_for_each_number_of_threads_says_why_it_failed() {
+    let program = Program::new();
+    let shown = program.run("bench --encoder no-such-encoder --threads 1,2 --rounds 1", 1);
+    assert!(shown.err.contains("no-such-encoder") && !shown.err.contains("understand"), "{}", shown.err);
 }
 
 #[test]
@@ -338,6 +348,7 @@ fn help_is_as_reviewed() {
         "preprocess",
         "encode",
         "view",
+        "bench",
         "plugins",
         "plugins list",
         "plugins check",

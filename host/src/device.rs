@@ -1,5 +1,6 @@
 //! Choosing a device: what was asked for is what is used, or an error.
 
+use std::fmt;
 use std::str::FromStr;
 
 use candle_core::Device;
@@ -19,6 +20,15 @@ pub enum DeviceChoice {
 impl Default for DeviceChoice {
     fn default() -> Self {
         Self::Named(DeviceName::Cpu)
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Named(name) => name.fmt(f),
+        }
     }
 }
 

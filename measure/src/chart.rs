@@ -92,7 +92,9 @@ impl Chart {
         let mut ticks: Vec<f64> = points().map(|p| p.x).collect();
         ticks.sort_by(f64::total_cmp);
         ticks.dedup();
-        let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return Err(ChartError::Empty) };
+        let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else {
+            return Err(ChartError::Empty);
+        };
         let (left, right) = (self.at(first), self.at(last));
         let margin = 0.04 * (right - left).max(1.0);
         let top = points().map(|p| p.high).fold(0.0, f64::max) * 1.08;
@@ -113,6 +115,7 @@ impl Chart {
             .configure_mesh()
             .x_desc(&self.x)
             .y_desc(&self.y)
+            .y_label_formatter(&|y| y.to_string())
             .x_label_formatter(&|x| format!("{:.0}", self.value(*x)))
             .light_line_style(TRANSPARENT)
             .bold_line_style(RGBColor(225, 225, 225))
@@ -134,13 +137,24 @@ impl Chart {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
+            .position(self.free_corner())
             .background_style(WHITE.mix(0.85))
             .border_style(RGBColor(200, 200, 200))
             .label_font(("sans-serif", 13))
             .draw()
             .map_err(|e| draw(&e))?;
         area.present().map_err(|e| draw(&e))
+    }
+
+    /// Speeds fall or rise towards the right: the legend stands where they do not.
+    fn free_corner(&self) -> SeriesLabelPosition {
+        let falling =
+            |s: &&Series| matches!((s.points.first(), s.points.last()), (Some(a), Some(b)) if b.y < a.y);
+        if 2 * self.series.iter().filter(falling).count() > self.series.len() {
+            SeriesLabelPosition::UpperRight
+        } else {
+            SeriesLabelPosition::LowerRight
+        }
     }
 
     fn at(&self, x: f64) -> f64 {

@@ -1,5 +1,8 @@
-//! Encoders of the registry: `encode/<encoder>/<batch>`. The small untrained ones always, others when `ZOO_BENCH`
-//! names them; and one beside the same network in candle-transformers.
+//! Encoders of the registry: `encode/<encoder>/<dtype>-<batch>`. The small untrained ones always, others when
+//! `ZOO_BENCH` names them; and one beside the same network in candle-transformers.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use candle_core::{Device, Module};
 use candle_nn::VarBuilder;
@@ -7,40 +10,71 @@ use candle_transformers::models::clip::vision_model::{ClipVisionConfig, ClipVisi
 use criterion::{Criterion, Throughput};
 use serde_json::json;
 use zoo_benches::{encoder, linked, noise, spec, tensors};
-use zoo_core::{FeatureRequest, Layers};
+use zoo_core::{FeatureRequest, Layers, Precision, Spec};
 use zoo_host::plugins::ObjectKind;
+use zoo_measure::Machine;
 use zoo_registry::{Registry, Selection, Weights};
 
 pub fn group(c: &mut Criterion) {
     let registry = Registry::shipped().unwrap();
+    let mut machine = Machine::new();
     for row in registry.encoders().filter(|row| matches!(row.weights, Weights::Seed(_))) {
-        run(c, &Selection::of(row), &[1, 8]);
+        run(c, &mut machine, &Selection::of(row));
     }
     let asked = std::env::var("ZOO_BENCH").unwrap_or_default();
-    for name in asked.split(',').filter(|name| !name.is_empty()) {
-        run(c, &registry.select(name).unwrap(), &[1]);
+    for name in asked.split(',').filter(|name| !["", "kernels"].contains(name)) {
+        run(c, &mut machine, &registry.select(name).unwrap());
     }
 }
 
-fn run(c: &mut Criterion, selection: &Selection<'_>, batches: &[usize]) {
+fn run(c: &mut Criterion, machine: &mut Machine, selection: &Selection<'_>) {
     let (row, side) = (selection.row, selection.resolution);
-    let spec = spec(&row.id, &row.architecture, row.arch.clone().into()).unwrap();
-    let encoder = encoder(&linked(&row.plugin).unwrap(), &spec).unwrap();
     let request = FeatureRequest {
         layers: Layers::Indices(selection.layers.clone()),
         norm: selection.norm,
         prefix: false,
     };
-    let mut group = c.benchmark_group(format!("encode/{}", row.id));
-    for &batch in batches {
-        let pixels = noise(&[batch, 3, side, side], 1).unwrap();
-        group.throughput(Throughput::Elements(batch as u64));
-        group.bench_function(batch.to_string(), |b| b.iter(|| encoder.forward(&pixels, &request).unwrap()));
+    for (precision, dtype) in [(Precision::F32, "f32"), (Precision::Bf16, "bf16")] {
+        let spec = spec(&row.id, &row.architecture, row.arch.clone().into()).unwrap();
+        let encoder = encoder(&linked(&row.plugin).unwrap(), &Spec { precision, ..spec }).unwrap();
+        for batch in [1, 8] {
+            let pixels = noise(&[batch, 3, side, side], 1).unwrap();
+            let (calls, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
+            let mut group = c.benchmark_group(format!("encode/{}", row.id));
+            group.throughput(Throughput::Elements(batch as u64));
+            group.bench_function(format!("{dtype}-{batch}"), |b| {
+                b.iter_custom(|times| {
+                    let begun = Instant::now();
+                    (0..times).for_each(|_| drop(encoder.forward(&pixels, &request).unwrap()));
+                    calls.set(calls.get() + times);
+                    spent.set(spent.get() + begun.elapsed());
+                    begun.elapsed()
+                });
+            });
+            group.finish();
+            let flops = 2.0 * encoder.cost(batch, side, side).macs as f64 * calls.get() as f64;
+            if calls.get() > 0 {
+                speed(machine, precision, flops / spent.get().as_secs_f64());
+            }
+        }
     }
-    group.finish();
 }
 
-/// CLIP ViT-B/32 with the same weights, here and in candle-transformers: `encode/clip-vit-b-32[-candle]/<batch>`.
+/// A speed beside the machine's peaks, which are measured again: they change with what else runs.
+fn speed(machine: &mut Machine, precision: Precision, flops: f64) {
+    machine.measure();
+    let peak = if precision == Precision::Bf16 { machine.bf16 } else { machine.f32 };
+    let instructions = peak
+        .instructions
+        .map_or_else(String::new, |peak| format!("{:.0} % of the multipliers' peak, ", 100.0 * flops / peak));
+    let product = 100.0 * flops / peak.product;
+    println!(
+        "                        {:.0} GFLOP/s, {instructions}{product:.0} % of a large product's",
+        flops / 1e9
+    );
+}
+
+/// CLIP ViT-B/32 here and in candle-transformers: `encode/clip-vit-b-32[-candle]/<batch>`.
 pub fn peers(c: &mut Criterion) {
     const ID: &str = "clip-vit-b-32";
     let arch = json!({

@@ -9,6 +9,7 @@ use criterion::{Criterion, Throughput};
 use half::bf16;
 use zoo_benches::noise;
 use zoo_kernels::{Activation, Epilogue, Packed, peak};
+use zoo_measure::Summary;
 
 /// Rows, outputs, inputs: of CLIP ViT-L/14 at 336 pixels, of ConvNeXt-L at 320.
 const SIZES: [(&str, [usize; 3]); 6] = [
@@ -113,11 +114,7 @@ fn row(product: &Product, peaks: [f64; 2]) {
             runs.push((ours, ours / candle));
         }
     }
-    let median = |values: Vec<f64>| {
-        let mut values = values;
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let median = |values: Vec<f64>| Summary::of(&values).unwrap().median;
     let cells = |runs: &[(f64, f64)], peak: f64| {
         let speed = median(runs.iter().map(|r| r.0).collect());
         let ratio = median(runs.iter().map(|r| r.1).collect());

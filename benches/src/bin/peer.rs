@@ -27,6 +27,7 @@ use zoo_benches::{Result, linked};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Encoder, FeatureRequest, Precision, Preprocess, Spec};
 use zoo_kernels::peak;
+use zoo_measure::memory;
 use zoo_preprocess::{DecodeOptions, ResizeMode, prepare};
 use zoo_registry::{Layer, Registry};
 
@@ -104,16 +105,9 @@ fn serve(work: &mut dyn Work, line: &str) -> Result<Value> {
             let of = |half| peak::flops(half, 20);
             return Ok(json!({ "f32": of(false), "bf16": of(true) }));
         }
-        Request::Memory {} => return Ok(json!({ "peak": peak_memory() })),
+        Request::Memory {} => return Ok(json!({ "peak": memory::peak() })),
     }
     Ok(json!({}))
-}
-
-/// Bytes that this process had resident at most, where Linux tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 struct Encode {

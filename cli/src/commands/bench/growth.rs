@@ -55,7 +55,11 @@ impl Axis {
     fn varies(self, cells: &[Cell]) -> bool {
         match self {
             Self::Encoders => cells.iter().any(|cell| !cell.parts.is_empty()),
-            axis => cells.iter().map(|cell| axis.value(cell)).collect::<BTreeSet<_>>().len() > 1,
+            // Encoders have sizes of their own: only what varies for one of them was varied.
+            axis => cells.iter().any(|one| {
+                let same = cells.iter().filter(|cell| cell.id == one.id);
+                same.map(|cell| axis.value(cell)).collect::<BTreeSet<_>>().len() > 1
+            }),
         }
     }
 }
@@ -131,4 +135,60 @@ fn name(cell: &Cell, axis: Axis, cells: &[Cell]) -> String {
         parts.push(format!("{} {unit}", other.value(cell)));
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::bench::cell::Part;
+
+    fn cell(id: &str, batch: usize, resolution: usize, seconds: &[f64]) -> Cell {
+        Cell {
+            id: id.into(),
+            dtype: Precision::F32,
+            threads: 1,
+            resolution: Some(resolution),
+            batch,
+            untrained: false,
+            macs: 0,
+            load_seconds: 0.0,
+            first_seconds: 0.0,
+            peak_memory: None,
+            seconds: seconds.to_vec(),
+            parts: Vec::new(),
+        }
+    }
+
+    fn measured(cells: Vec<Cell>) -> Measured {
+        Measured { cells, ..Measured::default() }
+    }
+
+    #[test]
+    fn what_was_varied_is_the_axis_and_what_else_differs_is_in_the_name() {
+        let cells = [("a", 224), ("b", 384)].into_iter().flat_map(|(id, side)| {
+            [4, 1].map(|batch| Cell { dtype: Precision::Bf16, ..cell(id, batch, side, &[0.5]) })
+        });
+        let chart = chart(&measured(cells.collect())).unwrap();
+        assert_eq!((chart.x.as_str(), chart.scale), ("images per call", Scale::Logarithmic));
+        assert_eq!(chart.series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["a, bf16", "b, bf16"]);
+        let points: Vec<_> = chart.series[0].points.iter().map(|p| (p.x, p.y)).collect();
+        assert_eq!(points, [(1.0, 2.0), (4.0, 8.0)]);
+    }
+
+    #[test]
+    fn an_ensemble_grows_by_encoders_and_its_connector_comes_with_the_last() {
+        let part =
+            |id: &str, macs, seconds: [f64; 2]| Part { id: id.into(), macs, seconds: seconds.to_vec() };
+        let parts =
+            vec![part("a", 1, [0.5, 0.5]), part("b", 1, [0.25, 0.25]), part("joined", 0, [0.25, 0.25])];
+        let chart = chart(&measured(vec![Cell { parts, ..cell("all", 2, 0, &[1.0, 1.0]) }])).unwrap();
+        let points: Vec<_> = chart.series[0].points.iter().map(|p| (p.x, p.y)).collect();
+        assert_eq!(points, [(1.0, 4.0), (2.0, 2.0)]);
+    }
+
+    #[test]
+    fn nothing_varied_is_no_chart() {
+        let error = chart(&measured(vec![cell("a", 1, 224, &[1.0]), cell("b", 1, 384, &[1.0])])).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
 }

@@ -20,7 +20,8 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
     let half = args.rounds.get().div_ceil(2);
     let mut all = Measured::default();
     for threads in args.threads.iter().chain(args.threads.iter().rev()) {
-        context.note(&format!("{threads} threads"));
+        let plural = if threads.get() == 1 { "" } else { "s" };
+        context.note(&format!("{threads} thread{plural}"));
         all.join(child(&arguments(args, context.global, threads.get(), half))?);
         if all.interrupted {
             break;
@@ -109,5 +110,57 @@ impl Cell {
     fn is(&self, other: &Self) -> bool {
         let key = |c: &Self| (c.id.clone(), c.dtype, c.threads, c.resolution, c.batch);
         key(self) == key(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn another_process_is_told_everything_but_the_other_numbers_of_threads() {
+        let line = "zoo bench --encoder a,b --batch 1,8 --dtype f32,bf16 --resolution 224,448 --threads 1,2 --rounds 6 \
+                    --random-weights --registry r.toml --plugin-dir p --offline --quiet --device auto --csv t.csv";
+        let parse = |cli: Cli| match cli.command {
+            Command::Bench(args) => (args, cli.global),
+            other => panic!("{other:?}"),
+        };
+        let (args, global) = parse(Cli::parse_from(line.split_whitespace()));
+        assert_eq!(args.threads.len(), 2);
+        let theirs = arguments(&args, &global, 2, 3);
+        let (told, told_global) = parse(Cli::parse_from(std::iter::once("zoo".into()).chain(theirs)));
+        assert_eq!((told.threads[0].get(), told.threads.len(), told.rounds.get()), (2, 1, 3));
+        let subject =
+            |a: &BenchArgs| (a.encoder.clone(), a.batch.clone(), a.dtype.clone(), a.resolution.clone());
+        assert_eq!(subject(&told), subject(&args));
+        assert!(told.random_weights && told.csv.is_none() && told_global.json);
+        let setting = |g: &Global| (g.registry.clone(), g.plugin_dir.clone(), g.offline, g.quiet, g.device);
+        assert_eq!(setting(&told_global), setting(&global));
+    }
+
+    #[test]
+    fn more_rounds_join_those_before() {
+        let cell = |threads: usize, seconds: &[f64]| Cell {
+            id: "a".into(),
+            dtype: zoo_core::Precision::F32,
+            threads,
+            resolution: None,
+            batch: 1,
+            untrained: true,
+            macs: 0,
+            load_seconds: 0.0,
+            first_seconds: 0.0,
+            peak_memory: None,
+            seconds: seconds.to_vec(),
+            parts: Vec::new(),
+        };
+        let mut all = Measured::default();
+        for (threads, seconds) in [(1, 1.0), (2, 2.0), (2, 3.0), (1, 4.0)] {
+            all.join(Measured { cells: vec![cell(threads, &[seconds])], ..Measured::default() });
+        }
+        assert_eq!(all.cells, [cell(1, &[1.0, 4.0]), cell(2, &[2.0, 3.0])]);
     }
 }
