@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::element::Element;
 use crate::norm::Norm;
 use crate::out::Out;
-use crate::panels::{pack, pack_rows};
+use crate::panels::{self, Line, room, weave_rows};
 use crate::tile::{Job, Tile};
 
 /// At most `height` rows that become one panel.
@@ -26,35 +26,51 @@ impl<T: Element> Job for Packing<'_, T> {
     #[inline(always)]
     unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
         // SAFETY: the caller's.
-        let panel = unsafe { self.panel.slice(0, self.cells) };
-        if self.height == K::ROWS {
-            // So that the compiler knows the step of the writes.
-            self.fill(panel, K::ROWS, K::PAIRS);
-        } else {
-            self.fill(panel, self.height, K::PAIRS);
+        unsafe {
+            let panel = self.panel.slice(0, self.cells);
+            if self.inputs == 0 {
+                return;
+            }
+            match self.norm {
+                Some(norm) => self.normed::<K, COLUMNS>(norm, panel),
+                None => self.fill::<K, COLUMNS>(self.rows, panel),
+            }
         }
     }
 }
 
 impl<T: Element> Packing<'_, T> {
+    /// # Safety
+    /// The machine has the instructions of `K`.
     #[inline(always)]
-    fn fill(&self, panel: &mut [u32], height: usize, pairs: bool) {
-        let inputs = self.inputs;
-        let Some(norm) = self.norm.filter(|_| inputs > 0) else {
-            return pack(panel, height, self.rows, inputs, pairs);
-        };
-        thread_local!(static NORMED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) });
-        let mut normed = NORMED.take();
-        normed.resize(normed.len().max(self.rows.len()), 0.0);
-        for (row, normed) in self.rows.chunks_exact(inputs).zip(normed.chunks_exact_mut(inputs)) {
-            norm.row(row, normed);
-            if T::HALF && !pairs {
-                // Where cells are wide, nothing else rounds.
-                normed.iter_mut().for_each(|x| *x = T::round(*x).widen());
+    unsafe fn fill<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, rows: &[T], panel: &mut [u32]) {
+        let (inputs, count) = (self.inputs, rows.len() / self.inputs);
+        let row = |r: usize| &rows[r * inputs..][..inputs];
+        // SAFETY: the caller's.
+        unsafe {
+            if self.height == K::ROWS {
+                // So that the compiler knows the step of the writes.
+                weave_rows::<K, T, COLUMNS>(panel, K::ROWS, inputs, count, row);
+            } else {
+                weave_rows::<K, T, COLUMNS>(panel, self.height, inputs, count, row);
             }
         }
-        let count = self.rows.len() / inputs;
-        pack_rows(panel, height, inputs, pairs, count, |r| &normed[r * inputs..][..inputs]);
-        NORMED.set(normed);
+    }
+
+    /// # Safety
+    /// As for `fill`.
+    #[inline(always)]
+    unsafe fn normed<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, norm: &Norm<'_, T>, panel: &mut [u32]) {
+        thread_local!(static SCRATCH: Cell<[Vec<Line>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) });
+        let [mut wide, mut rows] = SCRATCH.take();
+        let wide_row = &mut panels::floats_mut(room(&mut wide, self.inputs))[..self.inputs];
+        let normed = &mut panels::elements_mut::<T>(room(&mut rows, self.rows.len()))[..self.rows.len()];
+        for (row, normed) in self.rows.chunks_exact(self.inputs).zip(normed.chunks_exact_mut(self.inputs)) {
+            norm.row(row, wide_row);
+            normed.iter_mut().zip(&*wide_row).for_each(|(to, &x)| *to = T::round(x));
+        }
+        // SAFETY: the caller's.
+        unsafe { self.fill::<K, COLUMNS>(normed, panel) };
+        SCRATCH.set([wide, rows]);
     }
 }

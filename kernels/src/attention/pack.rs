@@ -1,7 +1,8 @@
 //! Keys and values of one head in the form in which tiles read their rows.
 
 use crate::element::Element;
-use crate::panels::pack_rows;
+use crate::panels::weave_rows;
+use crate::tile::Tile;
 
 use super::Heads;
 
@@ -24,13 +25,23 @@ impl<'a, T: Element> Head<'a, T> {
         self.heads.row(self.image, token, self.head, self.channels)
     }
 
-    /// Fills `panels`, of `height` tokens each from `first` on, with the channels along the steps.
+    /// Fills `panels`, of a tile's rows of tokens each from `first` on, with the channels along the steps.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `K`.
     #[inline(always)]
-    pub fn keys(&self, panels: &mut [u32], first: usize, height: usize, steps: usize, pairs: bool) {
-        for (i, panel) in panels.chunks_exact_mut(steps * height).enumerate() {
-            let start = first + i * height;
-            let count = self.tokens.saturating_sub(start).min(height);
-            pack_rows(panel, height, self.channels, pairs, count, |r| self.row(start + r));
+    pub unsafe fn keys<K: Tile<COLUMNS>, const COLUMNS: usize>(
+        &self,
+        panels: &mut [u32],
+        first: usize,
+        steps: usize,
+    ) {
+        for (i, panel) in panels.chunks_exact_mut(steps * K::ROWS).enumerate() {
+            let start = first + i * K::ROWS;
+            let count = self.tokens.saturating_sub(start).min(K::ROWS);
+            let row = |r| self.row(start + r);
+            // SAFETY: the caller's.
+            unsafe { weave_rows::<K, T, COLUMNS>(panel, K::ROWS, self.channels, count, row) };
         }
     }
 

@@ -9,7 +9,7 @@ use super::softmax::Running;
 use super::{Attention, AttentionSize};
 use crate::element::Element;
 use crate::out::Out;
-use crate::panels::{self, LINE, Line};
+use crate::panels::{self, Line};
 use crate::tile::{Job, Tile};
 
 /// The queries of one image that share a head of keys: rows are tokens of the first of their heads, then of the
@@ -32,15 +32,6 @@ struct Scratch {
     scores: Vec<Line>,
     pairs: Vec<Line>,
     mixed: Vec<Line>,
-}
-
-/// At least so many cells of `lines`.
-fn room(lines: &mut Vec<Line>, cells: usize) -> &mut [Line] {
-    let count = cells.div_ceil(LINE);
-    if lines.len() < count {
-        lines.resize(count, Line([0; LINE]));
-    }
-    &mut lines[..count]
 }
 
 impl<T: Element> Job for Task<'_, T> {
@@ -79,28 +70,34 @@ impl<T: Element> Task<'_, T> {
 
         let head = |heads| Head { heads, image: self.image, head: self.head, tokens: whole.end, channels };
         let key_cells = blocks * tiles * key_tile;
-        let k = &mut panels::cells_mut(room(&mut scratch.keys, key_cells))[..key_cells];
-        head(self.attention.k).keys(k, begin, K::ROWS, steps, K::PAIRS);
+        let k = &mut panels::cells_mut(panels::room(&mut scratch.keys, key_cells))[..key_cells];
+        // SAFETY: the caller's.
+        unsafe { head(self.attention.k).keys::<K, COLUMNS>(k, begin, steps) };
         let value_cells = blocks * channel_tiles * value_tile;
-        let v = &mut panels::cells_mut(room(&mut scratch.values, value_cells))[..value_cells];
+        let v = &mut panels::cells_mut(panels::room(&mut scratch.values, value_cells))[..value_cells];
         head(self.attention.v).values(v, begin, height, K::PAIRS);
         let (k, v) = (&*k, &*v);
 
-        let q = panels::cells_mut(room(&mut scratch.queries, steps * COLUMNS));
-        let (scores, _) = panels::floats_mut(room(&mut scratch.scores, BLOCK * COLUMNS)).as_chunks_mut();
-        let (pairs, _) = panels::cells_mut(room(&mut scratch.pairs, block_steps * COLUMNS)).as_chunks_mut();
+        let q =
+            &mut panels::cells_mut(panels::room(&mut scratch.queries, steps * COLUMNS))[..steps * COLUMNS];
+        let (scores, _) =
+            panels::floats_mut(panels::room(&mut scratch.scores, BLOCK * COLUMNS)).as_chunks_mut();
+        let (pairs, _) =
+            panels::cells_mut(panels::room(&mut scratch.pairs, block_steps * COLUMNS)).as_chunks_mut();
         let mixed_rows = channel_tiles * height;
-        let (mixed, _) =
-            panels::floats_mut(room(&mut scratch.mixed, mixed_rows * COLUMNS)).as_chunks_mut::<COLUMNS>();
+        let (mixed, _) = panels::floats_mut(panels::room(&mut scratch.mixed, mixed_rows * COLUMNS))
+            .as_chunks_mut::<COLUMNS>();
         let biased = self.attention.bias.is_some();
         let unit = if biased { LOG2_E } else { LOG2_E * self.attention.scale };
 
         for start in self.rows.clone().step_by(COLUMNS) {
             let rows = start..self.rows.end.min(start + COLUMNS);
-            panels::pack_rows(q, COLUMNS, channels, K::PAIRS, rows.len(), |lane| {
+            let query = |lane: usize| {
                 let (head, query) = place(start + lane);
                 self.attention.q.row(self.image, query, head, channels)
-            });
+            };
+            // SAFETY: the caller's.
+            unsafe { panels::weave_rows::<K, T, COLUMNS>(q, COLUMNS, channels, rows.len(), query) };
             mixed.fill([0.0; COLUMNS]);
             let mut running = Running::<COLUMNS>::new();
             let seen = self.sight(rows.clone());

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Job, POWERS, ROWS, Tile};
+use super::{Job, POWERS, ROWS, Tile, WOVEN};
 
 const COLUMNS: usize = 32;
 const SHORT: usize = 8;
@@ -50,6 +50,12 @@ impl Tile<COLUMNS> for Avx512 {
     unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
         unsafe { weigh(scores, max, unit, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
+        // SAFETY: the caller's.
+        unsafe { weave(rows, count, to, width, room) }
     }
 
     unsafe fn work(job: &impl Job) {
@@ -125,6 +131,12 @@ impl Tile<COLUMNS> for Avx512Pairs {
                 _mm512_storeu_si512(cells.as_mut_ptr().add(start).cast(), mixed);
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
+        // SAFETY: the caller's.
+        unsafe { weave(rows, count, to, width, room) }
     }
 
     unsafe fn work(job: &impl Job) {
@@ -247,6 +259,51 @@ unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, su
             let weight = _mm512_scalef_ps(value, whole);
             _mm512_storeu_ps(score, weight);
             _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), weight));
+        }
+    }
+}
+
+/// [`Tile::weave`], by transposing 16 rows of 16 cells.
+///
+/// # Safety
+/// That of [`Tile::weave`]; the machine has AVX-512 F.
+#[inline(always)]
+unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        let zero = _mm512_setzero_si512();
+        let load = |r: usize| if r < count { _mm512_loadu_si512(rows[r].cast()) } else { zero };
+        let v: [__m512i; WOVEN] = std::array::from_fn(load);
+        // Pairs of rows, then fours, within each quarter of the vectors; then the quarters.
+        let two: [__m512i; WOVEN] = std::array::from_fn(|i| {
+            let (a, b) = (v[i & !1], v[i | 1]);
+            if i % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
+        });
+        let four: [__m512i; WOVEN] = std::array::from_fn(|i| {
+            let (a, b) = (two[i & !3 | i >> 1 & 1], two[i & !3 | i >> 1 & 1 | 2]);
+            if i % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
+        });
+        let mut steps = [zero; WOVEN];
+        for column in 0..4 {
+            let [a, b, c, d] = [four[column], four[4 + column], four[8 + column], four[12 + column]];
+            let (ab_even, cd_even) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
+            let (ab_odd, cd_odd) = (_mm512_shuffle_i32x4::<0xdd>(a, b), _mm512_shuffle_i32x4::<0xdd>(c, d));
+            steps[column] = _mm512_shuffle_i32x4::<0x88>(ab_even, cd_even);
+            steps[4 + column] = _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd);
+            steps[8 + column] = _mm512_shuffle_i32x4::<0xdd>(ab_even, cd_even);
+            steps[12 + column] = _mm512_shuffle_i32x4::<0xdd>(ab_odd, cd_odd);
+        }
+        for (step, cells) in steps.into_iter().enumerate() {
+            let start = step * width;
+            if start + WOVEN <= room {
+                _mm512_storeu_si512(to.add(start).cast(), cells);
+            } else {
+                _mm512_mask_storeu_epi32(
+                    to.add(start).cast(),
+                    ((1u32 << width.min(WOVEN)) - 1) as u16,
+                    cells,
+                );
+            }
         }
     }
 }

@@ -76,6 +76,27 @@ pub(crate) trait Tile<const COLUMNS: usize> {
         }
     }
 
+    /// Writes [`WOVEN`] cells of each of `count` rows side by side: cell `s` of row `r` to `to[s · width + r]`. Writes
+    /// zeros for the rows up to [`WOVEN`] or, in a narrower panel, up to its width, which is at most or a multiple of that. Places of later steps are written to
+    /// before their turn; so steps go up.
+    ///
+    /// # Safety
+    /// The machine has the instructions; the first `count` of `rows`, at most [`WOVEN`], point to so many readable
+    /// cells of any alignment, `to` to `room` cells that may be written, which hold all steps.
+    #[inline(always)]
+    unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
+        debug_assert!(room >= (WOVEN - 1) * width + width.min(WOVEN));
+        for step in 0..WOVEN {
+            for (r, row) in rows.iter().enumerate().take(width) {
+                // SAFETY: the caller's.
+                unsafe {
+                    let cell = if r < count { row.add(step).read_unaligned() } else { 0 };
+                    to.add(step * width + r).write(cell);
+                }
+            }
+        }
+    }
+
     /// [`Job::run`], compiled for the instruction set.
     ///
     /// # Safety
@@ -109,6 +130,9 @@ pub(crate) fn exp2(x: f32) -> f32 {
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if x < LEAST { 0.0 } else { power * value }
 }
+
+/// Rows and cells that [`Tile::weave`] takes at a time.
+pub(crate) const WOVEN: usize = 16;
 
 /// Most rows of a tile.
 pub(crate) const ROWS: usize = 12;
