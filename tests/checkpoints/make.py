@@ -26,8 +26,8 @@ from safetensors.torch import save_file  # noqa: E402
 ENCODERS = {
     "siglip-so400m-14-384": ("siglip", dict(embed_dim=32, depth=2, num_heads=4, mlp_dim=48, image_size=384)),
     "clip-vit-l-14-336": ("clip", dict(embed_dim=32, depth=3, num_heads=4, mlp_dim=48, image_size=336)),
-    # transformers fixes the gated width: ((int(4 · 32 · 2 / 3) + 7) // 8) · 8.
-    "dinov2-vit-g-14": ("dinov2", dict(embed_dim=32, depth=2, num_heads=4, mlp_dim=88, image_size=518)),
+    # transformers fixes the gated width: ((int(2 · 32 · 2 / 3) + 7) // 8) · 8.
+    "dinov2-vit-g-14": ("dinov2", dict(embed_dim=32, depth=2, num_heads=4, mlp_dim=48, image_size=518)),
     "openclip-convnext-xxl": ("convnext", dict(depths=[1, 1, 2, 1], dims=[8, 12, 16, 24])),
 }
 TOWERS = ["siglip/CLIP-ViT-SO400M-14-384", "openai/clip-vit-large-patch14-336", "facebook/dinov2-giant-res378",

@@ -206,7 +206,10 @@ class Cambrian:
         for id in ids:
             if id == prompts.IMAGE_ID:
                 start = sum(len(p) for p in parts)
-                parts.append(block)
+                # Cambrian's code runs on a transformers that scales whatever enters a Gemma, image tokens too; newer
+                # ones scale the embeddings of text alone.
+                gemma = self.config["model_type"] == "cambrian_gemma"
+                parts.append(block * self.config["hidden_size"] ** 0.5 if gemma else block)
             else:
                 parts.append(self.llm.get_input_embeddings()(torch.tensor([id])))
         hooks = [] if start is None else [

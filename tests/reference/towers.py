@@ -69,10 +69,13 @@ class Dinov2(nn.Module):
         super().__init__()
         import transformers as t
 
+        gated = arch.get("act") == "swiglu"
+        # transformers makes a gated network two thirds as wide, in multiples of 8.
+        ratio = round(1.5 * arch["mlp_dim"] / arch["embed_dim"]) if gated else arch["mlp_dim"] // arch["embed_dim"]
         self.model = t.Dinov2Model(t.Dinov2Config(
             hidden_size=arch["embed_dim"], num_hidden_layers=arch["depth"], num_attention_heads=arch["num_heads"],
-            mlp_ratio=arch["mlp_dim"] // arch["embed_dim"], patch_size=arch["patch_size"],
-            image_size=arch["image_size"], use_swiglu_ffn=arch.get("act") == "swiglu", attn_implementation="eager"))
+            mlp_ratio=ratio, patch_size=arch["patch_size"], image_size=arch["image_size"], use_swiglu_ffn=gated,
+            attn_implementation="eager"))
         offset_positions(self.model.embeddings)
 
     def features(self, pixels, layers):
