@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::files::object;
+use crate::nested::flat;
 use crate::{Error, Result};
 
 /// A configuration, with readers that name the key that is wrong.
@@ -41,6 +42,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self> {
         let mut fields = object(path)?;
         fields.retain(|_, value| !value.is_null());
+        flat(&mut fields);
         rope(&mut fields);
         Ok(Self { path: path.to_owned(), fields })
     }

@@ -27,6 +27,7 @@ mod decoder;
 mod encoders;
 mod error;
 mod files;
+mod nested;
 mod overrides;
 mod release;
 mod template;

@@ -133,7 +133,8 @@ fn no_weights(files: &Files, folder: &Path) -> Error {
 
 /// The file with the connector: the checkpoint, unless it holds none.
 fn connector_weights(files: &Files, own: Option<&Checkpoint>, folder: &Path) -> Result<PathBuf> {
-    let inside = own.is_some_and(|o| o.keys().any(|key| key.contains("mm_projector")));
+    let projector = |key: &str| key.contains("mm_projector") || key.contains("multi_modal_projector");
+    let inside = own.is_some_and(|o| o.keys().any(projector));
     let found = if inside { files.model.clone() } else { files.connector.clone().or(files.model.clone()) };
     found.ok_or_else(|| Error::Folder {
         path: folder.to_owned(),
@@ -146,7 +147,8 @@ fn connector_weights(files: &Files, own: Option<&Checkpoint>, folder: &Path) -> 
 /// Encoders that were trained along stand in the checkpoint, where nobody reads them yet.
 fn trained_encoders(own: Option<&Checkpoint>, warnings: &mut Vec<String>) {
     let Some(own) = own else { return };
-    if let Some(key) = own.keys().find(|key| key.starts_with("model.vision_tower")) {
+    let tower = |key: &&str| key.starts_with("model.vision_tower") || key.starts_with("vision_tower");
+    if let Some(key) = own.keys().find(tower) {
         warnings.push(format!(
             "{}: holds encoder weights (`{key}`, …), which are not read; the encoders' published weights are used, \
              which is right for models that kept their encoders frozen",

@@ -1,19 +1,17 @@
 //! The program from end to end: real plugins from a plugin folder, the embedded untrained ensemble, real files.
-//!
-//! The program is run in a process of its own, because settings and caches come from the environment. That process
-//! is this test executable again, told to be `zoo`: so the suite needs no program that somebody built before.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use program::File;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use zoo_preprocess::RgbImage;
 
 const ALL: [&str; 6] = [
     "plugins/clip",
@@ -24,86 +22,26 @@ const ALL: [&str; 6] = [
     "plugins/timm-vit",
 ];
 const MEMBERS: [&str; 4] = ["trilobite-siglip", "trilobite-clip", "trilobite-dinov2", "trilobite-convnext"];
-const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
 
-/// The program. As a test of its own it says its version; told its arguments, it is what the other tests run.
+/// What the other tests run.
 #[test]
 fn program() {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let given = std::env::var(ARGUMENTS).ok();
-    let arguments: Vec<String> = match &given {
-        Some(given) => serde_json::from_str(given).unwrap(),
-        None => ["zoo", "--version"].map(str::to_owned).to_vec(),
-    };
-    let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
-    if given.is_none() {
-        assert_eq!((code, out.starts_with(b"zoo ")), (0, true), "{}", String::from_utf8_lossy(&out));
-        return;
+    program::run();
+}
+
+/// A folder to run the program in, with the plugins of encoders and connectors.
+struct Place(program::Place);
+
+impl std::ops::Deref for Place {
+    type Target = program::Place;
+    fn deref(&self) -> &program::Place {
+        &self.0
     }
-    fs::write("stdout", out).unwrap();
-    fs::write("stderr", err).unwrap();
-    std::process::exit(code.into());
-}
-
-/// A folder of its own to run in. Generated weights are shared by all.
-struct Place {
-    folder: tempfile::TempDir,
-    plugins: PathBuf,
-}
-
-struct Ran {
-    out: String,
-    err: String,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), plugins: support::staged(&ALL) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// An image that is not the same everywhere.
-    fn image(&self, name: &str, width: u32, height: u32) {
-        let image = RgbImage::from_fn(width, height, |x, y| {
-            image::Rgb([(x * 7 + y * 3) as u8, (y * 5) as u8 ^ 0x5a, (x ^ y) as u8])
-        });
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        image.save(self.path(name)).unwrap();
-    }
-
-    #[track_caller]
-    fn run(&self, line: &str, code: i32) -> Ran {
-        let arguments: Vec<&str> = std::iter::once("zoo").chain(line.split_whitespace()).collect();
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
-            .current_dir(self.folder.path())
-            .env(ARGUMENTS, serde_json::to_string(&arguments).unwrap())
-            .env("ZOO_PLUGIN_PATH", &self.plugins)
-            .env("ZOO_CACHE", support::folder().join("cache"))
-            .env("ZOO_DATA", self.path("data"))
-            .env("ZOO_CONFIG", self.path("config"))
-            .env("HF_HOME", self.path("hf"))
-            .env("HF_HUB_OFFLINE", "1")
-            .output()
-            .unwrap();
-        let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
-        let ran = Ran { out: read("stdout"), err: read("stderr") };
-        let died = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "`zoo {line}`\n{}\n{}\n{died}", ran.out, ran.err);
-        ran
-    }
-
-    #[track_caller]
-    fn json(&self, line: &str, code: i32) -> Value {
-        let ran = self.run(&format!("{line} --json"), code);
-        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("no JSON ({e}): {}", ran.out))
-    }
-
-    fn tensors(&self, name: &str) -> File {
-        File { bytes: fs::read(self.path(name)).unwrap() }
+        Self(program::Place::new(&ALL))
     }
 
     /// Tokens and channels of an encoder's features, as the registry has them.
@@ -118,46 +56,6 @@ impl Place {
         let info = self.json("info trilobite", 0);
         let number = |key: &str| info["connector"][key].as_u64().unwrap() as usize;
         (number("tokens"), number("width"))
-    }
-
-    /// Nothing half-written is left anywhere.
-    #[track_caller]
-    fn is_tidy(&self) {
-        let left: Vec<PathBuf> = fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.to_string_lossy().ends_with(".part"))
-            .collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
-}
-
-/// A file that the program wrote, read by the public reader.
-struct File {
-    bytes: Vec<u8>,
-}
-
-impl File {
-    fn shape(&self, name: &str) -> Vec<usize> {
-        SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).unwrap().shape().to_vec()
-    }
-
-    fn values(&self, name: &str) -> Vec<f32> {
-        let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let data = file.tensor(name).unwrap().data().to_vec();
-        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let mut names: Vec<String> = file.names().into_iter().map(ToString::to_string).collect();
-        names.sort();
-        names
-    }
-
-    fn metadata(&self, key: &str) -> String {
-        let (_, header) = SafeTensors::read_metadata(&self.bytes).unwrap();
-        header.metadata().as_ref().unwrap().get(key).cloned().unwrap_or_else(|| panic!("no `{key}`"))
     }
 }
 

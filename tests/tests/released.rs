@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
+use serde_json::Value;
+use zoo_core::weights::Checkpoint;
+use zoo_core::{Precision, Spec};
+use zoo_host::plugins::ObjectKind;
 use zoo_host::{Folders, ModelRequest, ModelSession, Options, Sight, Trace, Zoo};
 use zoo_language::template::Conversation;
 use zoo_language::tokens::NewlineAfterImage;
@@ -46,7 +50,8 @@ fn checkpoints() -> PathBuf {
 }
 
 fn zoo() -> Zoo {
-    let options = Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
+    let options =
+        Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
     let own = |name: &str| support::folder().join(name);
     Zoo::open_in(options, Folders { config: own("config"), data: own("data"), cache: own("cache") }).unwrap()
 }
@@ -122,7 +127,8 @@ fn family(name: &str) -> usize {
         });
         let label = format!("{name}/{}", path.file_stem().unwrap().display());
         let (conversation, sight) = scene(session, path.parent().unwrap(), &case);
-        let golden = candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
+        let golden =
+            candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
         let trace = session.trace(&conversation, &sight).unwrap_or_else(|error| panic!("{label}: {error}"));
         let worst = check(&label, &trace, &golden);
         println!("{label}: {worst:.1e}");
@@ -161,4 +167,159 @@ families! {
     qwen2: "cambrian-qwen2", 3;
     stage1: "cambrian-stage1", 2;
     llava: "llava-1.5", 2;
+}
+
+/// Checkpoints of the released models hold these many tensors, each of which somebody reads and nobody twice.
+#[test]
+fn every_tensor_of_the_released_models_belongs_to_one_part() {
+    let zoo = zoo();
+    let totals =
+        [("cambrian-phi3-3b", 680), ("cambrian-8b", 776), ("cambrian-13b", 848), ("cambrian-34b", 993)];
+    for (model, total) in totals {
+        let registry = zoo.registry();
+        let row = registry.model(model).unwrap();
+        let (connector, llm) = (registry.connector(&row.connector).unwrap(), registry.llm(&row.llm).unwrap());
+        let keys = |plugin: &str, kind, architecture: &str, arch: &serde_json::Map<String, Value>| {
+            let (id, arch, precision) = (model.to_owned(), arch.clone(), Precision::F32);
+            let spec = Spec { id, architecture: architecture.to_owned(), arch, precision };
+            let found = zoo.plugins().get(plugin).unwrap().inspect(kind, &spec).unwrap();
+            found.tensors.into_iter().map(|tensor| tensor.key)
+        };
+        let mut all: Vec<String> =
+            keys(&connector.plugin, ObjectKind::Connector, &connector.architecture, &connector.arch)
+                .chain(keys(&llm.plugin, ObjectKind::Llm, &llm.architecture, &llm.arch))
+                .collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), total, "{model}");
+    }
+}
+
+/// No released model was trained with several images in one conversation.
+#[test]
+fn several_images_in_one_conversation_are_refused() {
+    let folder = checkpoints().join("cambrian-vicuna");
+    let session = zoo().model(&ModelRequest::new(folder.display().to_string()), &()).unwrap();
+    let mut conversation = Conversation::new();
+    conversation.ask("<image>\n<image>\nWhich is larger?").unwrap();
+    let message = session.prompt(&conversation).unwrap_err().to_string();
+    assert!(message.contains("one image per conversation, and this one has 2"), "{message}");
+}
+
+/// A copy of a test checkpoint with another configuration; its weights only where they are not `tensors`.
+fn copied(
+    name: &str,
+    change: impl FnOnce(&mut Value),
+    tensors: Option<&HashMap<String, Tensor>>,
+) -> tempfile::TempDir {
+    let (from, to) = (checkpoints().join(name), tempfile::tempdir().unwrap());
+    for entry in fs::read_dir(&from).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let weights =
+            file.contains(".safetensors") || file.ends_with(".bin") || file.ends_with(".index.json");
+        if path.is_file() && !(weights && tensors.is_some()) {
+            fs::copy(&path, to.path().join(file)).unwrap();
+        }
+    }
+    if let Some(tensors) = tensors {
+        candle_core::safetensors::save(tensors, to.path().join("model.safetensors")).unwrap();
+    }
+    let mut config: Value =
+        serde_json::from_str(&fs::read_to_string(from.join("config.json")).unwrap()).unwrap();
+    change(&mut config);
+    fs::write(to.path().join("config.json"), config.to_string()).unwrap();
+    let encoders = checkpoints().join("encoders").display().to_string();
+    let toml = fs::read_to_string(from.join("zoo.toml")).unwrap().replace("../encoders", &encoders);
+    fs::write(to.path().join("zoo.toml"), toml).unwrap();
+    to
+}
+
+fn opened(zoo: &Zoo, folder: &Path) -> ModelSession {
+    zoo.model(&ModelRequest::new(folder.display().to_string()), &()).unwrap()
+}
+
+/// A connector whose layers inside the language model add nothing is one without them, bit for bit.
+#[test]
+fn layers_inside_that_add_nothing_change_nothing() {
+    let zoo = zoo();
+    let name = "cambrian-llama3";
+    let index = checkpoints().join(name).join("model.safetensors.index.json");
+    let stored = Checkpoint::open(&[index]).unwrap();
+    let all: HashMap<String, Tensor> =
+        stored.keys().map(|key| (key.to_owned(), stored.load(key).unwrap())).collect();
+    let inside = |key: &str| key.contains("vision_sampler_layers");
+    let logits = |folder: &Path| -> Vec<u32> {
+        let session = opened(&zoo, folder);
+        let case = Case {
+            image: Some("images/portrait.png".into()),
+            question: "Why?".into(),
+            template: "llama_3".into(),
+            newline: "keep".into(),
+        };
+        let (conversation, sight) = scene(&session, &checkpoints(), &case);
+        let logits: Vec<f32> = session.trace(&conversation, &sight).unwrap().logits.to_vec1().unwrap();
+        logits.into_iter().map(f32::to_bits).collect()
+    };
+    let mut zeroed = all.clone();
+    for (key, tensor) in &mut zeroed {
+        if inside(key) && key.ends_with("linear_2.weight") {
+            *tensor = tensor.zeros_like().unwrap();
+        }
+    }
+    let zeroed = logits(copied(name, |_| {}, Some(&zeroed)).path());
+    let without: HashMap<String, Tensor> = all.into_iter().filter(|(key, _)| !inside(key)).collect();
+    let without = copied(name, |config| config["connector_only"] = true.into(), Some(&without));
+    assert_eq!(zeroed, logits(without.path()));
+    assert_ne!(zeroed, logits(&checkpoints().join(name)), "the layers of the original do something");
+}
+
+/// Only who asks for it gets the reference's cut.
+#[test]
+fn prompts_are_cut_like_the_references_only_when_asked() {
+    let folder = copied("cambrian-vicuna", |c| c["tokenizer_model_max_length"] = 12.into(), None);
+    let zoo = zoo();
+    let length = |reference_length: bool| {
+        let request =
+            ModelRequest { reference_length, ..ModelRequest::new(folder.path().display().to_string()) };
+        let session = zoo.model(&request, &()).unwrap();
+        let mut conversation = Conversation::new();
+        conversation.ask("What is unusual here?").unwrap();
+        let prompt = session.prompt(&conversation).unwrap();
+        session.assemble(&prompt, &Sight::none()).unwrap().embeddings.dim(1).unwrap()
+    };
+    assert_eq!(length(true), 12);
+    assert!(length(false) > 12);
+}
+
+/// LLaVA as transformers publishes it (nested configuration, other keys) is the LLaVA that it was made from.
+#[test]
+fn a_llava_of_transformers_is_the_original() {
+    let from = checkpoints().join("llava-1.5");
+    let original = Checkpoint::open(&[from.join("pytorch_model.bin.index.json")]).unwrap();
+    let renamed = |key: &str| match key.strip_prefix("model.mm_projector.") {
+        Some(rest) => {
+            let (layer, rest) = rest.split_once('.').unwrap();
+            let layer = if layer == "0" { "linear_1" } else { "linear_2" };
+            format!("multi_modal_projector.{layer}.{rest}")
+        }
+        None => format!("language_model.{key}"),
+    };
+    let tensors: HashMap<String, Tensor> =
+        original.keys().map(|key| (renamed(key), original.load(key).unwrap())).collect();
+    let nest = |config: &mut Value| {
+        *config = serde_json::json!({
+            "model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "text_config": config,
+            "vision_feature_layer": -2, "vision_config": {
+                "hidden_size": 1024, "image_size": 336, "num_hidden_layers": 24, "patch_size": 14
+            }
+        });
+    };
+    let folder = copied("llava-1.5", nest, Some(&tensors));
+    let session = opened(&zoo(), folder.path());
+    let path = from.join("traces/portrait.json");
+    let case: Case = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let (conversation, sight) = scene(&session, path.parent().unwrap(), &case);
+    let golden = candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
+    check("llava of transformers", &session.trace(&conversation, &sight).unwrap(), &golden);
 }

@@ -36,6 +36,9 @@ pub struct ModelArgs {
     /// Most memory that may be used, in GiB; what the system has available if absent
     #[arg(long, value_name = "GIB")]
     pub memory: Option<f64>,
+    /// Cut long prompts where the reference's code cuts them, instead of at the language model's limit
+    #[arg(long)]
+    pub reference_length: bool,
     /// How images are read.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -70,6 +73,7 @@ impl ModelArgs {
             newline: self.newline.map(Into::into),
             quantise: self.quantise,
             memory: MemoryPolicy { limit, encoders },
+            reference_length: self.reference_length,
         }
     }
 }
@@ -146,6 +150,43 @@ pub struct AskArgs {
     /// Follow this many answers at once and give the most probable one
     #[arg(long, value_name = "N", conflicts_with = "temperature")]
     pub beams: Option<usize>,
+    /// How the answer is written.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// `zoo chat`.
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// The image to talk about; another one can be shown later
+    pub image: Option<PathBuf>,
+    /// Instructions in place of the template's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// How the answers are written.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// `zoo explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The image
+    pub image: PathBuf,
+    /// The question
+    pub question: String,
+    /// The picture to write
+    #[arg(long, short, value_name = "FILE.png")]
+    pub out: PathBuf,
+    /// Instructions in place of the template's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
     /// How the answer is written.
     #[command(flatten)]
     pub answer: AnswerArgs,

@@ -65,12 +65,14 @@ impl Zoo {
         }
         progress.ends();
         let newline = request.newline.unwrap_or(release.newline);
+        let cut = release.tokenizer_model_max_length.filter(|_| request.reference_length);
         Ok(ModelSession {
             release,
             plan,
             template,
             tokenizer,
             newline,
+            cut,
             eyes,
             opening: llm,
             model,

@@ -16,6 +16,9 @@ pub struct ModelRequest {
     pub quantise: Option<Quantisation>,
     /// How much memory there is and what may be given up for it.
     pub memory: MemoryPolicy,
+    /// Cut prompts where the reference's code cuts them, at the folder's `tokenizer_model_max_length` with all image
+    /// tokens, and lose their end. Otherwise only the language model's own limit holds, and is an error.
+    pub reference_length: bool,
 }
 
 impl ModelRequest {

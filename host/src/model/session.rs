@@ -25,6 +25,8 @@ pub struct ModelSession {
     pub(super) template: &'static Template,
     pub(super) tokenizer: Tokenizer,
     pub(super) newline: NewlineAfterImage,
+    /// Where prompts are cut, if they are.
+    pub(super) cut: Option<usize>,
     pub(super) eyes: Eyes,
     pub(super) opening: Opening,
     /// Opened at once, or when it is first asked where memory is short.
@@ -150,9 +152,20 @@ impl ModelSession {
     /// Embeddings of a prompt with what was seen in the places of its images.
     ///
     /// # Errors
-    /// [`HostError::Language`] when prompt and sight differ in the number of images.
+    /// [`HostError::Language`] when prompt and sight differ in the number of images; [`HostError::Conversation`] when
+    /// [`super::ModelRequest::reference_length`] would cut through an image.
     pub fn assemble(&self, prompt: &Tokenized, sight: &Sight) -> Result<Assembled, HostError> {
-        Ok(Assembled::new(self.llm()?, &self.device, prompt, &sight.blocks)?)
+        let mut assembled = Assembled::new(self.llm()?, &self.device, prompt, &sight.blocks)?;
+        let length = assembled.embeddings.dim(1)?;
+        if let Some(cut) = self.cut.filter(|cut| *cut < length) {
+            if assembled.images.iter().any(|image| image.end() > cut) {
+                return Err(HostError::Conversation(format!(
+                    "the prompt takes {length} positions, and the reference's {cut} end inside its image"
+                )));
+            }
+            assembled.embeddings = assembled.embeddings.narrow(1, 0, cut)?;
+        }
+        Ok(assembled)
     }
 
     /// The connector's looks inside the language model, where it has them and there is something to see.

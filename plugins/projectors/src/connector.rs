@@ -29,7 +29,7 @@ fn layouts(architecture: &str) -> Vec<Layout> {
         "identity" => "image_newline",
         _ => "mm_projector.readout.0.weight",
     };
-    vec![Layout {
+    let mut layouts = vec![Layout {
         name: "cambrian",
         prefixes: &["model.", ""],
         marker,
@@ -42,8 +42,24 @@ fn layouts(architecture: &str) -> Vec<Layout> {
             "vision_tower.*",
             "vision_tower_aux_list.*",
         ],
-    }]
+    }];
+    if architecture == "mlp_gelu" {
+        layouts.push(TRANSFORMERS);
+    }
+    layouts
 }
+
+/// LLaVA as transformers publishes it: two layers with names instead of numbers.
+const TRANSFORMERS: Layout = Layout {
+    name: "transformers",
+    prefixes: &["", "model."],
+    marker: "multi_modal_projector.linear_1.weight",
+    map: |name| {
+        let name = name.replace("mm_projector.0.", "multi_modal_projector.linear_1.");
+        Source::key(name.replace("mm_projector.2.", "multi_modal_projector.linear_2."))
+    },
+    ignored: &["language_model.*", "vision_tower.*", "lm_head.*"],
+};
 
 /// A connector around a [`Net`].
 pub struct Projector {

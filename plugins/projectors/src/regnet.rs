@@ -59,8 +59,7 @@ impl Block {
     fn forward(&self, map: &Tensor) -> Result<Tensor> {
         let silu = |x: &Tensor| Activation::Silu.forward(x);
         let x = silu(&self.enter.1.forward(&self.enter.0.forward(map)?)?)?;
-        let x = self.spread.0.forward(&x.to_dtype(DType::F32)?)?.to_dtype(map.dtype())?;
-        let x = silu(&self.spread.1.forward(&x)?)?;
+        let x = silu(&self.spread.0.forward(&x, &self.spread.1)?)?;
         let mean = x.to_dtype(DType::F32)?.mean_keepdim((1, 2))?.to_dtype(x.dtype())?;
         let gate = self.excite.forward(&silu(&self.squeeze.forward(&mean)?)?)?;
         let x = x.broadcast_mul(&candle_nn::ops::sigmoid(&gate)?)?;

@@ -1,0 +1,189 @@
+//! The program in a process of its own, because settings and caches come from the environment. That process is the
+//! test executable again, told to be `zoo`: so a suite needs no program that somebody built before.
+//!
+//! A suite that uses it has a test `program` that calls [`run`]. It is no part of the module `support`, so that only
+//! such suites link the program.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use zoo_preprocess::RgbImage;
+
+const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
+
+/// The program. As a test of its own it says its version; told its arguments, it is what the other tests run.
+pub fn run() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let given = std::env::var(ARGUMENTS).ok();
+    let arguments: Vec<String> = match &given {
+        Some(given) => serde_json::from_str(given).unwrap(),
+        None => ["zoo", "--version"].map(str::to_owned).to_vec(),
+    };
+    let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
+    if given.is_none() {
+        assert_eq!((code, out.starts_with(b"zoo ")), (0, true), "{}", String::from_utf8_lossy(&out));
+        return;
+    }
+    fs::write("stdout", out).unwrap();
+    fs::write("stderr", err).unwrap();
+    std::process::exit(code.into());
+}
+
+/// A folder of its own to run in. Generated weights are shared by all.
+pub struct Place {
+    folder: tempfile::TempDir,
+    plugins: PathBuf,
+    /// What the program finds in its environment besides.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What the program wrote.
+pub struct Ran {
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Place {
+    /// With these plugins, given by their source folders; no network.
+    pub fn new(plugins: &[&str]) -> Self {
+        let environment = vec![("HF_HUB_OFFLINE".to_owned(), "1".to_owned())];
+        Self { folder: tempfile::tempdir().unwrap(), plugins: crate::support::staged(plugins), environment }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// An image that is not the same everywhere.
+    pub fn image(&self, name: &str, width: u32, height: u32) {
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * 7 + y * 3) as u8, (y * 5) as u8 ^ 0x5a, (x ^ y) as u8])
+        });
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        image.save(self.path(name)).unwrap();
+    }
+
+    /// `zoo` and the words of `line`, which must end with `code`.
+    #[track_caller]
+    pub fn run(&self, line: &str, code: i32) -> Ran {
+        self.run_with(&line.split_whitespace().collect::<Vec<_>>(), code)
+    }
+
+    /// `zoo` and `arguments`, which must end with `code`.
+    #[track_caller]
+    pub fn run_with(&self, arguments: &[&str], code: i32) -> Ran {
+        self.run_typing(arguments, "", code)
+    }
+
+    /// [`Place::run_with`], with `input` on its standard input.
+    #[track_caller]
+    pub fn run_typing(&self, arguments: &[&str], input: &str, code: i32) -> Ran {
+        let all: Vec<&str> = std::iter::once("zoo").chain(arguments.iter().copied()).collect();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
+            .current_dir(self.folder.path())
+            .env(ARGUMENTS, serde_json::to_string(&all).unwrap())
+            .env("ZOO_PLUGIN_PATH", &self.plugins)
+            .env("ZOO_CACHE", crate::support::folder().join("cache"))
+            .env("ZOO_DATA", self.path("data"))
+            .env("ZOO_CONFIG", self.path("config"))
+            .env("HF_HOME", self.path("hf"))
+            .envs(self.environment.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
+        let ran = Ran { out: read("stdout"), err: read("stderr") };
+        let died = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "`zoo {arguments:?}`\n{}\n{}\n{died}", ran.out, ran.err);
+        ran
+    }
+
+    /// The document that `zoo … --json` prints.
+    #[track_caller]
+    pub fn json(&self, line: &str, code: i32) -> Value {
+        self.json_with(&line.split_whitespace().collect::<Vec<_>>(), code)
+    }
+
+    /// [`Place::json`] for arguments with spaces.
+    #[track_caller]
+    pub fn json_with(&self, arguments: &[&str], code: i32) -> Value {
+        let ran = self.run_with(&[arguments, &["--json"]].concat(), code);
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("no JSON ({e}): {}", ran.out))
+    }
+
+    /// A file that the program wrote.
+    pub fn tensors(&self, name: &str) -> File {
+        File { bytes: fs::read(self.path(name)).unwrap() }
+    }
+
+    /// Nothing half-written is left anywhere.
+    #[track_caller]
+    pub fn is_tidy(&self) {
+        let left: Vec<PathBuf> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().ends_with(".part"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A safetensors file, read by the public reader.
+pub struct File {
+    bytes: Vec<u8>,
+}
+
+impl File {
+    /// Reads it.
+    pub fn open(path: &Path) -> Self {
+        Self { bytes: fs::read(path).unwrap() }
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).unwrap().shape().to_vec()
+    }
+
+    /// f32 values of a tensor.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let data = file.tensor(name).unwrap().data().to_vec();
+        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let mut names: Vec<String> = file.names().into_iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    /// A text of the header.
+    pub fn metadata(&self, key: &str) -> String {
+        let (_, header) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        header.metadata().as_ref().unwrap().get(key).cloned().unwrap_or_else(|| panic!("no `{key}`"))
+    }
+}
