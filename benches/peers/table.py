@@ -43,7 +43,7 @@ def agreement(cell):
     return f"{seen['cosine']:.5f}"
 
 
-def encoders(cells, dtype, batch, threads):
+def encoders(cells, dtype, batch):
     """One table."""
     peers = [p for p in TITLES if any(c["seconds"].get(p) or p in c["failed"] for c in cells) and
              not (dtype == "bf16" and p == "onnx")]
@@ -51,8 +51,8 @@ def encoders(cells, dtype, batch, threads):
     lines = [
         f"{dtype}, batch {batch}:",
         "",
-        f"| | Zoo, images/s | GFLOP/s | of peak | {' | '.join('÷ ' + TITLES[p] for p in peers)} | rounds | {last} |",
-        f"| --- | --: | --: | --: | {' | '.join('--:' for _ in peers)} | --: | --: |",
+        f"| | Zoo, images/s | GFLOP/s | of peak | of product | {' | '.join('÷ ' + TITLES[p] for p in peers)} | rounds | {last} |",
+        f"| --- | --: | --: | --: | --: | {' | '.join('--:' for _ in peers)} | --: | --: |",
     ]
     for cell in cells:
         network = NETWORKS[cell["network"]]
@@ -62,12 +62,30 @@ def encoders(cells, dtype, batch, threads):
             continue
         rate = batch / statistics.median(ours)
         speed = 2 * network.gmacs * rate
-        peak = cell["peak"].get(dtype)
-        share = f"{100 * speed * 1e9 / (peak * threads):.0f} %" if peak else "–"
+        peaks = cell["peak"].get(dtype, {})
+        share = " | ".join(f"{100 * speed * 1e9 / peaks[of]:.0f} %" if peaks.get(of) else "–"
+                           for of in ("instructions", "product"))
         others = " | ".join(comparison(cell, peer) for peer in peers)
         lines.append(f"| {network.title} | {rate:.2f} | {speed:.0f} | {share} | {others} | {len(ours)} | "
                      f"{agreement(cell)} |")
     return lines
+
+
+def targets(cells):
+    """What was aimed at, and where it was missed."""
+    missed, met = [], 0
+    for cell in cells:
+        torch = 1.2 if cell.get("dtype") == "f32" else 1.4
+        for peer, target in (("openvino", 1.0), ("eager", torch), ("compiled", torch)):
+            if cell["seconds"].get(peer) and cell["seconds"].get("zoo"):
+                ratio = quartiles(ratios(cell, peer))[1]
+                met += ratio >= target
+                if ratio < target:
+                    missed.append(f"{NETWORKS[cell['network']].title} in {cell['dtype']}, batch {cell['batch']}, beside "
+                                  f"{TITLES[peer]}: {ratio:.2f} of {target}")
+    lines = ["Targets: 1.0 beside OpenVINO, and beside PyTorch 1.2 in f32 and 1.4 in bf16. "
+             f"Met {met} times, missed {len(missed)} times" + (":" if missed else "."), ""]
+    return lines + [f"- {miss}" for miss in missed] + ([""] if missed else [])
 
 
 def photos(cell):
@@ -89,7 +107,8 @@ def render(results):
             chosen = [results["cells"][key] for name in NETWORKS
                       if (key := f"{name}/{dtype}/{batch}") in results["cells"]]
             if chosen:
-                lines += encoders(chosen, dtype, batch, results["threads"]) + [""]
+                lines += encoders(chosen, dtype, batch) + [""]
+    lines += targets([c for c in cells if "network" in c])
     if "photo" in results["cells"]:
         lines += photos(results["cells"]["photo"]) + [""]
     return "\n".join(lines)

@@ -10,7 +10,7 @@
 //! | `{"input": file}`: `pixels` f32 `[B,3,H,W]`, or a photo | `{}` |
 //! | `{"run": n}` | `{"seconds": [n times]}` |
 //! | `{"output": file}` | `{}`; writes `tokens` f32 `[B,N,C]`, or `pixels`, of the last run |
-//! | `{"peak": {}}` | `{"f32": …, "bf16": …}`: operations a second of one core's multipliers |
+//! | `{"peak": {}}` | [`Machine`]: the processor and its peaks, the best that were seen until now |
 //! | `{"memory": {}}` | `{"peak": bytes}` that were resident at most |
 //!
 //! What goes wrong is `{"error": text}`.
@@ -26,8 +26,7 @@ use serde_json::{Value, json};
 use zoo_benches::{Result, linked};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Encoder, FeatureRequest, Precision, Preprocess, Spec};
-use zoo_kernels::peak;
-use zoo_measure::memory;
+use zoo_measure::{Machine, memory};
 use zoo_preprocess::{DecodeOptions, ResizeMode, prepare};
 use zoo_registry::{Layer, Registry};
 
@@ -58,8 +57,9 @@ fn main() {
     match work(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
         Ok(mut work) => {
             answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
+            let mut machine = Machine::new();
             for line in stdin().lock().lines().map_while(std::io::Result::ok) {
-                let done = serve(work.as_mut(), &line);
+                let done = serve(work.as_mut(), &mut machine, &line);
                 answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
             }
         }
@@ -85,7 +85,7 @@ fn work(arguments: &[&str]) -> Result<Box<dyn Work>> {
     }
 }
 
-fn serve(work: &mut dyn Work, line: &str) -> Result<Value> {
+fn serve(work: &mut dyn Work, machine: &mut Machine, line: &str) -> Result<Value> {
     match serde_json::from_str(line)? {
         Request::Input(file) => work.input(&file)?,
         Request::Output(file) => {
@@ -102,8 +102,8 @@ fn serve(work: &mut dyn Work, line: &str) -> Result<Value> {
             return Ok(json!({ "seconds": seconds }));
         }
         Request::Peak {} => {
-            let of = |half| peak::flops(half, 20);
-            return Ok(json!({ "f32": of(false), "bf16": of(true) }));
+            machine.measure();
+            return Ok(json!(machine));
         }
         Request::Memory {} => return Ok(json!({ "peak": memory::peak() })),
     }
