@@ -228,6 +228,33 @@ static LAYOUTS: [Layout; 2] = [
     },
 ];
 
+#[test]
+fn rows_of_a_matrix_are_those_of_the_tensor_in_any_pieces() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("model.safetensors");
+    save(&path, &[("q.weight", &[3, 2]), ("k.weight", &[3, 2]), ("v.weight", &[3, 2]), ("cls", &[2])]);
+    let open = |dtype| Weights::open(std::slice::from_ref(&path), dtype).unwrap();
+    let weights = open(DType::F32);
+    let params = weights.params(&LAYOUTS, &Device::Cpu).unwrap();
+    let rows = params.pp("attn").pp("qkv").rows("weight", (9, 2)).unwrap();
+    let whole: Vec<f32> = [0., 1., 2., 3., 4., 5.].repeat(3);
+    for first in 0..9 {
+        for count in 0..=9 - first {
+            let mut part = vec![f32::NAN; 2 * count];
+            rows.read(first, &mut part);
+            assert_eq!(part, whole[2 * first..2 * (first + count)]);
+        }
+    }
+    // Twice: what was mapped comes back.
+    drop(rows);
+    assert_eq!(values(&params.pp("attn").get("qkv.weight", (9, 2), Init::fan_in(2)).unwrap()), whole);
+    // What is misshapen, missing or to be trained is a matter for `get`, which reports it.
+    assert!(params.rows("attn.qkv.weight", (9, 3)).is_none() && params.rows("more", (1, 1)).is_none());
+    let trainable = open(DType::F32).trainable(true);
+    let params = trainable.params(&LAYOUTS, &Device::Cpu).unwrap();
+    assert!(params.rows("attn.qkv.weight", (9, 2)).is_none());
+}
+
 /// What a model would ask for.
 fn read(weights: &Weights) -> Result<(Vec<Tensor>, u64, &'static str)> {
     let params = weights.params(&LAYOUTS, &Device::Cpu)?;

@@ -187,10 +187,8 @@ fn join(maps: Vec<FeatureMap>, tokens: Option<usize>, origins: Vec<Origin>) -> z
     let grid = tokens.map_or(Ok(last.grid), Grid::of_tokens)?;
     let layers = maps.iter().map(|m| (m.layer, m.grid)).collect();
     let host = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous();
-    let resampled = maps
-        .iter()
-        .map(|m| Ok(host(&zoo_nn::resample::tokens(&m.tokens, m.grid, grid)?)?))
-        .collect::<zoo_core::Result<Vec<_>>>()?;
+    let parts: Vec<(&Tensor, Grid)> = maps.iter().map(|m| (&m.tokens, m.grid)).collect();
+    let tokens = zoo_nn::resample::joined(&parts, grid)?;
     let prefixes = maps
         .iter()
         .filter_map(|m| m.prefix.as_ref())
@@ -198,7 +196,7 @@ fn join(maps: Vec<FeatureMap>, tokens: Option<usize>, origins: Vec<Origin>) -> z
         .map(host)
         .collect::<Result<Vec<_>, _>>()?;
     let prefix = if prefixes.is_empty() { None } else { Some(concat(prefixes)?) };
-    Ok(Encoded { tokens: concat(resampled)?, grid, prefix, layers, origins })
+    Ok(Encoded { tokens, grid, prefix, layers, origins })
 }
 
 fn concat(mut tensors: Vec<Tensor>) -> zoo_core::Result<Tensor> {

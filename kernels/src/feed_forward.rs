@@ -5,6 +5,7 @@ use std::cell::Cell;
 use crate::activation::Activation;
 use crate::element::Element;
 use crate::epilogue::{Epilogue, Residual};
+use crate::norm::Norm;
 use crate::product::Packed;
 
 /// Bytes of wide values that are held at a time: what the second-level caches of a few cores hold.
@@ -25,13 +26,36 @@ pub struct FeedForward<'a, T> {
     pub second: &'a Packed,
 }
 
+/// Rows that are computed at a time, of rows whose wide values take so many bytes.
+fn turn(rows: usize, wide: usize) -> usize {
+    let turns = rows.div_ceil((HIDDEN / wide.max(1)).max(ROWS)).max(1);
+    rows.div_ceil(turns).max(1)
+}
+
 impl<T: Element> FeedForward<'_, T> {
+    /// Bytes of wide values that are held at a time, for this many rows of `hidden` numbers.
+    pub fn held(rows: usize, hidden: usize) -> usize {
+        turn(rows, hidden * size_of::<T>()) * hidden * size_of::<T>()
+    }
+
     /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`. Runs on the
     /// threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the products.
     ///
     /// # Panics
     /// When a length does not fit.
     pub fn apply(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+        self.run(x, None, epilogue, out);
+    }
+
+    /// As [`FeedForward::apply`] of the normalised rows of `x`, which are never in memory.
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn apply_normed(&self, x: &[T], norm: &Norm<'_, T>, epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+        self.run(x, Some(norm), epilogue, out);
+    }
+
+    fn run(&self, x: &[T], norm: Option<&Norm<'_, T>>, epilogue: &Epilogue<'_, T>, out: &mut [T]) {
         let (inputs, hidden, outputs) = (self.first.inputs(), self.first.outputs(), self.second.outputs());
         assert_eq!(
             self.second.inputs(),
@@ -44,8 +68,7 @@ impl<T: Element> FeedForward<'_, T> {
         let rows = x.len() / inputs;
         assert_eq!(out.len(), rows * outputs, "out: not [{rows}, {outputs}]");
         epilogue.check(rows, outputs);
-        let turns = rows.div_ceil((HIDDEN / (hidden * size_of::<T>()).max(1)).max(ROWS)).max(1);
-        let part = rows.div_ceil(turns).max(1);
+        let part = turn(rows, hidden * size_of::<T>());
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
         thread_local!(static WIDE: Cell<Vec<u32>> = const { Cell::new(Vec::new()) });
         let mut wide = WIDE.take();
@@ -58,7 +81,10 @@ impl<T: Element> FeedForward<'_, T> {
         let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
         for (turn, (x, out)) in x.chunks(part * inputs).zip(out.chunks_mut(part * outputs)).enumerate() {
             let wide = &mut wide_values[..x.len() / inputs * hidden];
-            self.first.apply(x, &before, wide);
+            match norm {
+                Some(norm) => self.first.apply_normed(x, norm, &before, wide),
+                None => self.first.apply(x, &before, wide),
+            }
             let residual = epilogue.residual.map(|Residual { shortcut, scale }| Residual {
                 shortcut: &shortcut[turn * part * outputs..][..out.len()],
                 scale,

@@ -32,6 +32,7 @@ mod local_attention;
 mod norm;
 mod out;
 mod packing;
+mod pages;
 mod panels;
 pub mod peak;
 mod product;

@@ -133,14 +133,19 @@ pub(crate) unsafe fn weave_rows<'a, K: Tile<COLUMNS>, T: Element, const COLUMNS:
 /// The inverse of [`pack`].
 pub(crate) fn unpack<T: Element>(panel: &[u32], width: usize, rows: &mut [T], inputs: usize, pairs: bool) {
     for (r, row) in rows.chunks_exact_mut(inputs.max(1)).enumerate() {
-        for (p, x) in row.iter_mut().enumerate() {
-            let bits = if pairs {
-                let cell = panel[p / 2 * width + r];
-                if p % 2 == 0 { cell << 16 } else { cell & 0xffff_0000 }
-            } else {
-                panel[p * width + r]
-            };
-            *x = T::round(f32::from_bits(bits));
-        }
+        unpack_row(panel, width, r, row, pairs);
+    }
+}
+
+/// The `r`-th row of `panel`.
+pub(crate) fn unpack_row<T: Element>(panel: &[u32], width: usize, r: usize, row: &mut [T], pairs: bool) {
+    for (p, x) in row.iter_mut().enumerate() {
+        let bits = if pairs {
+            let cell = panel[p / 2 * width + r];
+            if p % 2 == 0 { cell << 16 } else { cell & 0xffff_0000 }
+        } else {
+            panel[p * width + r]
+        };
+        *x = T::round(f32::from_bits(bits));
     }
 }

@@ -13,6 +13,7 @@ use crate::kernel::{Kernel, Shape};
 use crate::norm::Norm;
 use crate::out::Out;
 use crate::packing::Packing;
+use crate::pages;
 use crate::panels::{self, LINE, Line};
 use crate::tile::{Job, ROWS, Tile};
 
@@ -70,7 +71,9 @@ impl Packed {
         let panel = panels::steps(inputs, pairs) * columns;
         let count = outputs.div_ceil(columns) * panel / LINE;
         let mut lines: Vec<Line> = Vec::with_capacity(count);
-        let panels = lines.spare_capacity_mut()[..count].par_chunks_mut((panel / LINE).max(1)).enumerate();
+        let memory = &mut lines.spare_capacity_mut()[..count];
+        pages::prefer_large(memory);
+        let panels = memory.par_chunks_mut((panel / LINE).max(1)).enumerate();
         panels.for_each_init(Vec::new, |rows, (index, panel)| {
             let first = index * columns;
             rows.resize(columns.min(outputs - first) * inputs, T::round(0.0));
@@ -96,6 +99,19 @@ impl Packed {
             panels::unpack(panel, columns, rows, self.inputs, pairs);
         });
         weight
+    }
+
+    /// Row `index` of the weights again, on the calling thread; exact as [`Packed::unpack`] is.
+    ///
+    /// # Panics
+    /// When there is no such row, or its length is another.
+    pub fn row<T: Element>(&self, index: usize, out: &mut [T]) {
+        assert!(index < self.outputs, "row {index} of {}", self.outputs);
+        assert_eq!(out.len(), self.inputs, "out: not [{}]", self.inputs);
+        let Shape { columns, pairs, .. } = self.kernel.shape();
+        let panel = panels::steps(self.inputs, pairs) * columns;
+        let cells = &panels::cells(&self.lines)[index / columns * panel..][..panel];
+        panels::unpack_row(cells, columns, index % columns, out, pairs);
     }
 
     /// Length of a row of inputs.

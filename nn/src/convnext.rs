@@ -4,11 +4,13 @@
 //! `stages.{s}.blocks.{b}.{conv_dw,norm,mlp.fc1,mlp.fc2,gamma}`.
 
 use candle_core::{DType, Tensor};
+use half::bf16;
 use serde::Deserialize;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{
     Cost, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid, LayerInfo, Resolution, Result, Spec,
 };
+use zoo_kernels::FeedForward;
 
 use crate::activation::Activation;
 use crate::depthwise::Depthwise;
@@ -206,7 +208,8 @@ impl Trunk for ConvNeXtTrunk {
         }
     }
 
-    /// Convolutions and matrix products of all stages; norms, biases and activations are not counted.
+    /// Convolutions and matrix products of all stages; norms, biases and activations are not counted. Memory is that of
+    /// the CPU's kernels.
     fn cost(config: &ConvNeXtConfig, dtype: DType, batch: usize, height: usize, width: usize) -> Cost {
         let (mut macs, mut peak, mut inputs, mut step) = (0, 0, 3, STEM);
         for (stage, (&depth, &channels)) in config.depths.iter().zip(&config.dims).enumerate() {
@@ -214,9 +217,13 @@ impl Trunk for ConvNeXtTrunk {
             let cells = batch * (height / stride) * (width / stride);
             let block = channels * (KERNEL * KERNEL + 2 * EXPANSION * channels);
             macs += cells * (inputs * step * step * channels + depth * block);
-            // The shortcut, the normed branch in f32, and the inner layer before and after its activation.
-            let elements = cells * channels * (1 + 2 * EXPANSION);
-            peak = peak.max(elements * dtype.size_in_bytes() + cells * channels * 4);
+            // The shortcut, the normed branch and the result, and the inner layer of a few cells.
+            let held = match dtype {
+                DType::BF16 => FeedForward::<bf16>::held,
+                _ => FeedForward::<f32>::held,
+            };
+            let maps = 3 * cells * channels * dtype.size_in_bytes();
+            peak = peak.max(maps + held(cells, EXPANSION * channels));
             (inputs, step) = (channels, 2);
         }
         Cost { macs: macs as u64, activation_bytes: peak as u64 }

@@ -6,8 +6,12 @@
 //! `interpolate(align_corners=False)`.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use half::bf16;
 use rayon::prelude::*;
 use zoo_core::{Error, Grid, Result};
+use zoo_kernels::Element;
+
+use crate::values::Values;
 
 /// Interpolation kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -146,12 +150,8 @@ impl Separable {
     /// [`Error::InvalidInput`] when the tokens do not fill the grid.
     pub fn apply(&self, tokens: &Tensor) -> Result<Tensor> {
         let (from, to) = (self.from(), self.to());
-        let (batch, channels) = match *tokens.dims() {
-            [b, n, c] if n == from.cells() => (b, c),
-            ref dims => {
-                return Err(Error::invalid(format!("tokens {dims:?} do not fill a grid of {from} cells")));
-            }
-        };
+        check(tokens, from, to)?;
+        let (batch, _, channels) = tokens.dims3()?;
         let x = tokens.to_dtype(DType::F32)?;
         let y = if x.device().is_cpu() && !x.track_op() {
             x.contiguous()?.apply_op1_no_bwd(self)?
@@ -171,9 +171,7 @@ impl Separable {
 /// # Errors
 /// [`Error::InvalidInput`] when the tokens do not fill `from` or one of the grids is empty.
 pub fn tokens(tokens: &Tensor, from: Grid, to: Grid) -> Result<Tensor> {
-    if from.cells() == 0 || to.cells() == 0 {
-        return Err(Error::invalid(format!("cannot resample a grid of {from} cells to {to}")));
-    }
+    check(tokens, from, to)?;
     if from == to { Ok(tokens.clone()) } else { Separable::bilinear(from, to).apply(tokens) }
 }
 
@@ -183,34 +181,103 @@ impl CustomOp1 for Separable {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (batch, n, channels) = layout.shape().dims3()?;
+        let (batch, _, channels) = layout.shape().dims3()?;
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("resample: the tokens are not contiguous");
         };
-        let x = &storage.as_slice::<f32>()?[start..end];
-        let (from, to) = (self.from(), self.to());
-        let (stride_in, stride_out) = (from.w * channels, to.w * channels);
+        let to = self.to();
         let mut out = vec![0f32; batch * to.cells() * channels];
+        self.fill(
+            &storage.as_slice::<f32>()?[start..end],
+            channels,
+            Columns { all: channels, first: 0 },
+            &mut out,
+        );
+        Ok((CpuStorage::F32(out), (batch, to.cells(), channels).into()))
+    }
+}
+
+/// Where channels go in a wider row.
+#[derive(Clone, Copy)]
+struct Columns {
+    /// Channels of the row.
+    all: usize,
+    first: usize,
+}
+
+impl Separable {
+    /// Resamples maps `[B, from, channels]` into the channels of `out` that `columns` names.
+    fn fill<T: Element>(&self, x: &[T], channels: usize, columns: Columns, out: &mut [f32]) {
+        let (from, to) = (self.from(), self.to());
+        let stride = from.w * channels;
         let fill = |line: &mut Vec<f32>, (index, row): (usize, &mut [f32])| {
-            let image = &x[index / to.h * n * channels..][..n * channels];
+            let image = &x[index / to.h * from.h * stride..][..from.h * stride];
             line.fill(0.0);
             for &(i, weight) in &self.rows.cells[index % to.h] {
-                accumulate(line, &image[i * stride_in..][..stride_in], weight);
+                accumulate(line, &image[i * stride..][..stride], weight);
             }
-            for (cell, taps) in row.chunks_mut(channels).zip(&self.cols.cells) {
+            for (cell, taps) in row.chunks_mut(columns.all).zip(&self.cols.cells) {
+                let cell = &mut cell[columns.first..][..channels];
                 for &(j, weight) in taps {
                     accumulate(cell, &line[j * channels..][..channels], weight);
                 }
             }
         };
-        out.par_chunks_mut(stride_out).enumerate().for_each_init(|| vec![0f32; stride_in], fill);
-        Ok((CpuStorage::F32(out), (batch, to.cells(), channels).into()))
+        let rows = out.par_chunks_mut((to.w * columns.all).max(1)).enumerate();
+        rows.for_each_init(|| vec![0f32; stride], fill);
     }
 }
 
-fn accumulate(sum: &mut [f32], x: &[f32], weight: f32) {
+/// Several maps `[B, cells, C]` on their grids, each brought to the grid `to` as [`tokens`] does, side by side on
+/// channels: f32 `[B, to, all channels]` on the CPU. On the CPU every map goes to its place in one pass.
+///
+/// # Errors
+/// As [`tokens`]; [`Error::Tensor`] when the numbers of images differ.
+pub fn joined(maps: &[(&Tensor, Grid)], to: Grid) -> Result<Tensor> {
+    let kernel =
+        |t: &Tensor| t.device().is_cpu() && !t.track_op() && matches!(t.dtype(), DType::F32 | DType::BF16);
+    let host = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous();
+    match maps {
+        [(one, from)] if *from == to => return Ok(host(one)?),
+        _ if !maps.iter().all(|(map, _)| kernel(map)) => {
+            let parts = maps.iter().map(|(map, from)| Ok(host(&tokens(map, *from, to)?)?));
+            return Ok(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?);
+        }
+        _ => {}
+    }
+    let all = maps.iter().map(|(map, _)| map.dim(2)).sum::<candle_core::Result<usize>>()?;
+    let images = maps.first().map_or(Ok(0), |(map, _)| map.dim(0))?;
+    let mut out = vec![0f32; images * to.cells() * all];
+    let mut first = 0;
+    for (map, from) in maps {
+        check(map, *from, to)?;
+        let channels = map.dim(2)?;
+        let (values, separable) =
+            (Values::of(map, &[images, from.cells(), channels])?, Separable::bilinear(*from, to));
+        let (slice, columns) = (values.read()?, Columns { all, first });
+        match map.dtype() {
+            DType::BF16 => separable.fill::<bf16>(slice.values()?, channels, columns, &mut out),
+            _ => separable.fill::<f32>(slice.values()?, channels, columns, &mut out),
+        }
+        first += channels;
+    }
+    Ok(Tensor::from_vec(out, (images, to.cells(), all), &Device::Cpu)?)
+}
+
+/// Refuses empty grids, and tokens that do not fill theirs.
+fn check(tokens: &Tensor, from: Grid, to: Grid) -> Result<()> {
+    if from.cells() == 0 || to.cells() == 0 {
+        return Err(Error::invalid(format!("cannot resample a grid of {from} cells to {to}")));
+    }
+    match *tokens.dims() {
+        [_, n, _] if n == from.cells() => Ok(()),
+        ref dims => Err(Error::invalid(format!("tokens {dims:?} do not fill a grid of {from} cells"))),
+    }
+}
+
+fn accumulate<T: Element>(sum: &mut [f32], x: &[T], weight: f32) {
     for (s, x) in sum.iter_mut().zip(x) {
-        *s += x * weight;
+        *s += x.widen() * weight;
     }
 }
 
@@ -317,6 +384,27 @@ mod tests {
         let grads = dense.sum_all().unwrap().backward().unwrap();
         let total: f32 = grads.get(&var).unwrap().sum_all().unwrap().to_scalar().unwrap();
         assert!((total - (2 * to.cells() * 6) as f32).abs() < 1e-2, "{total}");
+    }
+
+    #[test]
+    fn maps_that_are_joined_are_those_that_are_not() {
+        let (fine, coarse, to) = (Grid::square(6), Grid::square(3), Grid { h: 4, w: 6 });
+        let maps = [(ramp(fine, 3), fine), (ramp(coarse, 5), coarse), (ramp(to, 2), to)];
+        for dtype in [DType::F32, DType::BF16, DType::F16] {
+            let maps = maps.each_ref().map(|(map, grid)| (map.to_dtype(dtype).unwrap(), *grid));
+            let got = joined(&maps.each_ref().map(|(map, grid)| (map, *grid)), to).unwrap();
+            let apart =
+                maps.iter().map(|(map, grid)| tokens(&map.to_dtype(DType::F32).unwrap(), *grid, to).unwrap());
+            let expected = Tensor::cat(&apart.collect::<Vec<_>>(), 2).unwrap();
+            assert_eq!((got.dims(), got.dtype()), (expected.dims(), DType::F32));
+            // f16 is rounded between resampling and joining.
+            let allowed = if dtype == DType::F16 { 1e-2 } else { 0.0 };
+            assert!(largest_difference(&got, &expected) <= allowed, "{dtype:?}");
+        }
+        assert!(joined(&[(&ramp(fine, 1), coarse)], to).is_err());
+        assert!(
+            joined(&[(&ramp(fine, 1), fine), (&ramp(fine, 1).narrow(0, 0, 1).unwrap(), fine)], to).is_err()
+        );
     }
 
     #[test]

@@ -68,6 +68,18 @@ impl<'a> Framed<'a> {
         Self { image, left: (side - width) / 2, top: (side - height) / 2, width: side, height: side, color }
     }
 
+    /// The same border around another image, `(width, height)` with it: what is left after a pass along one axis.
+    pub(crate) fn around<'b>(&self, image: &'b RgbImage, (width, height): (usize, usize)) -> Framed<'b> {
+        let left = if width == self.width { self.left } else { 0 };
+        let top = if height == self.height { self.top } else { 0 };
+        Framed { image, left, top, width, height, color: self.color }
+    }
+
+    /// The image alone.
+    pub(crate) fn image(&self) -> &'a RgbImage {
+        self.image
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.image.as_raw().is_empty()
     }

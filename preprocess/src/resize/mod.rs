@@ -18,8 +18,9 @@ pub enum ResizeMode {
     /// Byte for byte what Pillow's `Image.resize` gives: weights of 22 bits, bytes between the passes.
     #[default]
     Exact,
-    /// `fast_image_resize`: weights of at most 15 bits, vertical pass first. Most bytes are equal and most others
-    /// differ by one; where the cubic kernel overshoots on hard edges, clipping between the passes differs more.
+    /// `fast_image_resize`: weights of at most 15 bits, the vertical pass first unless a border stands above and below.
+    /// Most bytes are equal and most others differ by one; where the cubic kernel overshoots on hard edges, clipping
+    /// between the passes differs more.
     Fast,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn resize_framed(
     }
     let bytes = match mode {
         ResizeMode::Exact => exact::resample(source, width as usize, height as usize, filter),
-        ResizeMode::Fast => fast::resample(source.to_image()?.as_ref(), width, height, filter)?,
+        ResizeMode::Fast => fast::resample(source, width, height, filter)?,
     };
     from_raw(width, height, bytes)
 }

@@ -168,12 +168,17 @@ fn report(session: &Session, written: &Written, failures: &[BadInput]) -> Report
     if let Some(warning) = session.warning() {
         text.push_str(&format!("  {warning}\n"));
     }
+    let peak = zoo_measure::memory::peak();
+    if let Some(peak) = peak {
+        text.push_str(&format!("  at most {} MB of memory resident\n", peak >> 20));
+    }
     let mut json = json!({
         "out": written.out,
         "images": written.images,
         "files": written.files,
         "tensors": written.tensors.iter().map(|(name, shape)| (name.clone(), json!(shape))).collect::<Metadata>(),
         "untrained": session.untrained(),
+        "peak_resident_bytes": peak,
         "metadata": Value::Object(written.metadata.clone()),
     });
     if !failures.is_empty() {

@@ -1,5 +1,6 @@
 //! Reading inputs ahead of the computation.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 
@@ -50,25 +51,26 @@ impl Work {
 }
 
 /// Sends everything that `inputs` hold, in order, at most `batch` rows at a time; ends early when nobody listens.
+/// Images are decoded a window of inputs at a time, each core at one of them.
 pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, sender: SyncSender<Work>) {
     let (mut items, mut images) = (Vec::new(), Vec::new());
-    for (index, input) in inputs.iter().enumerate() {
-        let works = match input.contents {
-            Contents::Image => match zoo_preprocess::open(&input.path, options) {
-                Ok(decoded) => {
-                    items.push(Item {
-                        input: index,
-                        name: input.path.display().to_string(),
-                        row: None,
-                        size: decoded.image.dimensions(),
-                        notes: decoded.notes.clone(),
-                    });
-                    images.push(decoded);
-                    Vec::new()
-                }
-                Err(error) => vec![bad(input, error.to_string())],
-            },
-            Contents::Pixels => match pixels(&input.path) {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let windows = inputs.chunks(cores).flat_map(|window| window.iter().zip(decode(window, options)));
+    for (index, (input, decoded)) in windows.enumerate() {
+        let works = match decoded {
+            Some(Ok(decoded)) => {
+                items.push(Item {
+                    input: index,
+                    name: input.path.display().to_string(),
+                    row: None,
+                    size: decoded.image.dimensions(),
+                    notes: decoded.notes.clone(),
+                });
+                images.push(decoded);
+                Vec::new()
+            }
+            Some(Err(error)) => vec![bad(input, error)],
+            None => match pixels(&input.path) {
                 Ok(tensor) => split(index, input, &tensor, batch),
                 Err(error) => vec![bad(input, error)],
             },
@@ -87,6 +89,24 @@ pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, send
     let rest = if images.is_empty() { Work::Done } else { Work::Images(items, images) };
     // Whoever stopped listening needs no rest.
     let _ = sender.send(rest);
+}
+
+/// The images of `window`, decoded beside one another; nothing where an input holds something else.
+fn decode(window: &[Input], options: &DecodeOptions) -> Vec<Option<Result<Decoded, String>>> {
+    let one = |input: &Input| match input.contents {
+        Contents::Image => Some(zoo_preprocess::open(&input.path, options).map_err(|e| e.to_string())),
+        Contents::Pixels => None,
+    };
+    std::thread::scope(|scope| {
+        // The last one here, so that a single image needs no thread.
+        let Some((last, others)) = window.split_last() else { return Vec::new() };
+        let others: Vec<_> = others.iter().map(|input| scope.spawn(|| one(input))).collect();
+        let last = one(last);
+        let joined = others.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Some(Err("the decoder failed on this image; please report it".into())))
+        });
+        joined.chain([last]).collect()
+    })
 }
 
 fn bad(input: &Input, error: String) -> Work {
