@@ -1,13 +1,15 @@
 //! The feed-forward half of a transformer block.
 
-use candle_core::{D, DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
 use zoo_kernels::Element;
 
 use crate::activation::Activation;
+use crate::gated::Branches;
 use crate::linear::{Epilogue, Linear, Residual};
+use crate::norm::LayerNorm;
 use crate::values::{Slice, Values};
 
 /// How a block's feed-forward network is built.
@@ -50,24 +52,43 @@ impl Mlp {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        self.run(None, x, residual)
+    }
+
+    /// As [`Mlp::forward`] of the normalised `x`, which is never in memory where the products are fused.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
+    pub fn forward_normed(
+        &self,
+        norm: &LayerNorm,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Tensor> {
+        self.run(Some(norm), x, residual)
+    }
+
+    fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        let first = |activation| {
+            let epilogue = Epilogue { activation, residual: None };
+            match norm {
+                Some(norm) => self.first.forward_normed(norm, x, epilogue),
+                None => self.first.forward_with(x, epilogue),
+            }
+        };
         let x = match self.kind {
             MlpKind::Plain(act) => {
                 let fused = match x.dtype() {
-                    DType::F32 => self.fused::<f32>(act, x, residual)?,
-                    DType::BF16 => self.fused::<bf16>(act, x, residual)?,
+                    DType::F32 => self.fused::<f32>(act, norm, x, residual)?,
+                    DType::BF16 => self.fused::<bf16>(act, norm, x, residual)?,
                     _ => None,
                 };
                 if let Some(fused) = fused {
                     return Ok(fused);
                 }
-                self.first.forward_with(x, Epilogue { activation: Some(act), residual: None })?
+                first(Some(act))?
             }
-            MlpKind::SwiGlu => {
-                let x = self.first.forward(x)?;
-                let inner = x.dim(D::Minus1)? / 2;
-                let gate = Activation::Silu.forward(&x.narrow(D::Minus1, 0, inner)?)?;
-                (gate * x.narrow(D::Minus1, inner, inner)?)?
-            }
+            MlpKind::SwiGlu => Branches::Joint(&first(None)?).multiply(Activation::Silu)?,
         };
         self.second.forward_with(&x, Epilogue { activation: None, residual })
     }
@@ -77,11 +98,13 @@ impl Mlp {
     fn fused<T: Element + WithDType>(
         &self,
         activation: Activation,
+        norm: Option<&LayerNorm>,
         x: &Tensor,
         residual: Option<Residual<'_>>,
     ) -> Result<Option<Tensor>> {
         let scale = residual.and_then(|r| r.scale);
-        let mut tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
+        let tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
+        let mut tensors = tensors.chain(norm.into_iter().flat_map(LayerNorm::parameters));
         if !tensors.all(|t| t.device().is_cpu() && t.dtype() == T::DTYPE && !t.track_op()) {
             return Ok(None);
         }
@@ -117,7 +140,14 @@ impl Mlp {
             second: &second,
         };
         let mut out = vec![T::round(0.0); shape.iter().product()];
-        feed_forward.apply(x.read()?.values()?, &after, &mut out);
+        let x = x.read()?;
+        let x = x.values()?;
+        match norm {
+            Some(norm) => {
+                norm.with(first.inputs(), |norm| feed_forward.apply_normed(x, norm, &after, &mut out))?;
+            }
+            None => feed_forward.apply(x, &after, &mut out),
+        }
         Ok(Some(Tensor::from_vec(out, shape, &Device::Cpu)?))
     }
 }

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Init, Layout, Source, Weights};
 use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
+use zoo_nn::encoder::Trunk;
 use zoo_nn::pos_embed::PosMode;
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle, VisionTransformer};
 use zoo_tests::noise::normal;
 
 const STYLE: ViTStyle = ViTStyle {
@@ -246,4 +247,29 @@ fn frozen_encoders_still_give_gradients_of_pixels() {
     assert!(refused.unwrap_err().to_string().contains("not opened trainable"));
     let misfit = door.vjp(&x, &request, &[normal(&[1, 8, 8], 5)], &[]).unwrap_err().to_string();
     assert!(misfit.contains("cotangent 0"), "{misfit}");
+}
+
+/// Kernels where nothing is tracked, candle where the pixels are.
+#[test]
+fn both_paths_agree() {
+    for act in ["swiglu", "gelu_erf", "quick_gelu"] {
+        // 147 tokens: more than one block of keys; heads of 24 channels: no whole tile.
+        let extra = [("act", act.into()), ("embed_dim", 48.into()), ("image_size", 48.into())];
+        let spec = spec(&extra);
+        let config = ViTConfig::from_spec(&spec, STYLE).unwrap();
+        let params = Weights::tensors(tensors(&spec), DType::F32).params(&SPLIT, &Device::Cpu).unwrap();
+        let trunk = VisionTransformer::load(&params, &config).unwrap();
+        let pixels = normal(&[2, 3, 48, 48], 7);
+        let request = FeatureRequest { layers: Layers::Indices(vec![0, -1]), norm: true, prefix: true };
+        let plain = trunk.forward(Var::from_tensor(&pixels).unwrap().as_tensor(), &request).unwrap();
+        let fused = trunk.forward(&pixels, &request).unwrap();
+        for (plain, fused) in plain.iter().zip(&fused) {
+            assert!(plain.tokens.track_op() && !fused.tokens.track_op());
+            let number = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let largest = |t: Tensor| number(t.abs().unwrap()).into_iter().fold(0.0, f32::max);
+            let error = largest((plain.tokens.detach() - &fused.tokens).unwrap());
+            let rms = number(plain.tokens.sqr().unwrap().mean_all().unwrap())[0].sqrt();
+            assert!(error <= 1e-4 * rms, "{act}, layer {}: off by {error} of {rms}", plain.layer);
+        }
+    }
 }

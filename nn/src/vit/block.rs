@@ -43,6 +43,6 @@ impl Block {
         let residual = Residual { shortcut: x, scale: self.ls1.as_ref() };
         let x = self.attn.forward(&self.norm1, x, Some(residual))?;
         let residual = Residual { shortcut: &x, scale: self.ls2.as_ref() };
-        self.mlp.forward(&self.norm2.forward(&x)?, Some(residual))
+        self.mlp.forward_normed(&self.norm2, &x, Some(residual))
     }
 }
