@@ -23,6 +23,7 @@ mod device;
 mod encoder;
 mod ensemble;
 mod error;
+mod export;
 mod generate;
 mod inspect;
 mod model;
@@ -37,8 +38,8 @@ pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use model::{
-    Choice, EncoderMemory, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress, ModelRequest, ModelSession,
-    Phase, Sight, Trace,
+    Choice, EncoderMemory, Explanation, Look, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress,
+    ModelRequest, ModelSession, Phase, Place, Sight, Trace,
 };
 pub use paths::Folders;
 pub use weights::WeightsStatus;

@@ -83,6 +83,8 @@ TEMPLATES = {
     "mistral_instruct": ("", "[INST] {q} [/INST]", " {a} </s>", ""),
     "mistral_v2": ("", "[INST] {q} [/INST]", "{a}</s>", ""),
     "mpt": (f"<|im_start|>system\n{MPT}<|im_end|>", *CHATML),
+    "qwen_2": ("<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+               "<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n", "{a}<|im_end|>", "\n"),
     "conv_gemma": ("<end_of_turn>\n", "<start_of_turn>user\n{q}<end_of_turn>\n<start_of_turn>model\n",
                    "{a}<end_of_turn>", "\n"),
     # The mark that closes an answer is also the one that opens the next question.

@@ -8,11 +8,12 @@ mod model;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use zoo_core::Quantisation;
 
 pub use bench::BenchArgs;
 pub use computing::{EncodeArgs, EncoderArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
 pub use global::{Dtype, Global};
-pub use model::{AnswerArgs, AskArgs, DEFAULT_MODEL, ModelArgs, Newline, TraceArgs};
+pub use model::{AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TraceArgs};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]
@@ -51,10 +52,16 @@ pub enum Command {
     View(ViewArgs),
     /// Ask a multimodal model about images
     Ask(AskArgs),
+    /// Talk with a multimodal model, about an image or about none
+    Chat(ChatArgs),
+    /// Draw where a model's aggregation layers look while it answers
+    Explain(ExplainArgs),
     /// Write the numbers on the way to an answer, to compare implementations
     Trace(TraceArgs),
     /// Measure how fast encoders and ensembles are on this machine
     Bench(BenchArgs),
+    /// Write the language model of a model to a GGUF file, its matrices in few bits
+    Quantize(QuantizeArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it
@@ -106,6 +113,19 @@ pub struct CheckArgs {
 pub struct PullArgs {
     /// An encoder, a connector, an ensemble with all its parts, or a model with its encoders
     pub id: String,
+}
+
+/// `zoo quantize`.
+#[derive(Debug, clap::Args)]
+pub struct QuantizeArgs {
+    /// Registry id, or a model folder
+    pub model: String,
+    /// Format of the matrices: q8_0, q6_k or q4_k; q8_0 where blocks of 256 do not fit
+    #[arg(long = "type", value_name = "FORMAT")]
+    pub format: Quantisation,
+    /// The GGUF file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `zoo plugins`.
@@ -213,11 +233,21 @@ mod tests {
             "list --dtype f64",
             "list --threads 0",
             "view a.png --encoder x",
+            "bench",
+            "bench --encoder x --weights f --random-weights",
+            "bench --ensemble x --resolution 224",
+            "bench --encoder x --batch 1,0",
             "ask",
             "ask a.png what --quantise q5_0",
             "ask a.png what --newline maybe",
             "ask a.png what --choices A,B --beams 2",
             "ask a.png what --beams 2 --temperature 1",
+            "quantize x --type q4_k",
+            "quantize x --out y.gguf",
+            "quantize x --type q5_0 --out y.gguf",
+            "chat a.png b.png",
+            "explain a.png what",
+            "explain a.png --out x.png",
             "trace a.png what",
             "trace a.png --out t.safetensors",
         ] {

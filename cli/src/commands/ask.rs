@@ -7,7 +7,7 @@ use zoo_host::{ModelSession, Sight};
 use zoo_language::generate::{Beams, Control, Finish, Generated, Options};
 use zoo_language::template::Conversation;
 
-use super::model::{Watched, image, metadata, open};
+use super::model::{Watched, image, metadata, open, sensible};
 use crate::args::AskArgs;
 use crate::context::Context;
 use crate::inputs::{Input, expand};
@@ -16,11 +16,7 @@ use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &AskArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let (inputs, question) = split(args)?;
-    if let Some(name) = args.answer.idle() {
-        return Err(CliError::Usage(format!(
-            "{name} means nothing to greedy search; give --temperature above 0"
-        )));
-    }
+    sensible(&args.answer)?;
     let pixels = &args.model.pixels;
     let images = inputs.iter().map(|input| image(&input.path, pixels)).collect::<Result<Vec<_>, _>>()?;
     let zoo = context.computing(pixels)?;
@@ -156,7 +152,7 @@ fn choose(
     Ok(json!({ "answer": best.text, "choices": list.collect::<Vec<_>>() }))
 }
 
-fn written(generated: &Generated) -> Value {
+pub(super) fn written(generated: &Generated) -> Value {
     let finish = match &generated.finish {
         Finish::StopId(_) | Finish::StopString(_) => "stop",
         Finish::MaxTokens => "length",
@@ -168,12 +164,12 @@ fn written(generated: &Generated) -> Value {
 
 /// Takes away the white space before a text that comes in pieces: answers begin with a space in some templates.
 #[derive(Default)]
-struct Trimmed {
+pub(super) struct Trimmed {
     begun: bool,
 }
 
 impl Trimmed {
-    fn push<'a>(&mut self, piece: &'a str) -> &'a str {
+    pub fn push<'a>(&mut self, piece: &'a str) -> &'a str {
         let piece = if self.begun { piece } else { piece.trim_start() };
         self.begun |= !piece.is_empty();
         piece

@@ -3,16 +3,19 @@
 
 mod ask;
 mod bench;
+mod chat;
 mod check;
 mod completions;
 mod doctor;
 mod encode;
+mod explain;
 mod info;
 mod list;
 mod model;
 mod plugins;
 mod preprocess;
 mod pull;
+mod quantize;
 mod session;
 mod trace;
 mod view;
@@ -32,8 +35,11 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Encode(args) => encode::run(args, context),
         Command::View(args) => view::run(args, context),
         Command::Ask(args) => ask::run(args, context),
+        Command::Chat(args) => chat::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
         Command::Trace(args) => trace::run(args, context),
         Command::Bench(args) => bench::run(args, context),
+        Command::Quantize(args) => quantize::run(args, context),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

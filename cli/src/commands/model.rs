@@ -8,7 +8,7 @@ use zoo_host::{HostError, ModelProgress, ModelSession, Phase, Zoo};
 use zoo_preprocess::Decoded;
 
 use super::session::decode_options;
-use crate::args::{ModelArgs, PixelArgs};
+use crate::args::{AnswerArgs, ModelArgs, PixelArgs};
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::report::CliError;
@@ -34,6 +34,16 @@ pub(super) fn open(zoo: &Zoo, args: &ModelArgs, context: &Context<'_>) -> Result
         ));
     }
     Ok(session)
+}
+
+/// Whether every setting of the answer means something.
+pub(super) fn sensible(answer: &AnswerArgs) -> Result<(), CliError> {
+    match answer.idle() {
+        None => Ok(()),
+        Some(name) => Err(CliError::Usage(format!(
+            "{name} means nothing to greedy search; give --temperature above 0"
+        ))),
+    }
 }
 
 /// What is recorded about a model.

@@ -6,23 +6,23 @@ use super::canvas::{Canvas, Rgb, mix};
 use super::colormap::heat;
 use super::text::{self, Style};
 
-const GROUND: Rgb = [13, 15, 20];
-const TRACK: Rgb = [34, 38, 47];
-const BRIGHT: Rgb = [236, 239, 244];
+pub(super) const GROUND: Rgb = [13, 15, 20];
+pub(super) const TRACK: Rgb = [34, 38, 47];
+pub(super) const BRIGHT: Rgb = [236, 239, 244];
 const DIM: Rgb = [139, 147, 161];
 const AMBER: Rgb = [242, 184, 75];
 
-const MARGIN: u32 = 56;
-const GAP: u32 = 26;
-const HEADER: u32 = 96;
+pub(super) const MARGIN: u32 = 56;
+pub(super) const GAP: u32 = 26;
+pub(super) const HEADER: u32 = 96;
 const LABEL: u32 = 64;
 const FOOTER: u32 = 46;
-const RADIUS: f32 = 10.0;
+pub(super) const RADIUS: f32 = 10.0;
 
 const TITLE: Style = Style { size: 25.0, weight: 0.13, colour: BRIGHT };
 const SUBTITLE: Style = Style { size: 12.5, weight: 0.115, colour: DIM };
-const NAME: Style = Style { size: 13.0, weight: 0.14, colour: BRIGHT };
-const CAPTION: Style = Style { size: 10.5, weight: 0.12, colour: DIM };
+pub(super) const NAME: Style = Style { size: 13.0, weight: 0.14, colour: BRIGHT };
+pub(super) const CAPTION: Style = Style { size: 10.5, weight: 0.12, colour: DIM };
 
 /// A field with two lines below it.
 pub struct Tile {
@@ -46,14 +46,20 @@ pub struct Shares {
     pub means: Vec<f32>,
 }
 
-/// Everything that a picture shows.
-pub struct Picture {
+/// The top of a picture.
+pub struct Heading {
     /// Headline.
     pub title: String,
     /// Line below it.
     pub subtitle: String,
     /// Shown as a badge.
     pub warning: Option<String>,
+}
+
+/// Everything that a picture shows.
+pub struct Picture {
+    /// Its top.
+    pub heading: Heading,
     /// The image, then one feature map per encoder.
     pub tiles: Vec<Tile>,
     /// Second row.
@@ -90,7 +96,7 @@ pub fn compose(picture: &Picture) -> RgbImage {
     let height = MARGIN + HEADER + rows * row + (rows - 1) * GAP + FOOTER;
     let mut canvas = Canvas::new(width, height, GROUND);
 
-    header(&mut canvas, picture, width);
+    header(&mut canvas, &picture.heading, width);
     let x = |index: usize| MARGIN + index as u32 * (column + GAP);
     for (index, tile) in picture.tiles.iter().enumerate() {
         place(&mut canvas, tile, x(index), MARGIN + HEADER, column);
@@ -107,10 +113,10 @@ pub fn compose(picture: &Picture) -> RgbImage {
     canvas.into_image()
 }
 
-fn header(canvas: &mut Canvas, picture: &Picture, width: u32) {
+pub(super) fn header(canvas: &mut Canvas, heading: &Heading, width: u32) {
     let room = (width - 2 * MARGIN) as f32;
     let mut title_room = room;
-    if let Some(warning) = &picture.warning {
+    if let Some(warning) = &heading.warning {
         let style = Style { size: 11.5, weight: 0.15, colour: AMBER };
         let warning = text::fit(warning, style, room - 40.0);
         let (w, h) = (text::width(&warning, style).ceil() as u32 + 32, 34);
@@ -119,9 +125,9 @@ fn header(canvas: &mut Canvas, picture: &Picture, width: u32) {
         text::draw(canvas, (x + 16) as f32, (MARGIN - 6) as f32 + 22.5, &warning, style);
         title_room = (room - w as f32 - 24.0).max(120.0);
     }
-    let title = text::fit(&picture.title, TITLE, title_room);
+    let title = text::fit(&heading.title, TITLE, title_room);
     text::draw(canvas, MARGIN as f32, (MARGIN + 22) as f32, &title, TITLE);
-    let subtitle = text::fit(&picture.subtitle, SUBTITLE, room);
+    let subtitle = text::fit(&heading.subtitle, SUBTITLE, room);
     text::draw(canvas, MARGIN as f32, (MARGIN + 54) as f32, &subtitle, SUBTITLE);
 }
 

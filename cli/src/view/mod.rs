@@ -7,6 +7,7 @@ mod canvas;
 pub mod colormap;
 mod compose;
 mod glyphs;
+pub mod looks;
 pub mod pca;
 mod text;
 mod tiles;
@@ -15,7 +16,7 @@ mod window;
 use image::RgbImage;
 use zoo_core::{Grid, Preprocess};
 
-use compose::{Picture, Shares, Tile, percent, side, tile_size};
+use compose::{Heading, Picture, Shares, Tile, percent, side, tile_size};
 use window::Window;
 
 /// One encoder's view of the image.
@@ -75,9 +76,11 @@ pub fn draw(view: &View) -> RgbImage {
     tiles.extend(view.encoders.iter().map(|encoder| encoder_tile(encoder, size, width, height)));
     let plural = if view.encoders.len() == 1 { "its feature map" } else { "each feature map" };
     compose::compose(&Picture {
-        title: view.title.clone(),
-        subtitle: format!("First three principal components of {plural} as red, green and blue"),
-        warning: view.untrained.then(|| "UNTRAINED · seeded random weights".to_owned()),
+        heading: Heading {
+            title: view.title.clone(),
+            subtitle: format!("First three principal components of {plural} as red, green and blue"),
+            warning: view.untrained.then(|| "UNTRAINED · seeded random weights".to_owned()),
+        },
         tiles,
         shares: view.attention.as_ref().map(|attention| shares(attention, view, &photo)),
         footer: format!("zoo {}", env!("CARGO_PKG_VERSION")),

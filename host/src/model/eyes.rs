@@ -103,14 +103,27 @@ impl Eyes {
         features
     }
 
-    fn fuse(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<Sight, HostError> {
-        let Some(connector) = &self.connector else { return Ok(Sight::none()) };
+    /// What the encoders give the connector for one image.
+    pub fn inputs(
+        &self,
+        image: &Decoded,
+        progress: &dyn ModelProgress,
+    ) -> Result<ConnectorInputs, HostError> {
+        let features = self.features(std::slice::from_ref(image), progress)?;
+        self.connect(features.into_iter().flatten().collect(), std::slice::from_ref(image))
+    }
+
+    fn connect(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<ConnectorInputs, HostError> {
         let features = features
             .iter()
             .map(|f| f.to_dtype(self.dtype)?.to_device(&self.device))
             .collect::<Result<_, _>>()?;
-        let image_sizes = images.iter().map(|d| d.image.dimensions()).collect();
-        let fused = connector.forward(&ConnectorInputs { features, image_sizes })?;
+        Ok(ConnectorInputs { features, image_sizes: images.iter().map(|d| d.image.dimensions()).collect() })
+    }
+
+    fn fuse(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<Sight, HostError> {
+        let Some(connector) = &self.connector else { return Ok(Sight::none()) };
+        let fused = connector.forward(&self.connect(features, images)?)?;
         let blocks = (0..images.len()).map(|row| connector.block(&fused, row)).collect::<Result<_, _>>()?;
         Ok(Sight { fused: Some(fused), blocks })
     }

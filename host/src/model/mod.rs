@@ -2,6 +2,7 @@
 //! answer.
 
 mod choose;
+mod explain;
 mod eyes;
 mod memory;
 mod open;
@@ -13,6 +14,7 @@ mod source;
 mod trace;
 
 pub use choose::Choice;
+pub use explain::{Explanation, Look, Place};
 pub use eyes::Sight;
 pub use plan::{MemoryPart, MemoryPlan};
 pub use request::{EncoderMemory, MemoryPolicy, ModelProgress, ModelRequest, Phase};

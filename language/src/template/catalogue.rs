@@ -1,4 +1,4 @@
-//! The templates of the reference's `conversation.py`, as rows.
+//! The templates of the reference's `conversation.py`, and Qwen2's own, as rows.
 
 use super::render::Style;
 use super::{Template, texts};
@@ -30,11 +30,8 @@ const ROW: Template = Template {
 
 const HASHES: Style = Style::Labelled { labels: ["Human", "Assistant"], gap: "###", end: "###" };
 const VICUNA: Style = Style::Labelled { labels: ["USER", "ASSISTANT"], gap: " ", end: "</s>" };
-const CHATML: Style = Style::Headed {
-    headers: ["<|im_start|>system\n", "<|im_start|>user\n", "<|im_start|>assistant\n"],
-    end: "<|im_end|>",
-    tail: "",
-};
+const CHATML_HEADERS: [&str; 3] = ["<|im_start|>system\n", "<|im_start|>user\n", "<|im_start|>assistant\n"];
+const CHATML: Style = Style::Headed { headers: CHATML_HEADERS, end: "<|im_end|>", tail: "" };
 /// The tokenizer writes the first `<s>`, the template those between turns.
 const LLAMA_2: Style = Style::Instruct { between: "<s>", lead: " ", end: " </s>" };
 const MM_TAG: [&str; 2] = ["<Image>", "</Image>"];
@@ -177,6 +174,16 @@ pub(super) static TEMPLATES: &[Template] = &[
         system: texts::MPT,
         style: CHATML,
         stops: &["<|im_end|>"],
+        tokens: &["<|im_start|>", "<|im_end|>"],
+        ..ROW
+    },
+    Template {
+        name: "qwen_2",
+        aliases: &["qwen_1_5"],
+        system: texts::QWEN,
+        // As Qwen writes ChatML itself: a newline after each end mark.
+        style: Style::Headed { headers: CHATML_HEADERS, end: "<|im_end|>", tail: "\n" },
+        stops: &["<|im_end|>", "<|endoftext|>"],
         tokens: &["<|im_start|>", "<|im_end|>"],
         ..ROW
     },

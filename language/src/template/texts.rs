@@ -62,6 +62,8 @@ pub const MPT: &str = concat!(
     "The assistant gives helpful and honest answers.",
 );
 
+pub const QWEN: &str = "You are a helpful assistant.";
+
 pub const PHI_3: &str = "You are a helpful AI assistant.";
 
 /// The exchange that `vicuna_v0` shows before the first question. Its answer ends in a newline.

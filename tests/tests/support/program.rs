@@ -38,7 +38,8 @@ pub fn run() {
 /// A folder of its own to run in. Generated weights are shared by all.
 pub struct Place {
     folder: tempfile::TempDir,
-    plugins: PathBuf,
+    /// The plugin folder.
+    pub plugins: PathBuf,
     /// What the program finds in its environment besides.
     pub environment: Vec<(String, String)>,
 }

@@ -1,0 +1,173 @@
+//! `zoo chat`
+
+mod command;
+mod lines;
+mod save;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use zoo_host::{HostError, ModelSession, Sight};
+use zoo_language::generate::{Control, Dialogue, Finish, Generator, Options, Prompt};
+use zoo_language::template::Conversation;
+
+use super::ask::{Trimmed, written};
+use super::model::{Watched, image, metadata, open, sensible};
+use crate::args::ChatArgs;
+use crate::context::Context;
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::report::{CliError, Report};
+use command::{HELP, Line};
+use lines::Lines;
+
+/// From so many positions on, reading them is shown.
+const SHOWN: usize = 512;
+
+pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    sensible(&args.answer)?;
+    let decoded = args.image.as_deref().map(|path| image(path, &args.model.pixels)).transpose()?;
+    let zoo = context.computing(&args.model.pixels)?;
+    let session = open(&zoo, &args.model, context)?;
+    let sight = match decoded {
+        Some(decoded) => session.look(&[decoded], &Watched::new(context))?,
+        None => Sight::none(),
+    };
+    let mut lines = Lines::open(&zoo.folders().data)?;
+    if lines.typed() {
+        context.note(&format!(
+            "{}, template {}. /help lists commands.",
+            session.id(),
+            session.template().name
+        ));
+    }
+    let generator = Generator::new(session.llm()?, session.tokenizer());
+    let mut chat = Chat {
+        args,
+        context,
+        session: &session,
+        options: args.answer.over(session.defaults()),
+        dialogue: Dialogue::new(&generator, session.device()).map_err(HostError::from)?,
+        conversation: begin(args),
+        image: args.image.clone(),
+        sight,
+        turns: Vec::new(),
+    };
+    let mut failed = false;
+    while let Some(line) = lines.next()? {
+        let done = match Line::read(&line) {
+            Line::Empty => Ok(()),
+            Line::Quit => break,
+            Line::Help => {
+                context.stream(&format!("{HELP}\n"));
+                Ok(())
+            }
+            Line::Wrong(message) => Err(CliError::Failed(message)),
+            Line::Reset => {
+                chat.conversation = begin(args);
+                context.note("a new conversation");
+                Ok(())
+            }
+            Line::Image(path) => chat.show(path),
+            Line::Save(path) => chat.save(&path),
+            Line::Question(question) => chat.ask(&question),
+        };
+        if let Err(error) = done {
+            // Whoever types sees what went wrong and goes on; a program is told at the end.
+            context.complain(&format!("error: {error}"));
+            failed |= !lines.typed();
+        }
+    }
+    let mut json = metadata(&session);
+    json["turns"] = chat.turns.into();
+    Ok(Report { failed, ..Report::new("", json) })
+}
+
+fn begin(args: &ChatArgs) -> Conversation {
+    match &args.system {
+        Some(system) => Conversation::new().with_system(system),
+        None => Conversation::new(),
+    }
+}
+
+/// A conversation that goes on.
+struct Chat<'a, 'c> {
+    args: &'a ChatArgs,
+    context: &'a Context<'c>,
+    session: &'a ModelSession,
+    options: Options,
+    dialogue: Dialogue<'a>,
+    conversation: Conversation,
+    image: Option<PathBuf>,
+    sight: Sight,
+    /// For `--json`.
+    turns: Vec<Value>,
+}
+
+impl Chat<'_, '_> {
+    /// Looks at another image. Models know one image per conversation, so a new one begins.
+    fn show(&mut self, path: PathBuf) -> Result<(), CliError> {
+        let decoded = image(&path, &self.args.model.pixels)?;
+        self.sight = self.session.look(&[decoded], &Watched::new(self.context))?;
+        self.context.note(&format!("a new conversation about {}", path.display()));
+        self.image = Some(path);
+        self.conversation = begin(self.args);
+        Ok(())
+    }
+
+    fn save(&self, path: &Path) -> Result<(), CliError> {
+        save::save(path, &self.conversation, self.image.as_deref())?;
+        self.context.note(&format!("{} turns in {}", self.conversation.turns().len(), path.display()));
+        Ok(())
+    }
+
+    /// Asks, shows the answer while it is written, and remembers both; a question that got no answer is forgotten.
+    fn ask(&mut self, question: &str) -> Result<(), CliError> {
+        let mut conversation = self.conversation.clone();
+        let first = conversation.turns().is_empty() && !self.sight.blocks.is_empty();
+        let asked = if first { conversation.ask_about_image(question) } else { conversation.ask(question) };
+        asked.map_err(HostError::from)?;
+        let tokens = self.session.prompt(&conversation)?;
+        let refine = self.session.connector().zip(self.sight.fused.as_ref());
+        let prompt = Prompt { tokens: &tokens, blocks: &self.sight.blocks, refine };
+
+        let (context, reading) = (self.context, RefCell::new(None::<Progress>));
+        let mut last = None;
+        let mut progress = |read: usize, of: usize| {
+            let mut bar = reading.borrow_mut();
+            match (last, bar.as_ref()) {
+                (None, _) if of - read > SHOWN => *bar = Some(context.progress("read", (of - read) as u64)),
+                (Some(before), Some(bar)) => bar.advance((read - before) as u64),
+                _ => {}
+            }
+            last = Some(read);
+        };
+        let mut text = Trimmed::default();
+        let mut piece = |piece: &str| {
+            if let Some(bar) = reading.borrow_mut().take() {
+                bar.finish();
+            }
+            context.stream(text.push(piece));
+        };
+        let control = Control { cancel: interrupt::flag(), piece: &mut piece };
+        let answered = self.dialogue.answer(&prompt, &self.options, &mut progress, control);
+        if let Some(bar) = reading.borrow_mut().take() {
+            bar.finish();
+        }
+        let (generated, reading) = answered.map_err(HostError::from)?;
+        context.stream("\n");
+        let mut turn = written(&generated);
+        turn["question"] = question.into();
+        turn["image"] = json!(self.image);
+        turn["prompt"] = json!({ "positions": reading.length, "kept": reading.kept });
+        self.turns.push(turn);
+        let answer = generated.text.trim();
+        if generated.finish == Finish::Cancelled && answer.is_empty() {
+            return Ok(());
+        }
+        conversation.answer(answer).map_err(HostError::from)?;
+        self.conversation = conversation;
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! `zoo explain`
+
+use serde_json::{Map, Value, json};
+use zoo_host::{Explanation, HostError, Look, Place};
+use zoo_language::generate::Control;
+use zoo_language::template::Conversation;
+
+use super::ask::{Trimmed, written};
+use super::model::{Watched, image, metadata, open, sensible};
+use crate::args::ExplainArgs;
+use crate::context::Context;
+use crate::interrupt;
+use crate::output;
+use crate::report::{CliError, Report};
+use crate::view::looks::{LayerLook, Looks, draw};
+
+pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+        return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
+    }
+    sensible(&args.answer)?;
+    let decoded = image(&args.image, &args.model.pixels)?;
+    let zoo = context.computing(&args.model.pixels)?;
+    let session = open(&zoo, &args.model, context)?;
+    let mut conversation = Conversation::new();
+    if let Some(system) = &args.system {
+        conversation = conversation.with_system(system);
+    }
+    conversation.ask_about_image(&args.question).map_err(HostError::from)?;
+
+    let mut text = Trimmed::default();
+    let mut piece = |piece: &str| context.stream(text.push(piece));
+    let control = Control { cancel: interrupt::flag(), piece: &mut piece };
+    let options = args.answer.over(session.defaults());
+    let explanation = session.explain(&conversation, &decoded, &options, &Watched::new(context), control)?;
+    context.stream("\n");
+
+    let picture = draw(&Looks {
+        title: args.question.clone(),
+        subtitle: format!("{} · {}", session.id(), explanation.generated.text.trim().replace('\n', " ")),
+        image_name: args.image.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        image: decoded.image,
+        encoders: explanation.encoders.clone(),
+        layers: explanation.looks.iter().map(|look| layer(look, &explanation)).collect(),
+        untrained: session.untrained(),
+    });
+    output::write(&args.out, |writer| {
+        let encoder = image::codecs::png::PngEncoder::new(writer);
+        picture.write_with_encoder(encoder).map_err(std::io::Error::other)
+    })?;
+
+    let (width, height) = picture.dimensions();
+    let mut json = metadata(&session);
+    let answer = written(&explanation.generated);
+    json["question"] = args.question.as_str().into();
+    json["answer"] = answer["answer"].clone();
+    json["finish"] = answer["finish"].clone();
+    json["connector"] = explanation.connector.as_str().into();
+    json["layers"] = explanation.looks.iter().map(|look| numbers(look, &explanation.encoders)).collect();
+    json["out"] = json!(args.out);
+    json["size"] = json!([width, height]);
+    Ok(Report::new(format!("{}: {width} × {height} px\n", args.out.display()), json))
+}
+
+fn layer(look: &Look, explanation: &Explanation) -> LayerLook {
+    let depth = explanation.looks.iter().filter(|l| matches!(l.place, Place::Before { .. })).count();
+    let index = explanation.looks.iter().position(|l| l.place == look.place).unwrap_or(0);
+    let [first, second] = match look.place {
+        Place::Before { .. } => {
+            ["before the language model".to_owned(), format!("layer {} of {depth}", index + 1)]
+        }
+        Place::Inside { after } => {
+            ["inside the language model".to_owned(), format!("after decoder layer {after}")]
+        }
+    };
+    LayerLook {
+        labels: [first, second],
+        grid: look.grid,
+        region: look.region.clone(),
+        shares: look.shares.clone(),
+    }
+}
+
+/// A layer for programs: where it stands, and by encoder the mean share and the share of each cell, in rows.
+fn numbers(look: &Look, encoders: &[String]) -> Value {
+    let columns = look.region.cols.len().max(1);
+    let by_encoder = |values: Vec<Value>| encoders.iter().cloned().zip(values).collect::<Map<_, _>>();
+    let mut json = json!(look.place);
+    json["grid"] = json!([look.grid.h, look.grid.w]);
+    json["rows"] = json!([look.region.rows.start, look.region.rows.end]);
+    json["columns"] = json!([look.region.cols.start, look.region.cols.end]);
+    json["mean"] = by_encoder(look.means().into_iter().map(|mean| json!(mean)).collect()).into();
+    let cells = look.shares.iter().map(|shares| json!(shares.chunks(columns).collect::<Vec<_>>()));
+    json["shares"] = by_encoder(cells.collect()).into();
+    json
+}
