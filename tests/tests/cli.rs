@@ -7,9 +7,8 @@ mod program;
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use program::File;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -36,6 +35,12 @@ impl std::ops::Deref for Place {
     type Target = program::Place;
     fn deref(&self) -> &program::Place {
         &self.0
+    }
+}
+
+impl std::ops::DerefMut for Place {
+    fn deref_mut(&mut self) -> &mut program::Place {
+        &mut self.0
     }
 }
 

@@ -14,9 +14,9 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 use zoo_core::weights::Checkpoint;
-use zoo_core::{Precision, Spec};
+use zoo_core::{Precision, Quantisation, Spec};
 use zoo_host::plugins::ObjectKind;
-use zoo_host::{Folders, ModelRequest, ModelSession, Options, Sight, Trace, Zoo};
+use zoo_host::{Folders, MemoryPolicy, ModelRequest, ModelSession, Options, Sight, Trace, Zoo};
 use zoo_language::template::Conversation;
 use zoo_language::tokens::NewlineAfterImage;
 use zoo_tests::golden::{BOUND, compare};
@@ -322,4 +322,73 @@ fn a_llava_of_transformers_is_the_original() {
     let (conversation, sight) = scene(&session, path.parent().unwrap(), &case);
     let golden = candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
     check("llava of transformers", &session.trace(&conversation, &sight).unwrap(), &golden);
+}
+
+/// A folder that says of itself what Cambrian-8B's says, without its weights.
+fn released_8b(zoo: &Zoo) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = zoo.registry();
+    let mut config = registry.llm("llama-3-8b-instruct").unwrap().arch.clone();
+    let connector = &registry.connector("cambrian-8b-sva").unwrap().arch;
+    config.extend(connector.iter().map(|(key, value)| (key.clone(), value.clone())));
+    for (key, value) in [
+        ("model_type", serde_json::json!("cambrian_llama")),
+        ("mm_projector_type", "sva".into()),
+        (
+            "mm_vision_tower_aux_list",
+            serde_json::json!([
+                "siglip/CLIP-ViT-SO400M-14-384",
+                "openai/clip-vit-large-patch14-336",
+                "facebook/dinov2-giant-res378",
+                "clip-convnext-XXL-multi-stage"
+            ]),
+        ),
+        ("mm_vision_tower_aux_token_len_list", connector["token_lens"].clone()),
+        ("image_position", 91.into()),
+        ("mm_vision_select_layer", (-2).into()),
+    ] {
+        config.insert(key.into(), value);
+    }
+    fs::write(folder.path().join("config.json"), Value::Object(config).to_string()).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+    let mark = Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let marks = HashMap::from([("model.mm_projector.0.weight", mark)]);
+    candle_core::safetensors::save(&marks, folder.path().join("model.safetensors")).unwrap();
+    folder
+}
+
+/// Before anything is loaded it is known what a model needs, and what is given up when that is too much.
+#[test]
+fn the_memory_of_the_largest_models_is_known_beforehand() {
+    let zoo = zoo();
+    let folder = released_8b(&zoo);
+    let plan = |quantise, limit| {
+        let memory = MemoryPolicy { limit, ..MemoryPolicy::default() };
+        let request =
+            ModelRequest { quantise, memory, ..ModelRequest::new(folder.path().display().to_string()) };
+        zoo.plan_model(&request).unwrap()
+    };
+    let gib = |n: u64| Some(n << 30);
+    let whole = plan(None, gib(1000));
+    let names: Vec<&str> = whole.parts.iter().map(|part| part.role).collect();
+    assert_eq!(names, ["encoder", "encoder", "encoder", "encoder", "connector", "language model"]);
+    assert_eq!(whole.parts[4].parameters, 302_760_960);
+    assert_eq!(whole.parts[5].weights, 8_030_261_248 * 4);
+    assert_eq!(whole.cache_per_1000, 32 * 2 * 8 * 128 * 4 * 1000);
+    assert!(whole.keep_encoders && whole.check().is_ok());
+
+    // Matrices of layers and head in 4.5 bits; embeddings and norms in f32.
+    let small = plan(Some(Quantisation::Q4K), gib(1000));
+    let (embeddings, norms) = (128_256 * 4096, 65 * 4096);
+    let matrices = 8_030_261_248 - embeddings - norms;
+    assert_eq!(small.parts[5].weights, matrices * 9 / 16 + (embeddings + norms) * 4);
+    assert_eq!(small.parts[5].dtype, "q4_k");
+    assert!(small.dropped < small.resident && small.resident < 24 << 30, "{small}");
+
+    let short = plan(Some(Quantisation::Q4K), Some(small.resident - 1));
+    assert!(!short.keep_encoders && short.check().is_ok());
+    let message = plan(None, gib(8)).check().unwrap_err().to_string();
+    for part in ["--quantise q4_k", "--dtype bf16", "8.0 GiB are available", "KV cache"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
 }

@@ -208,6 +208,10 @@ fn language_model(
         dtype = "gguf".into();
     } else if let Some(quantisation) = opening.options.quantise {
         weights = tensors.iter().map(|t| quantised(t, quantisation, spec.precision)).sum();
+        // A head that is the embedding table is quantised beside it.
+        if !tensors.iter().any(|t| t.key.ends_with("lm_head.weight")) {
+            weights += quantisation.bytes(said.vocab, said.hidden, 0);
+        }
         dtype = quantisation.name().into();
     }
     // The states of one layer while a prompt is read: residual, norm, q, k, v, attention, gate and input.
@@ -216,10 +220,10 @@ fn language_model(
     Ok(part(&spec.id, "language model", dtype, count, weights, activations))
 }
 
-/// Bytes of one tensor when the matrices of layers are quantised.
+/// Bytes of one tensor when matrices are quantised: those of the layers and of the head, not the embedding table.
 fn quantised(tensor: &TensorInfo, quantisation: Quantisation, precision: Precision) -> u64 {
     match tensor.shape.as_slice() {
-        [rows, inputs] if tensor.key.contains(".layers.") => {
+        [rows, inputs] if !tensor.key.ends_with("embed_tokens.weight") => {
             quantisation.bytes(*rows, *inputs, precision.bytes())
         }
         shape => shape.iter().product::<usize>() as u64 * precision.bytes(),
