@@ -103,7 +103,9 @@ fn decode(window: &[Input], options: &DecodeOptions) -> Vec<Option<Result<Decode
         let others: Vec<_> = others.iter().map(|input| scope.spawn(|| one(input))).collect();
         let last = one(last);
         let joined = others.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Some(Err("the decoder failed on this image; please report it".into())))
+            thread
+                .join()
+                .unwrap_or_else(|_| Some(Err("the decoder failed on this image; please report it".into())))
         });
         joined.chain([last]).collect()
     })
@@ -193,7 +195,7 @@ mod tests {
             image::RgbImage::new(3, 2).save(path(name)).unwrap();
         }
         std::fs::write(path("bad.png"), "").unwrap();
-        let tensor = ("pixels".to_owned(), vec![5, 3, 2, 2], vec![0.0; 60]);
+        let tensor = Plain::F32("pixels".to_owned(), vec![5, 3, 2, 2], vec![0.0; 60]);
         write_safetensors(&path("p.safetensors"), &mut [tensor], &Metadata::new()).unwrap();
         let inputs: Vec<Input> = ["a.png", "b.png", "c.png", "bad.png", "p.safetensors", "a.png"]
             .iter()
