@@ -34,8 +34,8 @@ pub struct ExportOptions<'a> {
 }
 
 /// A GGUF file to be: matrices quantised, embeddings as they are stored, norms and biases in single precision.
-pub struct Export<'a> {
-    files: &'a Checkpoint,
+pub struct Export {
+    files: Checkpoint,
     metadata: Vec<(String, Value)>,
     tensors: Vec<Tensor>,
 }
@@ -49,13 +49,13 @@ struct Tensor {
     offset: f32,
 }
 
-impl<'a> Export<'a> {
+impl Export {
     /// Finds the tensors of the decoder among those of `files`, which are in the layout of Hugging Face.
     ///
     /// # Errors
     /// [`Error::File`] when they are not there or of a kind that the format does not know, [`Error::InvalidInput`] for
     /// numbers that are missing or have no equivalent.
-    pub fn plan(files: &'a Checkpoint, options: &ExportOptions<'_>) -> Result<Self> {
+    pub fn plan(files: &Checkpoint, options: &ExportOptions<'_>) -> Result<Self> {
         let prefix = PREFIXES.into_iter().find(|prefix| files.contains(&format!("{prefix}{EMBEDDINGS}")));
         let prefix = prefix.ok_or_else(|| {
             files
@@ -97,7 +97,7 @@ impl<'a> Export<'a> {
         }
         tensors.sort_by_key(|t| place(&t.plan.name));
         let metadata = metadata(options, &numbers, shape.first().copied().unwrap_or(0))?;
-        Ok(Self { files, metadata, tensors })
+        Ok(Self { files: files.clone(), metadata, tensors })
     }
 
     /// Weights in all.
@@ -123,7 +123,7 @@ impl<'a> Export<'a> {
         let plans: Vec<_> = self.tensors.iter().map(|t| t.plan.clone()).collect();
         let mut writer = GgufWriter::new(to, &self.metadata, &plans)?;
         for tensor in &self.tensors {
-            let read = Reader::open(self.files, tensor)?;
+            let read = Reader::open(&self.files, tensor)?;
             let (height, width) = (read.height, read.width);
             let step = (CHUNK / width.max(1)).max(1);
             for first in (0..height).step_by(step) {

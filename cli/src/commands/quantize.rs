@@ -1,0 +1,41 @@
+//! `zoo quantize`
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use crate::args::QuantizeArgs;
+use crate::context::Context;
+use crate::interrupt;
+use crate::output;
+use crate::output::table::bytes;
+use crate::report::{CliError, Report};
+
+pub(super) fn run(args: &QuantizeArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("gguf")) {
+        return Err(CliError::Usage(format!(
+            "--out {}: the file is a GGUF file; call it so, as in {}",
+            args.out.display(),
+            args.out.with_extension("gguf").display()
+        )));
+    }
+    let export = context.zoo()?.export(&args.model, args.format)?;
+    let stop = interrupt::flag();
+    let progress = context.progress("quantize", export.weights());
+    output::write(&args.out, |writer| {
+        export.write(writer, |weights| {
+            progress.advance(weights);
+            if stop.load(Ordering::Relaxed) { Err(io::Error::other("stopped by Ctrl-C")) } else { Ok(()) }
+        })
+    })?;
+    progress.finish();
+    let size = std::fs::metadata(&args.out).map_err(|e| CliError::file(&args.out, e))?.len();
+    let formats = export.formats();
+    let parts: Vec<_> = formats.iter().map(|(name, weights)| format!("{name}: {weights}")).collect();
+    let text = format!("{} ({}): weights in {}\n", args.out.display(), bytes(size), parts.join(", "));
+    let json = json!({
+        "model": args.model, "type": args.format, "path": args.out, "bytes": size, "weights": formats,
+    });
+    Ok(Report::new(text, json))
+}
