@@ -177,7 +177,13 @@ fn weights_come_back() {
             let weight = noise::<f32>(7, n * k);
             assert_eq!(Packed::at_most(isa, &weight, n, k).unpack::<f32>(), weight);
             let weight = noise::<bf16>(7, n * k);
-            assert_eq!(Packed::at_most(isa, &weight, n, k).unpack::<bf16>(), weight);
+            let packed = Packed::at_most(isa, &weight, n, k);
+            assert_eq!(packed.unpack::<bf16>(), weight);
+            for row in 0..n {
+                let mut out = vec![bf16::NAN; k];
+                packed.row(row, &mut out);
+                assert_eq!(out, weight[row * k..][..k]);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
+use rayon::prelude::*;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params, Rows};
 use zoo_kernels::quant::Quantised;
@@ -86,6 +87,22 @@ impl Linear {
     /// From tensors at hand: `weight` `[out, in]`, `bias` `[out]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self { weight: Arc::new(RwLock::new(Weight::Plain(weight))), bias }
+    }
+
+    /// Rows of the weights, `[in]` each, for `ids` `[N]` u32: the map as an embedding table.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when there is no such row.
+    pub fn rows(&self, ids: &Tensor) -> Result<Tensor> {
+        Ok(match self.weight() {
+            Weight::Plain(weight) => weight.index_select(ids, 0)?,
+            Weight::Packed(packed, DType::BF16) => rows::<bf16>(&packed, ids)?,
+            Weight::Packed(packed, _) => rows::<f32>(&packed, ids)?,
+            Weight::Quantised(weights) => {
+                let size = (weights.outputs(), weights.inputs());
+                Tensor::from_vec(weights.decode(), size, &Device::Cpu)?.index_select(ids, 0)?
+            }
+        })
     }
 
     /// `[…, in]` to `[…, out]`.
@@ -321,6 +338,16 @@ fn pack<T: Element + WithDType>(rows: &Rows, outputs: usize, inputs: usize) -> W
 
 fn unpacked<T: Element + WithDType>(packed: &Packed) -> Result<Tensor> {
     Ok(Tensor::from_vec(packed.unpack::<T>(), (packed.outputs(), packed.inputs()), &Device::Cpu)?)
+}
+
+fn rows<T: Element + WithDType>(packed: &Packed, ids: &Tensor) -> candle_core::Result<Tensor> {
+    let ids = ids.to_vec1::<u32>()?;
+    if let Some(stray) = ids.iter().find(|&&id| id as usize >= packed.outputs()) {
+        candle_core::bail!("linear: row {stray} of {}", packed.outputs());
+    }
+    let mut out = vec![T::round(0.0); ids.len() * packed.inputs()];
+    out.par_chunks_mut(packed.inputs().max(1)).zip(&ids).for_each(|(out, &id)| packed.row(id as usize, out));
+    Tensor::from_vec(out, (ids.len(), packed.inputs()), &Device::Cpu)
 }
 
 /// The shape of the result for `x` of this many inputs.

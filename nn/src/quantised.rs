@@ -91,6 +91,14 @@ pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool, order: R
     Ok(Linear::quantised(weights, bias))
 }
 
+/// Whether a map at `params` would be quantised.
+///
+/// # Errors
+/// As [`load`].
+pub fn applies(params: &Params, inputs: usize, outputs: usize) -> Result<bool> {
+    Ok(params.blocks("weight", (outputs, inputs)).is_some() || wanted(params, inputs)?.is_some())
+}
+
 /// The map whose weights are an embedding table that was read before from `params`, without a bias.
 ///
 /// # Errors

@@ -186,6 +186,24 @@ fn a_long_prompt_is_the_same_in_pieces() {
     }
 }
 
+/// The first product moves the table into panels; rows are the same from there.
+#[test]
+fn a_tied_table_is_read_from_the_heads_panels() {
+    let config = config(&[("tie_word_embeddings", json!(true))]).unwrap();
+    let tensors = weights(&config);
+    let prompt = table(&[&ids(6, 4), &ids(6, 9)]);
+    for dtype in [DType::F32, DType::BF16] {
+        let model = open(&config, dtype, tensors.clone());
+        let embed = || model.embed(&prompt).unwrap();
+        let (before, logits) = (embed(), model.logits(&embed()).unwrap());
+        let after = embed();
+        assert_eq!((after.dtype(), after.dims()), (dtype, &[2, 6, 16][..]));
+        let wide = |t: &Tensor| bits(&t.to_dtype(DType::F32).unwrap());
+        assert_eq!(wide(&before), wide(&after));
+        assert_eq!(bits(&logits), bits(&model.logits(&after).unwrap()));
+    }
+}
+
 /// Doubles what comes out of layers 0 and 1 and remembers it.
 struct Double(Vec<(usize, usize, Tensor)>);
 

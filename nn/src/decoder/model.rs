@@ -30,7 +30,8 @@ pub struct Decoder {
     descriptor: LlmDescriptor,
     dtype: DType,
     device: Device,
-    embeddings: Tensor,
+    /// The embedding table; `None` where it is the head's matrix, which is held once.
+    embeddings: Option<Tensor>,
     layers: Vec<Layer>,
     norm: RmsNorm,
     head: Linear,
@@ -49,16 +50,29 @@ impl Decoder {
         let layouts = [layout(c.style.packed, tied), gguf::layout(c.style.post_norms, tied)];
         let root = weights.params(&layouts, device)?;
         let params = root.pp("model");
-        let embeddings = params.pp("embed_tokens").get("weight", (c.vocab_size, c.hidden_size), EMBEDDING)?;
+        // A GGUF file may hold a tied table a second time, quantised.
+        let own_head = root.layout() == gguf::NAME && root.pp("lm_head").contains("weight");
+        let tied = tied && !own_head;
+        let (table, size) = (params.pp("embed_tokens"), (c.vocab_size, c.hidden_size));
+        let shared = if tied && !quantised::applies(&table, c.hidden_size, c.vocab_size)? {
+            Some(match table.rows("weight", size) {
+                Some(rows) => Linear::packed(&rows, table.dtype(), size, None),
+                None => Linear::new(table.get("weight", size, EMBEDDING)?, None),
+            })
+        } else {
+            None
+        };
+        let embeddings = if shared.is_none() { Some(table.get("weight", size, EMBEDDING)?) } else { None };
         let layers = (0..c.num_hidden_layers)
             .map(|i| Layer::load(&params.pp("layers").pp(i), c, i))
             .collect::<Result<_>>()?;
         let norm = c.norm(&params.pp("norm"))?;
-        let head = if c.tie_word_embeddings {
-            quantised::load_tied(&params.pp("embed_tokens"), &embeddings)?
-        } else {
-            quantised::load(&root.pp("lm_head"), c.hidden_size, c.vocab_size, false, RowOrder::Same)?
+        let head = match (shared, &embeddings) {
+            (Some(shared), _) => shared,
+            (None, Some(embeddings)) if tied => quantised::load_tied(&table, embeddings)?,
+            _ => quantised::load(&root.pp("lm_head"), c.hidden_size, c.vocab_size, false, RowOrder::Same)?,
         };
+        drop(table);
         drop(params);
         let loaded = root.finish()?;
         let dtype = weights.dtype();
@@ -127,7 +141,11 @@ impl LanguageModel for Decoder {
         if let Some(stray) = ids.to_vec1::<u32>()?.into_iter().find(|&id| id as usize >= vocab) {
             return Err(self.fault(format!("token id {stray} is not in the vocabulary of {vocab}")));
         }
-        let rows = self.embeddings.index_select(&ids.to_device(&self.device)?, 0)?;
+        let ids = ids.to_device(&self.device)?;
+        let rows = match &self.embeddings {
+            Some(table) => table.index_select(&ids, 0)?,
+            None => self.head.rows(&ids)?,
+        };
         Ok(rows.reshape((batch, length, self.config.hidden_size))?)
     }
 
