@@ -1,7 +1,7 @@
-//! What quantising costs a model: `quality [MODEL HELD_OUT]` prints the table of `docs/quantisation.md`.
+//! What quantising costs a model: `quality` measures the shipped one and writes the table of `docs/quantisation.md`,
+//! `quality MODEL HELD_OUT` prints that of another one.
 //!
-//! `HELD_OUT` is a folder of images with a `questions.jsonl` beside them; as a default the shipped model answers the
-//! questions that it was not trained on. The answers of people (`reference`) are read token by token, each given those
+//! `HELD_OUT` is a folder of images with a `questions.jsonl` beside them, which the model was not trained on. The answers of people (`reference`) are read token by token, each given those
 //! before it: the perplexity is the exponential of the mean negative log-likelihood of their tokens, end mark
 //! included, and agreement the share of places where the likeliest token is that of the model in single precision.
 
@@ -16,6 +16,10 @@ use zoo_language::template::Conversation;
 
 /// The shipped model and what it was not trained on.
 const SHIPPED: [&str; 2] = ["models/trilobite", "models/trilobite/holdout"];
+
+/// Where the table of the shipped model stands, and between what.
+const DOCUMENT: &str = "docs/quantisation.md";
+const MARKERS: [&str; 2] = ["<!-- quality: begin -->", "<!-- quality: end -->"];
 
 /// One line of `questions.jsonl`.
 #[derive(Deserialize)]
@@ -47,8 +51,8 @@ fn main() -> Result<()> {
         lines.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
     let zoo = Zoo::open(Options { offline: true, ..Options::default() })?;
 
-    println!("| | weights, MB | quantised | perplexity | same likeliest token |");
-    println!("| --- | --: | --: | --: | --: |");
+    let mut table = String::from("| | weights, MB | quantised | perplexity | same likeliest token |\n");
+    table += "| --- | --: | --: | --: | --: |\n";
     let mut exact = None;
     for format in std::iter::once(None).chain(Quantisation::ALL.map(Some)) {
         let session = zoo.model(&ModelRequest { quantise: format, ..ModelRequest::new(model) }, &())?;
@@ -59,8 +63,8 @@ fn main() -> Result<()> {
         let quantised: u64 = said.quantised.values().sum();
         let blocks: f64 = said.quantised.iter().map(|(format, &n)| bytes(*format, n)).sum();
         let plain = said.parameters.saturating_sub(quantised) as f64 * 4.0;
-        println!(
-            "| {} | {:.2} | {:.0} % | {:.4} | {:.2} % of {} |",
+        table += &format!(
+            "| {} | {:.2} | {:.0} % | {:.4} | {:.2} % of {} |\n",
             format.map_or("f32", Quantisation::name),
             (blocks + plain) / 1e6,
             100.0 * quantised as f64 / said.parameters as f64,
@@ -68,6 +72,15 @@ fn main() -> Result<()> {
             100.0 * same as f64 / exact.len() as f64,
             exact.len(),
         );
+    }
+    print!("{table}");
+    if arguments.is_empty() {
+        let text = std::fs::read_to_string(DOCUMENT)?;
+        let parts = text
+            .split_once(MARKERS[0])
+            .and_then(|(before, rest)| Some((before, rest.split_once(MARKERS[1])?.1)));
+        let (before, after) = parts.ok_or_else(|| format!("{DOCUMENT} lacks the markers of the table"))?;
+        std::fs::write(DOCUMENT, format!("{before}{}\n{table}{}{after}", MARKERS[0], MARKERS[1]))?;
     }
     Ok(())
 }
