@@ -50,10 +50,12 @@ fn sources() -> PathBuf {
 
 /// The model as the program opens it: unpacked from what is embedded.
 fn session() -> ModelSession {
-    let options = Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
+    let options =
+        Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
     let own = |name: &str| support::folder().join(name);
     let zoo =
-        Zoo::open_in(options, Folders { config: own("config"), data: own("data"), cache: own("cache") }).unwrap();
+        Zoo::open_in(options, Folders { config: own("config"), data: own("data"), cache: own("cache") })
+            .unwrap();
     let folder = TRILOBITE.unpack(&own("models")).unwrap();
     zoo.model(&ModelRequest::new(folder.display().to_string()), &()).unwrap()
 }
@@ -93,7 +95,11 @@ fn it_answers_as_in_torch_and_mostly_right() {
         }
     }
     println!("{right} of {}: {by_kind:?}", questions.len());
-    assert!(f64::from(right) >= RIGHT * questions.len() as f64, "{right} of {}: {by_kind:?}", questions.len());
+    assert!(
+        f64::from(right) >= RIGHT * questions.len() as f64,
+        "{right} of {}: {by_kind:?}",
+        questions.len()
+    );
 }
 
 #[test]
@@ -108,7 +114,8 @@ fn its_numbers_are_those_of_torch() {
         let case: Case = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let sight = case.image.as_ref().map_or_else(Sight::none, |image| look(&session, &traces.join(image)));
         let trace = session.trace(&about(&case.question, case.image.is_some()), &sight).unwrap();
-        let golden = candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
+        let golden =
+            candle_core::safetensors::load(path.with_extension("safetensors"), &Device::Cpu).unwrap();
         let ids = |tensor: &Tensor| tensor.to_vec1::<i64>().unwrap();
         assert_eq!(ids(&trace.input_ids), ids(&golden["input_ids"]), "{}", path.display());
         assert_eq!(ids(&trace.generated), ids(&golden["generated"]), "{}", path.display());
