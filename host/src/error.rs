@@ -30,6 +30,9 @@ pub enum HostError {
     /// A prompt, a tokenizer or an answer.
     #[error(transparent)]
     Language(#[from] zoo_language::Error),
+    /// A model that the program carries with it.
+    #[error(transparent)]
+    Shipped(#[from] zoo_models::Error),
     /// A conversation that this model does not know how to have.
     #[error("{0}")]
     Conversation(String),

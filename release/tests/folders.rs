@@ -1,5 +1,7 @@
 //! What folders mean, and what is said of those that cannot be meant. No weights are needed beyond headers.
 
+#![recursion_limit = "256"] // a configuration as one `json!`
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -51,15 +51,20 @@ impl<'a> HubModel<'a> {
 }
 
 impl Zoo {
-    /// The folder of a model: a registry id whose files are in the cache, or a folder.
+    /// The folder of a model: a registry id whose files are in the cache, a model that the program carries with it, or
+    /// a folder.
     pub(crate) fn model_source(&self, model: &str) -> Result<Source, HostError> {
         let path = Path::new(model);
-        let row = match self.registry().model(model) {
-            Ok(row) => row,
-            Err(_) if path.is_dir() || path.components().count() > 1 || path.is_absolute() => {
+        let row = match (self.registry().model(model), zoo_models::named(model)) {
+            (Ok(row), _) => row,
+            (Err(_), Some(shipped)) => {
+                let folder = shipped.unpack(&self.folders().data.join("models"))?;
+                return Ok(Source { folder, name: Some(shipped.id.to_owned()) });
+            }
+            (Err(_), None) if path.is_dir() || path.components().count() > 1 || path.is_absolute() => {
                 return Ok(Source { folder: path.to_owned(), name: None });
             }
-            Err(error) => return Err(error.into()),
+            (Err(error), None) => return Err(error.into()),
         };
         match (&row.weights, HubModel::of(row)) {
             (_, Some(hub)) => {
