@@ -272,17 +272,24 @@ unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: u
     // SAFETY: the caller's.
     unsafe {
         let zero = _mm512_setzero_si512();
-        let load = |r: usize| if r < count { _mm512_loadu_si512(rows[r].cast()) } else { zero };
-        let v: [__m512i; WOVEN] = std::array::from_fn(load);
+        // Loops, not closures: those would not be compiled for the instructions.
+        let mut v = [zero; WOVEN];
+        for (v, row) in v.iter_mut().zip(rows).take(count) {
+            *v = _mm512_loadu_si512(row.cast());
+        }
         // Pairs of rows, then fours, within each quarter of the vectors; then the quarters.
-        let two: [__m512i; WOVEN] = std::array::from_fn(|i| {
-            let (a, b) = (v[i & !1], v[i | 1]);
-            if i % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
-        });
-        let four: [__m512i; WOVEN] = std::array::from_fn(|i| {
-            let (a, b) = (two[i & !3 | i >> 1 & 1], two[i & !3 | i >> 1 & 1 | 2]);
-            if i % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
-        });
+        let (mut two, mut four) = ([zero; WOVEN], [zero; WOVEN]);
+        for i in (0..WOVEN).step_by(2) {
+            two[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+            two[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+        }
+        for i in (0..WOVEN).step_by(4) {
+            for half in 0..2 {
+                let (a, b) = (two[i + half], two[i + half + 2]);
+                four[i + 2 * half] = _mm512_unpacklo_epi64(a, b);
+                four[i + 2 * half + 1] = _mm512_unpackhi_epi64(a, b);
+            }
+        }
         let mut steps = [zero; WOVEN];
         for column in 0..4 {
             let [a, b, c, d] = [four[column], four[4 + column], four[8 + column], four[12 + column]];
