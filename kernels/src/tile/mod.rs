@@ -112,7 +112,7 @@ pub(crate) trait Job {
 }
 
 /// The polynomial of `2ˣ`: near-minimax on -1/2..1/2 to a relative 1.6e-7, exact at 0; highest power first.
-const POWERS: [f32; 6] = [1.327_647_2e-3, 9.675_542e-3, 5.550_713_1e-2, 2.402_212e-1, 6.931_469_4e-1, 1.0];
+const POWERS: [f32; 6] = [1.327_647_2e-3, 9.675_542e-3, 5.550_713e-2, 2.402_212e-1, 6.931_469_4e-1, 1.0];
 
 /// Two to the power of `x <= 0`, to a relative 3e-7; zero where the result is not normal.
 #[inline(always)]
