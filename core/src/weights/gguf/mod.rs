@@ -6,6 +6,9 @@ mod read;
 mod value;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use kind::TensorKind;
 pub use value::{Metadata, Value};
 pub use write::{GgufWriter, TensorPlan};
