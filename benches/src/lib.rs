@@ -4,9 +4,10 @@
 //! plugin, with weights from a seed. Nothing is timed that a user could not run.
 //!
 //! `cargo bench -p zoo-benches` runs everything in a few minutes; `cargo bench -p zoo-benches -- encode` one
-//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<dtype>-<batch>`, `sva` and `boundary`; throughput is in
-//! images per second where criterion writes `elem/s`, and below each encoder stand its GFLOP/s and its shares of the
-//! machine's peaks. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds encoders of the registry in full size.
+//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<dtype>-<batch>`, `sva`, `read`, `prefill`, `decode` and
+//! `boundary`; throughput is in images or tokens per second where criterion writes `elem/s`, and below each encoder
+//! stand its GFLOP/s and its shares of the machine's peaks. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds
+//! encoders of the registry in full size.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -58,7 +58,7 @@ fn read_avx2<T: Element>(stored: Stored, bytes: &[u8], out: &mut [T]) {
 fn read<T: Element>(stored: Stored, bytes: &[u8], out: &mut [T]) {
     // One loop each, or the choice would stand inside the loop.
     match stored {
-        Stored::F32 => each(bytes, out, |b| f32::from_le_bytes(b)),
+        Stored::F32 => each(bytes, out, f32::from_le_bytes),
         Stored::Bf16 => each(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
         Stored::F16 => each(bytes, out, |b| half(u16::from_le_bytes(b))),
     }

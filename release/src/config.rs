@@ -194,11 +194,13 @@ fn whole(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
 }
 
-/// Newer files put `rope_theta` and the scaling into one table, `rope_parameters`.
+/// Newer files put `rope_theta`, `partial_rotary_factor` and the scaling into one table, `rope_parameters`.
 fn rope(fields: &mut Map<String, Value>) {
     let Some(Value::Object(mut table)) = fields.remove("rope_parameters") else { return };
-    if let Some(theta) = table.remove("rope_theta") {
-        fields.entry("rope_theta").or_insert(theta);
+    for key in ["rope_theta", "partial_rotary_factor"] {
+        if let Some(value) = table.remove(key) {
+            fields.entry(key).or_insert(value);
+        }
     }
     let kind = table.get("rope_type").or(table.get("type")).and_then(Value::as_str);
     if kind.is_some_and(|kind| kind != "default") {

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+mod attention;
 mod boundary;
+mod decode;
 mod encode;
 mod kernels;
 mod preprocess;
@@ -24,6 +26,6 @@ fn short() -> Criterion {
 criterion_group! {
     name = benches;
     config = short();
-    targets = preprocess::group, kernels::group, kernels::table, encode::group, encode::peers, sva::group, boundary::group
+    targets = preprocess::group, kernels::group, kernels::table, attention::group, encode::group, encode::peers, sva::group, decode::group, boundary::group
 }
 criterion_main!(benches);
