@@ -104,7 +104,7 @@ fn a_folder_that_has_none_or_a_wrong_one_is_told_what_it_needs() {
     );
     refused(&[("tokenizer.model", &model[..2000])], "it is damaged");
     refused(
-        &[("tokenizer.model", &model), ("tokenizer_config.json", b"[]")],
+        &[("tokenizer.model", &model), ("tokenizer_config.json", b"{\"bos_token\": 3}")],
         "not the JSON that was expected",
     );
     refused(

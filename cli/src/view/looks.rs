@@ -160,7 +160,7 @@ fn bars(canvas: &mut Canvas, looks: &Looks, [x, y, w, h]: [u32; 4]) {
         let bright = Style { colour: BRIGHT, ..CAPTION };
         text::draw(canvas, (x + names + track + 12) as f32, (line + 10) as f32, &value, bright);
     }
-    let scale = y + h - 38;
+    let scale = y + h - 56;
     canvas.rounded([x, scale, w, 8], 4.0, |px, _| heat(px as f32 / w.max(2) as f32));
     let (low, high) = ("least of a column", "most of a column");
     text::draw(canvas, x as f32, (scale + 24) as f32, low, CAPTION);

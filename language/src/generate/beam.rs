@@ -142,13 +142,15 @@ impl<'a> Search<'a> {
         // So many that `width` of them go on even if all stop tokens are among the best of each beam.
         candidates.truncate((1 + self.stop_ids.len()).max(2) * width);
 
+        // As it is before this step: all answers that end in the same step are compared.
+        let open = self.hopeful && !(self.finished.len() == width && self.beams.early_stopping);
         let mut next = Vec::with_capacity(width);
         let mut parents = Vec::with_capacity(width);
         for (rank, candidate) in candidates.into_iter().enumerate() {
             let mut ids = self.running[candidate.beam].ids.clone();
             ids.push(candidate.id);
             match self.end(&ids)? {
-                Some(finish) if rank < width => self.keep(candidate.score, ids, finish),
+                Some(finish) if rank < width && open => self.keep(candidate.score, ids, finish),
                 Some(_) => {}
                 None if next.len() < width => {
                     next.push(Beam { ids, score: candidate.score });
@@ -203,10 +205,6 @@ impl<'a> Search<'a> {
 
     /// Takes a finished answer among the best.
     fn keep(&mut self, score: f64, ids: Vec<u32>, finish: Finish) {
-        let closed = self.finished.len() == self.beams.count && self.beams.early_stopping;
-        if closed || !self.hopeful {
-            return;
-        }
         let score = self.scored(score, ids.len());
         let at = self.finished.partition_point(|(other, _, _)| *other >= score);
         self.finished.insert(at, (score, ids, finish));
