@@ -90,11 +90,13 @@ def targets(cells):
 
 def photos(cell):
     lines = ["A photo of 12 megapixels (JPEG) to 336 px, decoded, padded, resized and normalised, on one core:", "",
-             "| | photos/s | ÷ Pillow and torchvision |", "| --- | --: | --: |"]
+             "| | photos/s | ÷ Pillow and torchvision | mean difference, 1/255 |", "| --- | --: | --: | --: |"]
     for name, title in [("exact", "Zoo, exact"), ("fast", "Zoo, fast")]:
         if cell["seconds"].get(name):
             rate = 1 / statistics.median(cell["seconds"][name])
-            lines.append(f"| {title} | {rate:.1f} | {spread(ratios(cell, 'pillow', name))} |")
+            seen = cell["agreement"].get(name)
+            difference = f"{seen[0]:.2f}" if seen else "–"
+            lines.append(f"| {title} | {rate:.1f} | {spread(ratios(cell, 'pillow', name))} | {difference} |")
     return lines
 
 
