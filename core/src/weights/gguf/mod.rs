@@ -1,5 +1,5 @@
-//! GGUF, the container of llama.cpp, versions 2 and 3: metadata by key, and tensors that may stand in quantised
-//! blocks. <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
+//! GGUF, the container of GGML and of what is built on it, versions 2 and 3: metadata by key, and tensors that may
+//! stand in quantised blocks. <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
 
 mod kind;
 mod read;
