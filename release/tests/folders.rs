@@ -1,5 +1,6 @@
 //! What folders mean, and what is said of those that cannot be meant. No weights are needed beyond headers.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 #![recursion_limit = "256"] // a configuration as one `json!`
 
 use std::collections::HashMap;
