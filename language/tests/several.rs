@@ -42,7 +42,7 @@ fn embed(model: &dyn LanguageModel, ids: &[u32]) -> Tensor {
     model.embed(&Tensor::new(ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap()).unwrap()
 }
 
-const GO: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
 
 fn alone(model: &TableModel, prompt: &[u32], options: &Options) -> Generated {
     let tokenizer = tokenizer();

@@ -52,7 +52,7 @@ fn options(max_new_tokens: usize, stop_ids: Vec<u32>) -> Options {
     Options { sampling: Sampling::default(), max_new_tokens, stop_strings: Vec::new(), stop_ids }
 }
 
-const GO: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Deserialize)]
 struct Case {

@@ -86,6 +86,14 @@ fn unknown(model: &Model) -> Result<(usize, &Piece), String> {
     found.ok_or_else(|| "it has no piece for what is unknown".into())
 }
 
+/// One way of making a piece out of two.
+struct Merge<'a> {
+    score: f32,
+    ids: (u32, u32),
+    left: &'a str,
+    right: &'a str,
+}
+
 fn bpe(model: &Model, added: &[Added]) -> Result<BPE, String> {
     // Added tokens stand in the vocabulary so that they keep their ids; no merge leads to them.
     let mut vocabulary: BTreeMap<&str, u32> = added.iter().map(|(id, t)| (t.content.as_str(), *id)).collect();
@@ -93,22 +101,24 @@ fn bpe(model: &Model, added: &[Added]) -> Result<BPE, String> {
     let merged = |piece: &&Piece| matches!(piece.kind, Kind::Normal | Kind::UserDefined | Kind::Unused);
     let parts: BTreeMap<&str, u32> =
         (0..).zip(&model.pieces).filter(|(_, p)| merged(p)).map(|(id, p)| (p.text.as_str(), id)).collect();
-    let mut merges: Vec<(f32, (u32, u32), (&str, &str))> = Vec::new();
+    let mut merges: Vec<Merge> = Vec::new();
     for piece in model.pieces.iter().filter(|p| p.kind == Kind::Normal) {
         for (at, _) in piece.text.char_indices().skip(1) {
             let (left, right) = piece.text.split_at(at);
             if let (Some(&l), Some(&r)) = (parts.get(left), parts.get(right)) {
-                merges.push((piece.score, (l, r), (left, right)));
+                merges.push(Merge { score: piece.score, ids: (l, r), left, right });
             }
         }
     }
-    // Best score first; which of the ways to one piece comes first follows from their ids.
-    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.2.0.len().cmp(&a.2.0.len())).then(a.1.cmp(&b.1)));
+    // Best score first; of the ways to one piece the one with the longest left part.
+    merges.sort_by(|a, b| {
+        b.score.total_cmp(&a.score).then(b.left.len().cmp(&a.left.len())).then(a.ids.cmp(&b.ids))
+    });
     let (_, unknown) = unknown(model)?;
     BPE::builder()
         .vocab_and_merges(
             vocabulary.into_iter().map(|(text, id)| (text.to_owned(), id)).collect::<Vocab>(),
-            merges.into_iter().map(|(_, _, (l, r))| (l.to_owned(), r.to_owned())).collect(),
+            merges.into_iter().map(|merge| (merge.left.to_owned(), merge.right.to_owned())).collect(),
         )
         .unk_token(unknown.text.clone())
         .fuse_unk(true)
