@@ -110,9 +110,9 @@ impl Gguf {
             Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?
         } else {
             let dtype = entry.kind.candle().map_err(|e| self.file.fault(format!("tensor `{key}` {e}")))?;
-            // Copied, as candle reads blocks where they are aligned.
-            qtensor_from_ggml(dtype, &bytes.to_vec(), entry.shape.clone(), &Device::Cpu)?
-                .dequantize(&Device::Cpu)?
+            // candle reads blocks where they are aligned, which in the file they need not be.
+            let blocks = bytes.to_vec();
+            qtensor_from_ggml(dtype, &blocks, entry.shape.clone(), &Device::Cpu)?.dequantize(&Device::Cpu)?
         };
         self.file.release(entry.bytes.clone());
         Ok(tensor)
