@@ -10,8 +10,10 @@ use crate::{Result, build, process};
 
 /// An ensemble that is embedded in the program.
 const ENSEMBLE: &str = "trilobite";
+/// A picture of what the model in the program was trained on, and a question about it.
+const QUESTION: [&str; 2] = ["examples/images/circles.png", "How many circles are there?"];
 
-/// Builds, stages, looks.
+/// Builds, stages, looks, asks.
 pub(crate) fn demo(workspace: &Workspace, options: &[String]) -> Result<()> {
     let built = build::stage(workspace, options)?;
     let pictures = workspace.root.join("examples").join("images");
@@ -46,13 +48,18 @@ pub(crate) fn demo(workspace: &Workspace, options: &[String]) -> Result<()> {
             .arg(&tokens),
     )?;
 
+    announced(zoo().arg("ask").args(QUESTION))?;
+
     let shape = shape(&tokens, "tokens")?;
     println!(
         "\nfused tokens  {shape:?} = [images, tokens, width], in {}",
         relative(workspace, &tokens).display()
     );
     println!("the picture   {}", relative(workspace, &picture).display());
-    println!("\n{ENSEMBLE} is untrained: its weights come from a fixed seed. Next: `zoo list`, README.md.");
+    println!(
+        "\nThe ensemble {ENSEMBLE} is untrained: its weights come from a fixed seed. The model that answered is \
+         trained, on drawn shapes (models/trilobite/README.md). Next: `zoo list`, README.md."
+    );
     Ok(())
 }
 
