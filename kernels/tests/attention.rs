@@ -250,7 +250,7 @@ fn queries_are_independent<T: Element>() {
                 q: case.q[at * row..][..row].to_vec(),
                 k: case.k[b * image..][..image].to_vec(),
                 v: case.v[b * image..][..image].to_vec(),
-                sight: Some(vec![i / 9..i / 9 + 100]),
+                sight: Some(std::iter::once(i / 9..i / 9 + 100).collect()),
                 bias: None,
                 ..case
             };

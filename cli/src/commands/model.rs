@@ -40,9 +40,9 @@ pub(super) fn open(zoo: &Zoo, args: &ModelArgs, context: &Context<'_>) -> Result
 pub(super) fn sensible(answer: &AnswerArgs) -> Result<(), CliError> {
     match answer.idle() {
         None => Ok(()),
-        Some(name) => Err(CliError::Usage(format!(
-            "{name} means nothing to greedy search; give --temperature above 0"
-        ))),
+        Some(name) => {
+            Err(CliError::Usage(format!("{name} means nothing to greedy search; give --temperature above 0")))
+        }
     }
 }
 

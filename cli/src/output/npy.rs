@@ -35,6 +35,7 @@ fn header(shape: &[usize]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Plain;
 
     #[test]
     fn header_as_numpy_writes_it() {
@@ -58,7 +59,7 @@ mod tests {
     fn data_follows_the_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.npy");
-        write_npy(&path, &mut ("x".to_owned(), vec![1, 2], vec![1.5_f32, -2.0])).unwrap();
+        write_npy(&path, &mut Plain::F32("x".to_owned(), vec![1, 2], vec![1.5, -2.0])).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(bytes.len(), 128 + 8);
         assert_eq!(&bytes[128..132], 1.5_f32.to_le_bytes());

@@ -1,5 +1,8 @@
 //! What the tests of all kernels need.
 
+// Every test file compiles its own copy and few use all of it.
+#![allow(dead_code)]
+
 use zoo_kernels::{Element, Isa};
 
 /// Numbers in -1..1.

@@ -28,7 +28,7 @@ fn tiny() -> Tiny {
         max_positions: 1000,
         cache_bytes_per_position: 0,
         parameters: 0,
-            quantised: Default::default(),
+        quantised: Default::default(),
     })
 }
 
