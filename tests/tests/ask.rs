@@ -44,23 +44,8 @@ fn checkpoints() -> PathBuf {
 fn place() -> Place {
     let place = Place::new(&PLUGINS);
     place.image("photo.png", 120, 90);
-    fs::create_dir_all(place.path("model")).unwrap();
-    for entry in fs::read_dir(checkpoints().join(FAMILY)).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, place.path("model").join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    let toml = fs::read_to_string(place.path("model/zoo.toml")).unwrap();
-    let encoders = checkpoints().join("encoders");
-    place.write("model/zoo.toml", &toml.replace("../encoders", &encoders.display().to_string()));
+    place.checkpoint(FAMILY, "model");
     place
-}
-
-fn edit(place: &Place, file: &str, change: impl FnOnce(&mut Value)) {
-    let mut json: Value = serde_json::from_str(&fs::read_to_string(place.path(file)).unwrap()).unwrap();
-    change(&mut json);
-    place.write(file, &json.to_string());
 }
 
 /// `zoo ask photo.png QUESTION --model model` after `spoil` fails with one message that holds all of `parts`.
@@ -218,7 +203,7 @@ fn what_is_wrong_is_said_once_and_helpfully() {
         &["zoo.toml", "there is no encoder `clip-vit-l-14-335", "did you mean `clip-vit-l-14-336`"],
     );
     fails(
-        |p| edit(p, "model/config.json", |c| c["intermediate_size"] = 100.into()),
+        |p| p.edit("model/config.json", |c| c["intermediate_size"] = 100.into()),
         &["the tensors do not fit the architecture", "wrong shape", "mlp"],
     );
 }

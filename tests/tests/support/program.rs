@@ -71,6 +71,28 @@ impl Place {
         self.path(name)
     }
 
+    /// Copies the test checkpoint `name` into the folder `to`.
+    pub fn checkpoint(&self, name: &str, to: &str) {
+        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints");
+        fs::create_dir_all(self.path(to)).unwrap();
+        for entry in fs::read_dir(all.join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, self.path(to).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let toml = fs::read_to_string(all.join(name).join("zoo.toml")).unwrap();
+        let encoders = all.join("encoders").display().to_string();
+        self.write(&format!("{to}/zoo.toml"), &toml.replace("../encoders", &encoders));
+    }
+
+    /// Changes a JSON file.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut json: Value = serde_json::from_str(&fs::read_to_string(self.path(name)).unwrap()).unwrap();
+        change(&mut json);
+        self.write(name, &json.to_string());
+    }
+
     /// An image that is not the same everywhere.
     pub fn image(&self, name: &str, width: u32, height: u32) {
         let image = RgbImage::from_fn(width, height, |x, y| {

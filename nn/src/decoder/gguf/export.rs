@@ -69,9 +69,13 @@ impl Export {
         };
         let post_norms = files.keys().any(|key| key.contains(".pre_feedforward_layernorm."));
         let unit_offset = options.architecture.starts_with("gemma");
+        let head = Head::of(options)?;
         let mut tensors = Vec::new();
         for stored in files.keys() {
             let Some(name) = stored.strip_prefix(prefix) else { continue };
+            if head == Head::Table && name.starts_with("lm_head.") {
+                continue;
+            }
             let Some(to) = key(name, post_norms) else {
                 if name.starts_with("model.layers.") && !name.ends_with(".rotary_emb.inv_freq") {
                     return Err(files.fault(format!("tensor `{stored}` has no place in a GGUF file")));
@@ -89,7 +93,7 @@ impl Export {
         }
         let table = format!("{prefix}{EMBEDDINGS}");
         let shape = files.shape(&table).unwrap_or_default().to_vec();
-        if !tensors.iter().any(|t| t.plan.name == "output.weight") {
+        if head == Head::Own && !tensors.iter().any(|t| t.plan.name == "output.weight") {
             // A tied head is multiplied by: a quantised copy of the table.
             let kind = kind(files, &table, "lm_head.weight", &shape, options.format);
             let plan = TensorPlan { name: "output.weight".to_owned(), shape: shape.clone(), kind };
@@ -136,6 +140,32 @@ impl Export {
         }
         writer.finish()?;
         Ok(())
+    }
+}
+
+/// Where a file has the matrix of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// In a tensor of its own, whether it is tied or not.
+    Own,
+    /// In the embedding table: llama.cpp looks for no other in Gemma's files, and takes no file with a tensor that
+    /// it did not look for.
+    Table,
+}
+
+impl Head {
+    fn of(options: &ExportOptions<'_>) -> Result<Self> {
+        if !options.architecture.starts_with("gemma") {
+            return Ok(Self::Own);
+        }
+        if options.arch.get("tie_word_embeddings").and_then(Json::as_bool) == Some(false) {
+            return Err(Error::invalid(format!(
+                "GGUF files of `{}` hold no head beside the embedding table, and this model has one \
+                 (`tie_word_embeddings` is false); quantise at load instead",
+                options.architecture
+            )));
+        }
+        Ok(Self::Table)
     }
 }
 
@@ -282,7 +312,8 @@ fn metadata(
     put("attention.key_length", Value::Unsigned(head_dim));
     put("attention.value_length", Value::Unsigned(head_dim));
     put("attention.layer_norm_rms_epsilon", Value::Float(epsilon));
-    put("rope.dimension_count", Value::Unsigned(head_dim));
+    let rotary = head_dim as f64 * number("partial_rotary_factor").unwrap_or(1.0);
+    put("rope.dimension_count", Value::Unsigned(rotary as u64));
     put("rope.freq_base", Value::Float(number("rope_theta").unwrap_or(10_000.0)));
     if let Some(window) = numbers.count("sliding_window") {
         put("attention.sliding_window", Value::Unsigned(window));
