@@ -5,7 +5,7 @@
 //! block are sums of integers. These are exact, and what follows them is the same sequence of f32 operations for
 //! every instruction set: results are the same bits on every machine.
 //!
-//! A format is a [`Form`]: how a block is made, read, laid out for the kernels, and multiplied. The multiplication is
+//! A format is a `Form`: how a block is made, read, laid out for the kernels, and multiplied. The multiplication is
 //! written once for each format over [`lanes::Lanes`], the sixteen outputs of a panel as vectors.
 
 mod activations;
