@@ -3,21 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod common;
+
+use common::noise;
 use half::{bf16, f16};
 use zoo_kernels::quant::{Format, Quantised};
 use zoo_kernels::{Activation, Element, Epilogue, Isa, Residual};
-
-/// Numbers in -1..1.
-fn noise<T: Element>(seed: u32, count: usize) -> Vec<T> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        T::round((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
-    };
-    (0..count).map(next).collect()
-}
 
 /// Blocks of any bytes, but for scales between a thousandth and one.
 fn any_blocks(format: Format, count: usize) -> Vec<u8> {

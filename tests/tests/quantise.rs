@@ -48,7 +48,7 @@ fn replace(place: &Place) -> Value {
     said
 }
 
-/// The bits of the logits after a question without an image, and the tokens that follow.
+/// The logits after a question without an image, and the tokens that follow.
 #[track_caller]
 fn trace(place: &Place, more: &[&str]) -> (Vec<f32>, Vec<i64>) {
     let all = [&["trace", "-", QUESTION, "--model", "model", "--out", "t.safetensors"], more].concat();
@@ -81,7 +81,7 @@ fn same_but_for_the_head(place: &Place) {
     assert!(apart < 1e-4 * whole, "{apart} of {whole}");
 }
 
-/// `zoo quantize` of `model` is refused with one message that holds `parts`, and leaves nothing.
+/// The command `line` ends with `code` and one message that holds `parts`, and leaves nothing.
 #[track_caller]
 fn refused(place: &Place, line: &[&str], code: i32, parts: &[&str]) {
     let ran = place.run_with(line, code);

@@ -1,7 +1,7 @@
 //! GGUF files of decoders: where they keep the tensors, in which order the rows, and what their metadata say.
 //!
 //! The names are those of llama.cpp. Its converter stores the q and k rows of Llama's relatives with the halves of a
-//! head interleaved, and the norms of Gemma with the 1 added.
+//! head interleaved, and the norms of Gemma with the 1 added. Gemma's files have no head beside the embedding table.
 
 mod export;
 
