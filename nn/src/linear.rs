@@ -58,10 +58,13 @@ impl Linear {
     /// Those of [`Params::get`].
     pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
         let init = Init::fan_in(inputs);
-        let bias = if bias { Some(params.get("bias", outputs, init)?) } else { None };
+        let load_bias = || if bias { params.get("bias", outputs, init).map(Some) } else { Ok(None) };
         Ok(match params.rows("weight", (outputs, inputs)) {
-            Some(rows) => Self::packed(&rows, params.dtype(), (outputs, inputs), bias),
-            None => Self::new(params.get("weight", (outputs, inputs), init)?, bias),
+            Some(rows) => Self::packed(&rows, params.dtype(), (outputs, inputs), load_bias()?),
+            None => {
+                let weight = params.get("weight", (outputs, inputs), init)?;
+                Self::new(weight, load_bias()?)
+            }
         })
     }
 
