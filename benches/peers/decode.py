@@ -5,8 +5,8 @@
     python benches/peers/decode.py --quick           a small model, three rounds
 
 The model is a random one of Llama's architecture, made here and quantised by `zoo quantize`. Speed does not depend on
-what weights say, and both programs must write the same tokens. A ratio is the median over rounds of two times that
-were measured within the same round: what else the machine does falls on both alike.
+what weights say; how many greedy tokens agree is counted too. A ratio is the median over rounds of two times that were
+measured within the same round: what else the machine does falls on both alike.
 """
 
 import argparse
