@@ -40,15 +40,23 @@ class Eager:
 
 
 class Compiled(Eager):
-    """PyTorch through TorchInductor, for this very shape."""
+    """PyTorch through TorchInductor ahead of time, for this very shape: a package that later runs load again."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        import torch._inductor.config as inductor
+    def __init__(self, network, folder, dtype, threads):
+        super().__init__(network, folder, dtype, threads)
+        self.packages = folder / network / f"compiled-{dtype}-{self.torch.__version__}-{threads}"
 
-        # Weights are packed once, as everywhere else here.
-        inductor.freezing = True
-        self.module = self.torch.compile(self.module, dynamic=False)
+    def input(self, pixels):
+        super().input(pixels)
+        inductor = self.torch._inductor
+        package = self.packages.with_name(f"{self.packages.name}-{pixels.shape[0]}.pt2")
+        if not package.exists():
+            part = package.with_suffix(".part.pt2")
+            exported = self.torch.export.export(self.module, (self.pixels,))
+            # Frozen: weights are packed once, as everywhere else here.
+            inductor.aoti_compile_and_package(exported, package_path=str(part), inductor_configs={"freezing": True})
+            part.replace(package)
+        self.module = inductor.aoti_load_package(str(package))
 
     def run(self):
         with self.torch.no_grad():
