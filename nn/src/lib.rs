@@ -28,6 +28,7 @@
 pub mod activation;
 pub mod attention;
 pub mod autograd;
+pub mod cast;
 pub mod convnext;
 pub mod decoder;
 pub mod depthwise;
@@ -38,6 +39,7 @@ pub mod local_attention;
 pub mod mlp;
 pub mod norm;
 pub mod patch_embed;
+pub mod pool;
 pub mod pos_embed;
 pub mod quantised;
 pub mod resample;

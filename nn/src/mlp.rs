@@ -40,14 +40,16 @@ impl Mlp {
             MlpKind::Plain(_) => ("fc1", inner, "fc2"),
             MlpKind::SwiGlu => ("w12", 2 * inner, "w3"),
         };
-        Ok(Self {
-            kind,
-            first: Linear::load(&params.pp(first), channels, wide, true)?,
-            second: Linear::load(&params.pp(second), inner, channels, true)?,
-        })
+        let first = Linear::load(&params.pp(first), channels, wide, true)?;
+        Ok(Self::new(kind, first, Linear::load(&params.pp(second), inner, channels, true)?))
     }
 
-    /// `[…, channels]` to the same shape; added to `residual` if there is one.
+    /// From maps at hand, whatever their names and widths.
+    pub fn new(kind: MlpKind, first: Linear, second: Linear) -> Self {
+        Self { kind, first, second }
+    }
+
+    /// `[…, inputs]` to `[…, outputs]`; added to `residual`, which has that shape, if there is one.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.

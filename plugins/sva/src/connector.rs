@@ -6,12 +6,14 @@ use zoo_core::{
     Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
     LayerAttention, Result, Spec, unpad,
 };
+use zoo_nn::cast::to_dtype;
+use zoo_nn::mlp::Mlp;
 use zoo_nn::norm::LayerNorm;
 use zoo_nn::resample::Separable;
 
 use crate::arch::{Arch, LayerType};
 use crate::layer::Shape;
-use crate::parts::{EPS, Mlp};
+use crate::parts::{EPS, mlp_sequence};
 use crate::sampler::Sampler;
 use crate::scene::Scene;
 
@@ -33,11 +35,11 @@ struct Auxiliary {
 
 impl Auxiliary {
     fn load(p: &Params, from: usize, width: usize) -> Result<Self> {
-        Ok(Self { mlp: Mlp::load_sequence(p, from, width)?, norm: LayerNorm::load(&p.pp(3), width, EPS)? })
+        Ok(Self { mlp: mlp_sequence(p, from, width)?, norm: LayerNorm::load(&p.pp(3), width, EPS)? })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.mlp.forward(x)?)
+        self.norm.forward(&self.mlp.forward(x, None)?)
     }
 }
 
@@ -90,7 +92,7 @@ impl Sva {
         let query = p.get("vision_query", (groups.len(), width), normal(width))?;
         let newline = || p.get("image_newline", arch.output, normal(arch.output));
         let newline = arch.newline.then(newline).transpose()?;
-        let projector = Mlp::load_sequence(&p.pp("mm_projector"), groups.len() * width, arch.output)?;
+        let projector = mlp_sequence(&p.pp("mm_projector"), groups.len() * width, arch.output)?;
         let loaded = p.finish()?;
         let inputs = arch.inputs.iter().zip(&arch.token_lens);
         let descriptor = ConnectorDescriptor {
@@ -111,7 +113,7 @@ impl Sva {
     fn project(&self, inputs: &ConnectorInputs) -> Result<Vec<Tensor>> {
         inputs.check(&self.descriptor)?;
         let pairs = self.auxiliaries.iter().zip(&inputs.features);
-        pairs.map(|(auxiliary, x)| auxiliary.forward(&x.to_dtype(self.dtype)?)).collect()
+        pairs.map(|(auxiliary, x)| auxiliary.forward(&to_dtype(x, self.dtype)?)).collect()
     }
 
     /// Queries of group `j` for `batch` images: `[B, q·q, C]`.
@@ -183,7 +185,7 @@ impl Connector for Sva {
         let groups = (0..self.groups.len()).map(|j| self.group(j, &features, &inputs.image_sizes));
         let groups = groups.collect::<Result<Vec<_>>>()?;
         let tokens: Vec<&Tensor> = groups.iter().map(|(tokens, _)| tokens).collect();
-        let tokens = self.projector.forward(&Tensor::cat(&tokens, 2)?)?;
+        let tokens = self.projector.forward(&Tensor::cat(&tokens, 2)?, None)?;
         let share = |k: usize| {
             let of_groups: Vec<&Tensor> = groups.iter().map(|(_, shares)| &shares[k]).collect();
             Ok(Tensor::stack(&of_groups, 0)?.mean(0)?)

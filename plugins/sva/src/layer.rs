@@ -4,12 +4,13 @@ use candle_core::{D, DType, Tensor};
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
 use zoo_nn::attention::softmax;
-use zoo_nn::linear::Linear;
+use zoo_nn::linear::{Linear, Residual};
+use zoo_nn::mlp::Mlp;
 use zoo_nn::norm::LayerNorm;
 
 use crate::arch::LayerType;
 use crate::attention::CrossAttention;
-use crate::parts::{EPS, Mlp};
+use crate::parts::{EPS, mlp};
 use crate::scene::{Scene, View};
 use crate::window::Windows;
 
@@ -63,13 +64,13 @@ impl Layer {
                 Look::Joint(CrossAttention::load_multi(&p.pp("cross_attn"), width, windows.len())?)
             }
             LayerType::Sep => {
-                let mixer = || Mlp::load(&p.pp("weight_mlp"), queries + width, width, windows.len());
+                let mixer = || mlp(&p.pp("weight_mlp"), queries + width, width, windows.len());
                 let aggregate = |(k, &m): (usize, &usize)| {
                     let p = p.pp(format_args!("aggregate_{k}")).pp("attention_layer");
                     Ok(if m > 1 {
                         Aggregate::Attend(CrossAttention::load_single(&p, width)?)
                     } else {
-                        Aggregate::Transform(Mlp::load(&p, width, width, width)?)
+                        Aggregate::Transform(mlp(&p, width, width, width)?)
                     })
                 };
                 Look::Separate {
@@ -84,7 +85,7 @@ impl Layer {
             positions: windows.iter().enumerate().map(position).collect::<Result<_>>()?,
             look,
             norm: LayerNorm::load(&p.pp("norm"), width, EPS)?,
-            output: Mlp::load(&p.pp("proj_out"), width, width, queries)?,
+            output: mlp(&p.pp("proj_out"), width, width, queries)?,
         })
     }
 
@@ -108,8 +109,8 @@ impl Layer {
                 separate(mixer.as_ref(), aggregates, &both, &h, &scene.views, &placed)?
             }
         };
-        let y = self.output.forward(&self.norm.forward(&(h + seen)?)?)?;
-        Ok(((y + x)?, shares))
+        let residual = Residual { shortcut: x, scale: None };
+        Ok((self.output.forward_normed(&self.norm, &(h + seen)?, Some(residual))?, shares))
     }
 }
 
@@ -143,7 +144,7 @@ fn separate(
     let (batch, n, width) = h.dims3()?;
     // One encoder has all the weight.
     let weights = match mixer {
-        Some(mixer) => softmax(&mixer.forward(both)?.to_dtype(DType::F32)?)?,
+        Some(mixer) => softmax(&mixer.forward(both, None)?.to_dtype(DType::F32)?)?,
         None => Tensor::ones((batch, n, 1), DType::F32, h.device())?,
     };
     let mut sum = Tensor::zeros((batch, n, width), h.dtype(), h.device())?;
@@ -152,7 +153,7 @@ fn separate(
             Aggregate::Attend(attention) => {
                 attention.forward(h, &[(cells, view.windows)], view.bias.as_ref())?.0
             }
-            Aggregate::Transform(mlp) => mlp.forward(cells)?,
+            Aggregate::Transform(mlp) => mlp.forward(cells, None)?,
         };
         sum = (sum + seen.broadcast_mul(&weights.narrow(D::Minus1, k, 1)?.to_dtype(seen.dtype())?)?)?;
     }

@@ -4,7 +4,8 @@ use candle_core::Tensor;
 use zoo_core::Result;
 use zoo_core::weights::Params;
 use zoo_nn::activation::Activation;
-use zoo_nn::linear::Linear;
+use zoo_nn::linear::{Epilogue, Linear};
+use zoo_nn::mlp::{Mlp, MlpKind};
 use zoo_nn::norm::LayerNorm;
 
 /// torch's default, which every norm here has.
@@ -25,34 +26,21 @@ impl NormLinear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.linear.forward(&self.norm.forward(x)?)
+        self.linear.forward_normed(&self.norm, x, Epilogue::default())
     }
 }
 
-/// Two linear layers around an exact GELU.
-pub struct Mlp {
-    first: Linear,
-    second: Linear,
+/// What stands between the layers of every network here.
+const GELU: MlpKind = MlpKind::Plain(Activation::GeluErf);
+
+/// `linear_1` and `linear_2`, without bias.
+pub fn mlp(p: &Params, from: usize, hidden: usize, to: usize) -> Result<Mlp> {
+    let first = Linear::load(&p.pp("linear_1"), from, hidden, false)?;
+    Ok(Mlp::new(GELU, first, Linear::load(&p.pp("linear_2"), hidden, to, false)?))
 }
 
-impl Mlp {
-    /// `linear_1` and `linear_2`, without bias.
-    pub fn load(p: &Params, from: usize, hidden: usize, to: usize) -> Result<Self> {
-        Ok(Self {
-            first: Linear::load(&p.pp("linear_1"), from, hidden, false)?,
-            second: Linear::load(&p.pp("linear_2"), hidden, to, false)?,
-        })
-    }
-
-    /// `0` and `2` of a sequence, with bias; as wide inside as outside.
-    pub fn load_sequence(p: &Params, from: usize, to: usize) -> Result<Self> {
-        Ok(Self {
-            first: Linear::load(&p.pp(0), from, to, true)?,
-            second: Linear::load(&p.pp(2), to, to, true)?,
-        })
-    }
-
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.second.forward(&Activation::GeluErf.forward(&self.first.forward(x)?)?)
-    }
+/// `0` and `2` of a sequence, with bias; as wide inside as outside.
+pub fn mlp_sequence(p: &Params, from: usize, to: usize) -> Result<Mlp> {
+    let first = Linear::load(&p.pp(0), from, to, true)?;
+    Ok(Mlp::new(GELU, first, Linear::load(&p.pp(2), to, to, true)?))
 }
