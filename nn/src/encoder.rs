@@ -7,6 +7,7 @@ use zoo_core::weights::{Layout, Params, Weights};
 use zoo_core::{Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result};
 
 use crate::autograd::{self, Parameters};
+use crate::pool;
 
 /// A network that makes feature maps of pixels.
 pub trait Trunk: Sized + Send + Sync {
@@ -110,7 +111,8 @@ impl<T: Trunk> Encoder for TrunkEncoder<T> {
 
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
         self.check(pixels)?;
-        self.trunk()?.forward(&pixels.detach(), request)
+        let trunk = self.trunk()?;
+        pool::within(&self.device, || trunk.forward(&pixels.detach(), request))
     }
 
     fn cost(&self, batch: usize, height: usize, width: usize) -> Cost {

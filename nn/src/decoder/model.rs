@@ -17,6 +17,7 @@ use super::positions::Positions;
 use super::rope::Rope;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::pool;
 use crate::quantised::{self, RowOrder};
 
 /// How transformers initialises embeddings.
@@ -175,16 +176,18 @@ impl LanguageModel for Decoder {
         if long {
             caches.iter_mut().try_for_each(|cache| cache.lengthen(&self.rope))?;
         }
-        let step = Step::new(&positions, &self.config, &self.rope, long, &self.device)?;
         let mut hidden = hidden.to_dtype(self.dtype)?;
         if range.start == 0 && self.config.style.scaled_input {
             // candle rounds the factor to the dtype of the tensor.
             hidden = (hidden * (self.config.hidden_size as f64).sqrt())?;
         }
-        for (layer, cache) in layers.iter().zip(caches) {
-            hidden = layer.forward(&hidden, &step, cache)?;
-        }
-        Ok(hidden)
+        pool::within(&self.device, || {
+            let step = Step::new(&positions, &self.config, &self.rope, long, &self.device)?;
+            for (layer, cache) in layers.iter().zip(caches) {
+                hidden = layer.forward(&hidden, &step, cache)?;
+            }
+            Ok(hidden)
+        })
     }
 
     fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {
@@ -199,7 +202,9 @@ impl LanguageModel for Decoder {
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.dims(hidden)?;
-        let normed = self.norm.forward(&hidden.to_dtype(self.dtype)?)?;
-        capped(self.head.forward(&normed)?.to_dtype(DType::F32)?, self.config.logit_cap)
+        pool::within(&self.device, || {
+            let normed = self.norm.forward(&hidden.to_dtype(self.dtype)?)?;
+            capped(self.head.forward(&normed)?.to_dtype(DType::F32)?, self.config.logit_cap)
+        })
     }
 }
