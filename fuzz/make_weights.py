@@ -1,4 +1,4 @@
-"""Makes fuzz/corpus/weights: weights files that lie about themselves. Standard library only.
+"""Makes fuzz/corpus/weights and fuzz/corpus/gguf: weights files that lie about themselves. Standard library only.
 
     python make_weights.py
 """
@@ -9,7 +9,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-OUT = Path(__file__).parent / "corpus" / "weights"
+CORPUS = Path(__file__).parent / "corpus"
 
 
 def safetensors(header, data=b"", length=None) -> bytes:
@@ -29,10 +29,64 @@ def archive(**members: bytes) -> bytes:
     return out.getvalue()
 
 
+def string(text: bytes) -> bytes:
+    return struct.pack("<Q", len(text)) + text
+
+
+def gguf(tensors=(), entries=(), data=b"", version=3, counts=None) -> bytes:
+    """A header, padding, data; `tensors` are (name, axes, type, offset), `entries` (key, type, bytes)."""
+    out = b"GGUF" + struct.pack("<IQQ", version, *(counts or (len(tensors), len(entries))))
+    for key, kind, value in entries:
+        out += string(key) + struct.pack("<I", kind) + value
+    for name, axes, kind, offset in tensors:
+        out += string(name) + struct.pack("<I", len(axes)) + struct.pack(f"<{len(axes)}Q", *axes)
+        out += struct.pack("<IQ", kind, offset)
+    return out + bytes(-len(out) % 32) + data
+
+
+def gguf_files() -> dict[str, bytes]:
+    f32, q8_0, q4_k = 0, 8, 12
+    one = (b"t", (2,), f32, 0)
+    alignment = b"general.alignment"
+    array = struct.pack("<IQ", 9, 1)
+    whole = gguf(
+        [one, (b"blocks", (32, 2), q8_0, 32), (b"large", (256,), q4_k, 128)],
+        [(b"general.architecture", 8, string(b"x")), (b"x.list", 9, struct.pack("<IQ2I", 4, 2, 1, 2))],
+        bytes(32) + bytes(96) + bytes(144),
+    )
+    return {
+        "whole": whole,
+        "magic-alone": b"GGUF",
+        "header-cut": whole[:60],
+        "data-cut": whole[:-100],
+        "version-1": gguf(version=1),
+        "version-beyond": gguf(version=4),
+        "tensors-of-exabytes": gguf(counts=(1 << 60, 0)),
+        "entries-of-exabytes": gguf(counts=(0, 1 << 60)),
+        "key-of-exabytes": b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, (1 << 63) + 5) + bytes(32),
+        "string-beyond": gguf(entries=[(b"k", 8, struct.pack("<Q", 1 << 20))]),
+        "list-of-exabytes": gguf(entries=[(b"k", 9, struct.pack("<IQ", 0, 1 << 62))]),
+        "list-deep": gguf(entries=[(b"k", 9, array * 1000)]),
+        "value-unknown": gguf(entries=[(b"k", 99, bytes(8))]),
+        "alignment-zero": gguf([one], [(alignment, 4, struct.pack("<I", 0))], bytes(8)),
+        "alignment-odd": gguf([one], [(alignment, 4, struct.pack("<I", 33))], bytes(8)),
+        "alignment-text": gguf([one], [(alignment, 8, string(b"32"))], bytes(8)),
+        "axes-many": gguf([(b"t", (1,) * 9, f32, 0)], data=bytes(8)),
+        "shape-overflows": gguf([(b"t", (1 << 62, 1 << 62), f32, 0)], data=bytes(8)),
+        "shape-overflows-beside-zero": gguf([(b"t", (1 << 62, 1 << 62, 0), f32, 0)], data=bytes(8)),
+        "blocks-overflow": gguf([(b"t", (1 << 62,), q8_0, 0)], data=bytes(8)),
+        "row-of-no-blocks": gguf([(b"t", (100,), q4_k, 0)], data=bytes(144)),
+        "type-unknown": gguf([(b"t", (2,), 77, 0)], data=bytes(8)),
+        "offset-beyond": gguf([(b"t", (2,), f32, 1 << 40)], data=bytes(8)),
+        "offset-overflows": gguf([(b"t", (2,), f32, (1 << 64) - 8)], data=bytes(8)),
+        "name-twice": gguf([one, one], data=bytes(8)),
+    }
+
+
 def main():
     eight = bytes(8)
     pickle = b"\x80\x02}q\x00."  # an empty dictionary
-    files = {
+    weights = {
         "empty": b"",
         "seven-bytes": bytes(7),
         "no-header": safetensors(b"", b""),
@@ -65,9 +119,10 @@ def main():
         "zip-cut": archive(archive__data_pkl=pickle)[:40],
         "pickle-alone": pickle,
     }
-    OUT.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (OUT / name).write_bytes(data)
+    for folder, files in [("weights", weights), ("gguf", gguf_files())]:
+        (CORPUS / folder).mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (CORPUS / folder / name).write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-//! The corpus of the fuzz target `weights`, as a plain test: every file but one is refused in words, none panics.
+//! The corpora of the fuzz targets `weights` and `gguf`, as plain tests: every file but one is refused in words, none
+//! panics.
 
 use std::path::PathBuf;
 
 use zoo_core::weights::Checkpoint;
 
-#[test]
-fn lying_weights_files_are_refused() {
-    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/weights");
+/// All files of the corpus but `whole`, which holds the tensors `keys`, are refused with their names.
+#[track_caller]
+fn check(corpus: &str, keys: &[&str], least: usize) {
+    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(corpus);
     let (mut refused, mut faults) = (0, Vec::new());
     for entry in std::fs::read_dir(corpus).unwrap() {
         let path = entry.unwrap().path();
@@ -16,8 +18,8 @@ fn lying_weights_files_are_refused() {
             Ok(keys)
         });
         match read {
-            Ok(keys) if path.ends_with("whole") && keys == ["t"] => {}
-            Ok(keys) => faults.push(format!("{} was read as {keys:?}", path.display())),
+            Ok(found) if path.ends_with("whole") && found == keys => {}
+            Ok(found) => faults.push(format!("{} was read as {found:?}", path.display())),
             Err(e) => {
                 println!("{e}");
                 refused += 1;
@@ -27,6 +29,16 @@ fn lying_weights_files_are_refused() {
             }
         }
     }
-    assert!(refused >= 20, "only {refused} files in the corpus");
+    assert!(refused >= least, "only {refused} files in the corpus");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn lying_weights_files_are_refused() {
+    check("weights", &["t"], 20);
+}
+
+#[test]
+fn lying_gguf_files_are_refused() {
+    check("gguf", &["blocks", "large", "t"], 24);
 }

@@ -52,7 +52,10 @@ impl TensorKind {
         if !row.is_multiple_of(length) {
             return Err(format!("is {shape:?} in {name}: rows are not whole blocks of {length}"));
         }
-        let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+        // Strides are products of some of the axes: an axis of nothing must not hide that the others are too large.
+        let product =
+            |least: usize| shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n.max(least)));
+        let count = product(1).and_then(|_| product(0));
         let size = count.and_then(|count| (count / length).checked_mul(bytes));
         size.ok_or_else(|| format!("is absurdly large: {shape:?}"))
     }

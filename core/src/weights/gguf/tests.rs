@@ -106,6 +106,7 @@ fn what_is_wrong_is_said() {
     check(&header(3, 1, 0, &tensor("t", &[4], 77, 0)), "`t` is of type 77");
     check(&header(3, 1, 0, &tensor("t", &[100], 12, 0)), "not whole blocks of 256");
     check(&header(3, 1, 0, &tensor("t", &[1 << 62, 8], 0, 0)), "absurdly large");
+    check(&header(3, 1, 0, &tensor("t", &[1 << 40, 1 << 40, 0], 0, 0)), "absurdly large");
     check(&header(3, 1, 0, &tensor("t", &[64], 0, 0)), "beyond the end");
     check(&header(3, 1, 0, &tensor("t", &[1], 0, u64::MAX)), "beyond the end");
     let twice = [tensor("t", &[0], 0, 0), tensor("t", &[0], 0, 0), vec![0; 64]].concat();
