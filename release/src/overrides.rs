@@ -12,7 +12,7 @@ use crate::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Overrides {
     pub template: Option<String>,
-    pub newline_after_image: Option<Newline>,
+    pub newline_after_image: Option<NewlineAfterImage>,
     /// One per tower, in tower order.
     #[serde(default)]
     pub encoder: Vec<EncoderOverride>,
@@ -33,23 +33,6 @@ pub(crate) struct EncoderOverride {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LlmOverride {
     pub weights: PathBuf,
-}
-
-/// [`NewlineAfterImage`] as a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Newline {
-    Keep,
-    Drop,
-}
-
-impl From<Newline> for NewlineAfterImage {
-    fn from(newline: Newline) -> Self {
-        match newline {
-            Newline::Keep => Self::Keep,
-            Newline::Drop => Self::Drop,
-        }
-    }
 }
 
 impl Overrides {

@@ -96,7 +96,7 @@ impl Release {
             connector: bridge,
             decoder,
             tokenizer: files.tokenizer,
-            newline: overrides.newline_after_image.map_or_else(Default::default, Into::into),
+            newline: overrides.newline_after_image.unwrap_or_default(),
             eos,
             tokenizer_model_max_length: config.number("tokenizer_model_max_length")?,
             warnings,

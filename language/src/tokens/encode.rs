@@ -1,5 +1,7 @@
 //! Ids and labels, segment by segment.
 
+use serde::Deserialize;
+
 use super::Tokenizer;
 use crate::Result;
 use crate::template::{Rendered, SegmentKind};
@@ -10,7 +12,9 @@ pub const IMAGE_ID: i64 = -200;
 pub const IGNORE_LABEL: i64 = -100;
 
 /// What happens to the first token after an image, normally the newline between the image and the question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// As a word in files: `keep` or `drop`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NewlineAfterImage {
     /// It stays, as in training.
     #[default]
