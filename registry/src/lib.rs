@@ -5,7 +5,7 @@
 //! spans with the shape of the file. Hosts read `row.channels` and never see a span, while every check (and
 //! every type error of serde) can still point at the character that is wrong. A file is never half accepted: a
 //! [`Registry`] exists only when every row of every layer is right, and otherwise [`RegistryError`] lists all
-//! that is not.
+//! that is not. Only plugins, whose rows their users did not write, are treated more gently ([`Layer::manifest`]).
 //!
 //! ```
 //! use zoo_registry::Registry;

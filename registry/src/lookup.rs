@@ -1,6 +1,7 @@
 //! Names that are not in the registry, or not usable as they stand.
 
 use crate::names::alternatives;
+use crate::problem::Problem;
 use crate::rows::Kind;
 use crate::tower::TowerError;
 
@@ -18,6 +19,20 @@ pub enum LookupError {
         nearest: Vec<String>,
         /// Another kind of row that has this id.
         elsewhere: Option<Kind>,
+    },
+    /// A plugin brings the row, but it is wrong.
+    #[error(
+        "the {kind} `{name}` cannot be used: its row at {}:{} is wrong: {}; correct it there, or ask the author of the \
+         plugin",
+        problem.place.file, problem.place.line, problem.message
+    )]
+    SetAside {
+        /// What was looked for.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// What is wrong.
+        problem: Box<Problem>,
     },
     /// A kind of language model that no `[[decoder]]` row knows.
     #[error("there is no decoder for language models of type `{name}`; known are {}", known.join(", "))]

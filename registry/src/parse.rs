@@ -16,6 +16,9 @@ use crate::spans::Node;
 /// The version of the format that this crate reads.
 const VERSION: u32 = 1;
 
+/// The key of a plugin's manifest under which its rows stand.
+const GUESTS: &str = "registry";
+
 /// One registry file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -23,12 +26,25 @@ pub struct Layer {
     pub name: String,
     /// Its text.
     pub text: String,
+    guest: bool,
 }
 
 impl Layer {
     /// A file that was read already.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), guest: false }
+    }
+
+    /// A plugin's manifest, which was read already: its rows stand one level down, under `registry`. Whoever uses the
+    /// program did not write them, so a row that is wrong is set aside ([`crate::Registry::set_aside`]) and the others
+    /// are used.
+    pub fn manifest(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { guest: true, ..Self::new(name, text) }
+    }
+
+    /// Whether wrong rows are set aside.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.guest
     }
 
     /// The registry that is compiled into the program.
@@ -45,10 +61,11 @@ pub(crate) struct Entry<T> {
     pub spans: Node,
 }
 
-impl<T> Entry<T> {
+impl<T: Row> Entry<T> {
     /// A problem at a dotted path of this row, such as `members.0.tokens`.
     pub fn problem(&self, path: &str, message: impl Into<String>, help: Option<String>) -> Problem {
-        self.source.problem(self.spans.at(path), message, help)
+        let row = Some((T::KIND, self.row.id().to_owned()));
+        Problem { row, ..self.source.problem(self.spans.at(path), message, help) }
     }
 }
 
@@ -82,7 +99,11 @@ pub(crate) fn parse(layer: &Layer) -> (Rows, Vec<Problem>) {
         return (Rows::default(), problems);
     }
     let mut reader = Reader { source, rows: Rows::default(), problems: Vec::new() };
-    reader.document(document.into_inner());
+    if layer.guest {
+        reader.manifest(document.into_inner());
+    } else {
+        reader.document(document.into_inner());
+    }
     (reader.rows, reader.problems)
 }
 
@@ -93,6 +114,16 @@ struct Reader {
 }
 
 impl Reader {
+    /// The rows of a manifest; what else stands there is not for this crate.
+    fn manifest(&mut self, document: DeTable<'_>) {
+        let Some((_, value)) = document.into_iter().find(|(key, _)| key.get_ref() == GUESTS) else { return };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => self.document(table),
+            _ => self.problems.push(self.source.problem(span, format!("`{GUESTS}` is a table"), None)),
+        }
+    }
+
     fn document(&mut self, document: DeTable<'_>) {
         let mut version = None;
         for (key, value) in document {
@@ -148,10 +179,17 @@ impl Reader {
         let mut entries = Vec::with_capacity(list.len());
         for item in list {
             let spans = Node::of(&item);
+            let id = match item.get_ref() {
+                DeValue::Table(table) => {
+                    table.get("id").and_then(|id| id.get_ref().as_str()).map(str::to_owned)
+                }
+                _ => None,
+            };
             match T::deserialize(toml::de::ValueDeserializer::from(item)) {
                 Ok(row) => entries.push(Entry { row, source: self.source.clone(), spans }),
                 Err(error) => {
-                    self.problems.push(explain(&self.source, &error, spans.span));
+                    let row = id.map(|id| (T::KIND, id));
+                    self.problems.push(Problem { row, ..explain(&self.source, &error, spans.span) });
                 }
             }
         }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::rows::Kind;
+
 /// A text with the name under which messages mention it.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -36,7 +38,7 @@ impl Source {
 
     /// A problem at a range of bytes.
     pub fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Problem {
-        Problem { message: message.into(), help, place: self.place(span) }
+        Problem { message: message.into(), help, place: self.place(span), row: None }
     }
 }
 
@@ -81,6 +83,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Where.
     pub place: Place,
+    /// The row in which it stands: kind and id, where it stands in one whose id can be read.
+    pub row: Option<(Kind, String)>,
 }
 
 impl fmt::Display for Problem {

@@ -16,6 +16,8 @@ const COMPOSITE_TOKENS: usize = 24 * 24;
 #[derive(Debug, Clone)]
 pub struct Registry {
     rows: Rows,
+    /// What is wrong with rows of plugins that were left out.
+    aside: Vec<Problem>,
 }
 
 /// Where a row was written.
@@ -45,25 +47,57 @@ impl Registry {
     }
 
     /// Several files, one over the other: a row replaces the row of the same kind and id in an earlier layer, as a
-    /// whole and in its place; a row with a new id is added at the end.
+    /// whole and in its place; a row with a new id is added at the end. Wrong rows of a [`Layer::manifest`] are set
+    /// aside, and with them the rows of plugins that need them.
     ///
     /// # Errors
-    /// [`RegistryError`] with everything that is wrong in any of them. What rows say of each other is looked at
-    /// once every row is right in itself.
+    /// [`RegistryError`] with everything that is wrong in any of the other layers. What rows say of each other is
+    /// looked at once every row is right in itself.
     pub fn load(layers: &[Layer]) -> Result<Self, RegistryError> {
-        let mut problems = Vec::new();
-        let mut all = Rows::default();
+        let (mut problems, mut aside) = (Vec::new(), Vec::new());
+        let mut parsed = Vec::with_capacity(layers.len());
         for layer in layers {
-            let (rows, mut found) = parse::parse(layer);
+            let (mut rows, mut found) = parse::parse(layer);
             found.extend(check::rows(&rows));
             found.sort_by_key(|p| p.place.span.start);
-            problems.extend(found);
-            all.put(rows);
+            if layer.is_guest() {
+                // Without a row to blame nothing in the file can be relied on, as in one of another version.
+                if found.iter().any(|p| p.row.is_none()) {
+                    rows = Rows::default();
+                }
+                rows.leave_out(&found);
+                aside.extend(found);
+            } else {
+                problems.extend(found);
+            }
+            parsed.push(rows);
         }
         none_of(problems)?;
-        let registry = Self { rows: all };
-        none_of(check::links(&registry, &registry.rows))?;
-        Ok(registry)
+        loop {
+            let mut rows = Rows::default();
+            parsed.iter().for_each(|layer| rows.put(layer.clone()));
+            let registry = Self { rows, aside };
+            let problems = check::links(&registry, &registry.rows);
+            let (theirs, ours): (Vec<_>, Vec<_>) = problems
+                .into_iter()
+                .partition(|p| layers.iter().any(|l| l.is_guest() && l.name == p.place.file));
+            let mut left_out = 0;
+            for (layer, rows) in layers.iter().zip(&mut parsed).filter(|(layer, _)| layer.is_guest()) {
+                let blamed: Vec<_> = theirs.iter().filter(|p| p.place.file == layer.name).cloned().collect();
+                left_out += rows.leave_out(&blamed);
+            }
+            if left_out == 0 {
+                none_of(ours)?;
+                return Ok(registry);
+            }
+            aside = registry.aside;
+            aside.extend(theirs);
+        }
+    }
+
+    /// What is wrong with rows that plugins brought and that are therefore not used.
+    pub fn set_aside(&self) -> &[Problem] {
+        &self.aside
     }
 
     /// Encoders in the order of the files.
@@ -231,6 +265,11 @@ impl Registry {
     }
 
     fn unknown(&self, kind: Kind, name: &str) -> LookupError {
+        let wrong = |p: &&Problem| p.row.as_ref().is_some_and(|(k, id)| *k == kind && id == name);
+        if let Some(problem) = self.aside.iter().find(wrong) {
+            let (name, problem) = (name.to_owned(), Box::new(problem.clone()));
+            return LookupError::SetAside { kind, name, problem };
+        }
         let candidates = self.names(kind);
         let elsewhere = Kind::ALL.into_iter().find(|&k| k != kind && self.names(k).contains(&name));
         LookupError::Unknown { kind, name: name.to_owned(), nearest: nearest(name, candidates), elsewhere }
@@ -253,6 +292,23 @@ impl Registry {
 }
 
 impl Rows {
+    /// Removes the rows that `problems` blame, and counts them.
+    fn leave_out(&mut self, problems: &[Problem]) -> usize {
+        fn filter<T: Row>(entries: &mut Vec<Entry<T>>, problems: &[Problem]) -> usize {
+            let before = entries.len();
+            let blames =
+                |p: &Problem, id: &str| p.row.as_ref().is_some_and(|(k, i)| *k == T::KIND && i == id);
+            entries.retain(|entry| !problems.iter().any(|p| blames(p, entry.row.id())));
+            before - entries.len()
+        }
+        filter(&mut self.encoders, problems)
+            + filter(&mut self.connectors, problems)
+            + filter(&mut self.ensembles, problems)
+            + filter(&mut self.llms, problems)
+            + filter(&mut self.models, problems)
+            + filter(&mut self.decoders, problems)
+    }
+
     /// Lays `above` over these rows.
     fn put(&mut self, above: Self) {
         fn merge<T: Row>(below: &mut Vec<Entry<T>>, above: Vec<Entry<T>>) {

@@ -17,6 +17,8 @@ pub struct Found {
     pub folder: Folder,
     /// What it says.
     pub manifest: Result<Manifest, PluginError>,
+    /// Its text; empty if it cannot be read.
+    pub text: String,
 }
 
 /// The folders to search, first to last: `dirs`, `ZOO_PLUGIN_PATH`, the user's `DATA/plugins`, `plugins` beside
@@ -60,7 +62,14 @@ pub(super) fn manifests(folder: &Folder) -> Result<Vec<Found>, PluginError> {
             continue;
         };
         let name = name.to_owned();
-        all.push(Found { name, manifest: Manifest::read(&path), folder: folder.clone(), path });
+        let (text, manifest) = match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let manifest = Manifest::parse(&text, &name);
+                (text, manifest.map_err(|why| PluginError::Manifest { path: path.clone(), why }))
+            }
+            Err(e) => (String::new(), Err(PluginError::io(&path, "cannot read the manifest", e))),
+        };
+        all.push(Found { name, path, folder: folder.clone(), manifest, text });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)

@@ -43,18 +43,6 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and checks a manifest.
-    ///
-    /// # Errors
-    /// [`PluginError::Manifest`] naming the file, the line and what is wrong.
-    pub fn read(path: &Path) -> Result<Self, PluginError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| PluginError::io(path, "cannot read the manifest", e))?;
-        let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(SUFFIX));
-        Self::parse(&text, stem.unwrap_or_default())
-            .map_err(|why| PluginError::Manifest { path: path.to_path_buf(), why })
-    }
-
     /// Reads a manifest whose file name promises the plugin `stem`.
     ///
     /// # Errors
@@ -84,11 +72,6 @@ impl Manifest {
     /// [`PluginError::Io`] when something cannot be read or written.
     pub fn install(&mut self, library: &Path, dest: &Path) -> Result<PathBuf, PluginError> {
         super::stage::place(self, library, dest)
-    }
-
-    /// The registry rows as the text of a registry file.
-    pub fn registry_text(&self) -> Option<String> {
-        self.registry.as_ref().map(toml::Table::to_string)
     }
 
     /// Whether this program can use the library, as far as the manifest says.
@@ -165,7 +148,7 @@ mod tests {
         let manifest = Manifest::parse(&text(&[]), "a-1").unwrap();
         let again = Manifest::parse(&toml::to_string(&manifest).unwrap(), "a-1").unwrap();
         assert_eq!(manifest, again);
-        let rows: toml::Table = manifest.registry_text().unwrap().parse().unwrap();
+        let rows = manifest.registry.unwrap();
         assert_eq!(rows["encoder"]["x"]["width"].as_integer(), Some(3));
     }
 

@@ -101,8 +101,8 @@ impl PluginSet {
     /// The registry rows that plugins bring, one layer per manifest.
     pub fn registry_layers(&self) -> Vec<Layer> {
         let rows = |f: &Found| {
-            let text = f.manifest.as_ref().ok()?.registry_text()?;
-            Some(Layer::new(f.path.display().to_string(), text))
+            f.manifest.as_ref().ok()?.registry.as_ref()?;
+            Some(Layer::manifest(f.path.display().to_string(), f.text.as_str()))
         };
         self.found.iter().filter_map(rows).collect()
     }

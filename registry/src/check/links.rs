@@ -5,7 +5,7 @@ use super::unique;
 use crate::parse::{Entry, Rows};
 use crate::problem::Problem;
 use crate::registry::Registry;
-use crate::rows::{ConnectorRow, EnsembleRow, ModelRow};
+use crate::rows::{ConnectorRow, EnsembleRow, ModelRow, Row};
 use crate::{LookupError, Selection};
 
 /// Everything between rows, in the order of files and lines.
@@ -81,7 +81,7 @@ fn sound<'a>(registry: &'a Registry, ensemble: &EnsembleRow) -> Option<Vec<Selec
     ensemble.members.iter().map(usable).collect()
 }
 
-fn unknown<T>(entry: &Entry<T>, path: &str, error: &LookupError) -> Problem {
+fn unknown<T: Row>(entry: &Entry<T>, path: &str, error: &LookupError) -> Problem {
     let (message, help) = error.parts();
     entry.problem(path, message, help)
 }

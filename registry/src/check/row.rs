@@ -186,7 +186,7 @@ fn per_layer(entry: &Entry<EncoderRow>, key: &str, values: &OneOrMany<usize>, pr
 }
 
 /// The side of a square of `tokens`.
-fn square<T>(entry: &Entry<T>, path: &str, tokens: usize, problems: &mut Vec<Problem>) -> Option<usize> {
+fn square<T: Row>(entry: &Entry<T>, path: &str, tokens: usize, problems: &mut Vec<Problem>) -> Option<usize> {
     match Grid::of_tokens(tokens) {
         Ok(grid) => Some(grid.h),
         Err(error) => {

@@ -14,6 +14,8 @@ struct Claim {
     id: bool,
     /// Index of the row among those of its kind.
     row: usize,
+    /// Id of the row.
+    row_id: String,
     place: Place,
 }
 
@@ -38,6 +40,7 @@ fn clashes(rows: &Rows, counts: impl Fn(&Claim, &Claim) -> bool) -> Vec<Problem>
                 message: format!("{} stands at {}:{} already", claim.title(), old.place.file, old.place.line),
                 help: Some("a name belongs to one row; rename or remove one of them".into()),
                 place: claim.place,
+                row: Some((claim.kind, claim.row_id)),
             }),
             Some(_) => {}
             None => {
@@ -70,7 +73,8 @@ fn claims(rows: &Rows) -> Vec<Claim> {
         for (key, names) in [("aliases", &entry.row.aliases), ("towers", &entry.row.towers)] {
             for (i, name) in names.iter().enumerate() {
                 let place = entry.source.place(entry.spans.at(&format!("{key}.{i}")));
-                claims.push(Claim { name: name.clone(), kind: Kind::Encoder, id: false, row, place });
+                let (name, row_id) = (name.clone(), entry.row.id.clone());
+                claims.push(Claim { name, kind: Kind::Encoder, id: false, row, row_id, place });
             }
         }
     }
@@ -80,6 +84,8 @@ fn claims(rows: &Rows) -> Vec<Claim> {
 fn ids<T: Row>(entries: &[Entry<T>], claims: &mut Vec<Claim>) {
     for (row, entry) in entries.iter().enumerate() {
         let place = entry.source.place(entry.spans.at("id"));
-        claims.push(Claim { name: entry.row.id().to_owned(), kind: T::KIND, id: true, row, place });
+        let id = entry.row.id();
+        let (name, row_id) = (id.to_owned(), id.to_owned());
+        claims.push(Claim { name, kind: T::KIND, id: true, row, row_id, place });
     }
 }
