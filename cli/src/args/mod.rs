@@ -13,7 +13,9 @@ use zoo_core::Quantisation;
 pub use bench::BenchArgs;
 pub use computing::{EncodeArgs, EncoderArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
 pub use global::{Dtype, Global};
-pub use model::{AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TraceArgs};
+pub use model::{
+    AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,
+};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]

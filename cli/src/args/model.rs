@@ -132,6 +132,20 @@ impl AnswerArgs {
     }
 }
 
+/// What the commands that let a model answer share.
+#[derive(Debug, Args)]
+pub struct TalkArgs {
+    /// Instructions in place of the template's own
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// How the answer is written.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
 /// `zoo ask`.
 #[derive(Debug, Args)]
 pub struct AskArgs {
@@ -141,21 +155,15 @@ pub struct AskArgs {
     /// There is no image: everything is the question
     #[arg(long)]
     pub text_only: bool,
-    /// Instructions in place of the template's own
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
     /// Choose the most probable of these answers instead of writing one: A,B,C
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["beams", "max_new_tokens"])]
     pub choices: Vec<String>,
     /// Follow this many answers at once and give the most probable one
     #[arg(long, value_name = "N", conflicts_with = "temperature")]
     pub beams: Option<usize>,
-    /// How the answer is written.
+    /// Who is asked, and how.
     #[command(flatten)]
-    pub answer: AnswerArgs,
-    /// Which model.
-    #[command(flatten)]
-    pub model: ModelArgs,
+    pub talk: TalkArgs,
 }
 
 /// `zoo chat`.
@@ -163,15 +171,9 @@ pub struct AskArgs {
 pub struct ChatArgs {
     /// The image to talk about; another one can be shown later
     pub image: Option<PathBuf>,
-    /// Instructions in place of the template's own
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
-    /// How the answers are written.
+    /// Who is asked, and how.
     #[command(flatten)]
-    pub answer: AnswerArgs,
-    /// Which model.
-    #[command(flatten)]
-    pub model: ModelArgs,
+    pub talk: TalkArgs,
 }
 
 /// `zoo explain`.
@@ -184,15 +186,9 @@ pub struct ExplainArgs {
     /// The picture to write
     #[arg(long, short, value_name = "FILE.png")]
     pub out: PathBuf,
-    /// Instructions in place of the template's own
-    #[arg(long, value_name = "TEXT")]
-    pub system: Option<String>,
-    /// How the answer is written.
+    /// Who is asked, and how.
     #[command(flatten)]
-    pub answer: AnswerArgs,
-    /// Which model.
-    #[command(flatten)]
-    pub model: ModelArgs,
+    pub talk: TalkArgs,
 }
 
 /// `zoo trace`.

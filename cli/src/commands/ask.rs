@@ -7,7 +7,7 @@ use zoo_host::{ModelSession, Sight};
 use zoo_language::generate::{Beams, Control, Finish, Generated, Options};
 use zoo_language::template::Conversation;
 
-use super::model::{Watched, image, metadata, open, sensible};
+use super::model::{Watched, begin, image, metadata, open, sensible};
 use crate::args::AskArgs;
 use crate::context::Context;
 use crate::inputs::{Input, expand};
@@ -16,16 +16,13 @@ use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &AskArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let (inputs, question) = split(args)?;
-    sensible(&args.answer)?;
-    let pixels = &args.model.pixels;
+    sensible(&args.talk.answer)?;
+    let pixels = &args.talk.model.pixels;
     let images = inputs.iter().map(|input| image(&input.path, pixels)).collect::<Result<Vec<_>, _>>()?;
     let zoo = context.computing(pixels)?;
-    let session = open(&zoo, &args.model, context)?;
+    let session = open(&zoo, &args.talk.model, context)?;
 
-    let mut conversation = Conversation::new();
-    if let Some(system) = &args.system {
-        conversation = conversation.with_system(system);
-    }
+    let mut conversation = begin(args.talk.system.as_deref());
     let asked =
         if images.is_empty() { conversation.ask(question) } else { conversation.ask_about_image(question) };
     asked.map_err(zoo_host::HostError::from)?;
@@ -92,7 +89,7 @@ fn answer(
     sight: &Sight,
     context: &Context<'_>,
 ) -> Result<Value, CliError> {
-    let options = args.answer.over(session.defaults());
+    let options = args.talk.answer.over(session.defaults());
     if !args.choices.is_empty() {
         return choose(&args.choices, session, conversation, sight, context);
     }

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value, json};
 use zoo_host::{Explanation, HostError, Look, Place};
 use zoo_language::generate::Control;
-use zoo_language::template::Conversation;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, image, metadata, open, sensible};
+use super::model::{Watched, begin, image, metadata, open, sensible};
 use crate::args::ExplainArgs;
 use crate::context::Context;
 use crate::interrupt;
@@ -18,20 +17,17 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
         return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
     }
-    sensible(&args.answer)?;
-    let decoded = image(&args.image, &args.model.pixels)?;
-    let zoo = context.computing(&args.model.pixels)?;
-    let session = open(&zoo, &args.model, context)?;
-    let mut conversation = Conversation::new();
-    if let Some(system) = &args.system {
-        conversation = conversation.with_system(system);
-    }
+    sensible(&args.talk.answer)?;
+    let decoded = image(&args.image, &args.talk.model.pixels)?;
+    let zoo = context.computing(&args.talk.model.pixels)?;
+    let session = open(&zoo, &args.talk.model, context)?;
+    let mut conversation = begin(args.talk.system.as_deref());
     conversation.ask_about_image(&args.question).map_err(HostError::from)?;
 
     let mut text = Trimmed::default();
     let mut piece = |piece: &str| context.stream(text.push(piece));
     let control = Control { cancel: interrupt::flag(), piece: &mut piece };
-    let options = args.answer.over(session.defaults());
+    let options = args.talk.answer.over(session.defaults());
     let explanation = session.explain(&conversation, &decoded, &options, &Watched::new(context), control)?;
     context.stream("\n");
 

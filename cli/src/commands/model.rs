@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use zoo_host::{HostError, ModelProgress, ModelSession, Phase, Zoo};
+use zoo_language::template::Conversation;
 use zoo_preprocess::Decoded;
 
 use super::session::decode_options;
@@ -56,6 +57,14 @@ pub(super) fn metadata(session: &ModelSession) -> Value {
         "memory": session.plan(),
         "untrained": session.untrained(),
     })
+}
+
+/// A conversation in which nothing was said yet; `system` replaces the template's own instructions.
+pub(super) fn begin(system: Option<&str>) -> Conversation {
+    match system {
+        Some(system) => Conversation::new().with_system(system),
+        None => Conversation::new(),
+    }
 }
 
 /// Decodes an image.

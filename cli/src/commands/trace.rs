@@ -5,9 +5,8 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use serde_json::json;
 use zoo_host::HostError;
-use zoo_language::template::Conversation;
 
-use super::model::{Watched, image, metadata, open};
+use super::model::{Watched, begin, image, metadata, open};
 use super::session::{pixel_metadata, run_metadata};
 use crate::args::TraceArgs;
 use crate::context::Context;
@@ -24,10 +23,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     let zoo = context.computing(pixels)?;
     let session = open(&zoo, &args.model, context)?;
 
-    let mut conversation = Conversation::new();
-    if let Some(system) = &args.system {
-        conversation = conversation.with_system(system);
-    }
+    let mut conversation = begin(args.system.as_deref());
     let asked = match path {
         Some(_) => conversation.ask_about_image(&args.question),
         None => conversation.ask(&args.question),

@@ -118,6 +118,27 @@ impl Cell {
 }
 
 #[cfg(test)]
+impl Cell {
+    /// One that took `seconds`, for tests.
+    pub(super) fn timed(id: &str, seconds: &[f64]) -> Self {
+        Self {
+            id: id.into(),
+            dtype: Precision::F32,
+            threads: 1,
+            resolution: None,
+            batch: 1,
+            untrained: false,
+            macs: 0,
+            load_seconds: 0.0,
+            first_seconds: 0.0,
+            peak_memory: None,
+            seconds: seconds.to_vec(),
+            parts: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -143,20 +143,7 @@ mod tests {
     use crate::commands::bench::cell::Part;
 
     fn cell(id: &str, batch: usize, resolution: usize, seconds: &[f64]) -> Cell {
-        Cell {
-            id: id.into(),
-            dtype: Precision::F32,
-            threads: 1,
-            resolution: Some(resolution),
-            batch,
-            untrained: false,
-            macs: 0,
-            load_seconds: 0.0,
-            first_seconds: 0.0,
-            peak_memory: None,
-            seconds: seconds.to_vec(),
-            parts: Vec::new(),
-        }
+        Cell { batch, resolution: Some(resolution), ..Cell::timed(id, seconds) }
     }
 
     fn measured(cells: Vec<Cell>) -> Measured {

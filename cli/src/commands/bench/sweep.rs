@@ -143,20 +143,7 @@ mod tests {
 
     #[test]
     fn more_rounds_join_those_before() {
-        let cell = |threads: usize, seconds: &[f64]| Cell {
-            id: "a".into(),
-            dtype: zoo_core::Precision::F32,
-            threads,
-            resolution: None,
-            batch: 1,
-            untrained: true,
-            macs: 0,
-            load_seconds: 0.0,
-            first_seconds: 0.0,
-            peak_memory: None,
-            seconds: seconds.to_vec(),
-            parts: Vec::new(),
-        };
+        let cell = |threads: usize, seconds: &[f64]| Cell { threads, ..Cell::timed("a", seconds) };
         let mut all = Measured::default();
         for (threads, seconds) in [(1, 1.0), (2, 2.0), (2, 3.0), (1, 4.0)] {
             all.join(Measured { cells: vec![cell(threads, &[seconds])], ..Measured::default() });

@@ -13,7 +13,7 @@ use zoo_language::generate::{Control, Dialogue, Finish, Generator, Options, Prom
 use zoo_language::template::Conversation;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, image, metadata, open, sensible};
+use super::model::{Watched, begin, image, metadata, open, sensible};
 use crate::args::ChatArgs;
 use crate::context::Context;
 use crate::interrupt;
@@ -26,10 +26,10 @@ use lines::Lines;
 const SHOWN: usize = 512;
 
 pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    sensible(&args.answer)?;
-    let decoded = args.image.as_deref().map(|path| image(path, &args.model.pixels)).transpose()?;
-    let zoo = context.computing(&args.model.pixels)?;
-    let session = open(&zoo, &args.model, context)?;
+    sensible(&args.talk.answer)?;
+    let decoded = args.image.as_deref().map(|path| image(path, &args.talk.model.pixels)).transpose()?;
+    let zoo = context.computing(&args.talk.model.pixels)?;
+    let session = open(&zoo, &args.talk.model, context)?;
     let sight = match decoded {
         Some(decoded) => session.look(&[decoded], &Watched::new(context))?,
         None => Sight::none(),
@@ -47,9 +47,9 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
         args,
         context,
         session: &session,
-        options: args.answer.over(session.defaults()),
+        options: args.talk.answer.over(session.defaults()),
         dialogue: Dialogue::new(&generator, session.device()).map_err(HostError::from)?,
-        conversation: begin(args),
+        conversation: begin(args.talk.system.as_deref()),
         image: args.image.clone(),
         sight,
         turns: Vec::new(),
@@ -65,7 +65,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
             }
             Line::Wrong(message) => Err(CliError::Failed(message)),
             Line::Reset => {
-                chat.conversation = begin(args);
+                chat.conversation = begin(args.talk.system.as_deref());
                 context.note("a new conversation");
                 Ok(())
             }
@@ -82,13 +82,6 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
     let mut json = metadata(&session);
     json["turns"] = chat.turns.into();
     Ok(Report { failed, ..Report::new("", json) })
-}
-
-fn begin(args: &ChatArgs) -> Conversation {
-    match &args.system {
-        Some(system) => Conversation::new().with_system(system),
-        None => Conversation::new(),
-    }
 }
 
 /// A conversation that goes on.
@@ -108,11 +101,11 @@ struct Chat<'a, 'c> {
 impl Chat<'_, '_> {
     /// Looks at another image. Models know one image per conversation, so a new one begins.
     fn show(&mut self, path: PathBuf) -> Result<(), CliError> {
-        let decoded = image(&path, &self.args.model.pixels)?;
+        let decoded = image(&path, &self.args.talk.model.pixels)?;
         self.sight = self.session.look(&[decoded], &Watched::new(self.context))?;
         self.context.note(&format!("a new conversation about {}", path.display()));
         self.image = Some(path);
-        self.conversation = begin(self.args);
+        self.conversation = begin(self.args.talk.system.as_deref());
         Ok(())
     }
 
