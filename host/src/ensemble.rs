@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 use zoo_core::{Connector, ConnectorDescriptor, ConnectorInputs, Fused};
-use zoo_preprocess::Decoded;
+use zoo_preprocess::{DecodeOptions, Decoded};
 
 use crate::HostError;
 use crate::encoder::{Encoded, EncoderSession};
@@ -86,6 +86,13 @@ impl EnsembleSession {
             || self.connector.as_ref().is_some_and(|c| c.untrained)
     }
 
+    /// How to decode the images that it will look at: in full, or with [`crate::Options::fast_resize`] as small as
+    /// serves every member.
+    pub fn decode_options(&self) -> DecodeOptions {
+        let reduce_for = self.members.iter().filter_map(|m| m.decode_options().reduce_for).max();
+        DecodeOptions { reduce_for, ..DecodeOptions::default() }
+    }
+
     /// Looks at images with every member, then fuses. `progress` is told the id of each part before it runs.
     ///
     /// # Errors
@@ -99,23 +106,28 @@ impl EnsembleSession {
                 member.encode(&member.prepare(images)?)
             })
             .collect::<Result<Vec<_>, HostError>>()?;
-        let image_sizes = images.iter().map(|d| d.image.dimensions()).collect();
-        let fused = self.fuse(&members, image_sizes, progress)?;
+        if let Some(connector) = self.connector() {
+            progress(&connector.descriptor().id);
+        }
+        let fused = self.fuse(&members, images.iter().map(|d| d.size).collect())?;
         Ok(EnsembleOutput { members, fused })
     }
 
-    fn fuse(
+    /// Fuses what the members saw, in order, of images of these sizes, (width, height) in pixels. None without a
+    /// connector.
+    ///
+    /// # Errors
+    /// [`HostError::Core`] for other features than the connector takes, and for what it reports.
+    pub fn fuse(
         &self,
         members: &[Encoded],
         image_sizes: Vec<(u32, u32)>,
-        progress: &dyn Fn(&str),
     ) -> Result<Option<Fused>, HostError> {
         let Some(open) = &self.connector else { return Ok(None) };
-        progress(&open.connector.descriptor().id);
         let features = members
             .iter()
-            .map(|m| m.tokens.to_dtype(open.dtype)?.to_device(&open.device))
-            .collect::<Result<_, _>>()?;
+            .map(|m| Ok(zoo_nn::cast::to_dtype(&m.tokens, open.dtype)?.to_device(&open.device)?))
+            .collect::<Result<_, zoo_core::Error>>()?;
         let mut fused = open.connector.forward(&ConnectorInputs { features, image_sizes })?;
         fused.tokens = fused.tokens.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
         for share in &mut fused.attention {

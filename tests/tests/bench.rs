@@ -48,7 +48,7 @@ fn every_configuration_has_its_turn_in_every_round() {
 #[test]
 fn an_ensemble_is_the_sum_of_its_parts() {
     let place = place();
-    let json = place.json("bench --ensemble trilobite --rounds 1", 0);
+    let json = place.json("bench --ensemble trilobite-four --rounds 1", 0);
     let cell = &json["cells"][0];
     let parts = cell["parts"].as_array().unwrap();
     assert_eq!(parts.len(), 5, "four encoders and a connector");
@@ -56,8 +56,30 @@ fn an_ensemble_is_the_sum_of_its_parts() {
     assert_eq!(cell["macs"], macs);
     let calls = |part: &Value| part["seconds"].as_array().unwrap().len();
     assert!(calls(&parts[0]) > 0 && parts.iter().all(|part| calls(part) == calls(&parts[0])), "{cell}");
-    let text = place.run("bench --ensemble trilobite --rounds 1", 0).out;
+    let text = place.run("bench --ensemble trilobite-four --rounds 1", 0).out;
     assert!(text.contains("UNTRAINED") && text.contains("  trilobite-sva"), "{text}");
+}
+
+#[test]
+fn an_ensemble_stands_beside_its_parts_by_themselves() {
+    let place = place();
+    let json = place.json("bench --ensemble trilobite-four --batch 2 --rounds 2 --csv t.csv", 0);
+    let cell = &json["cells"][0];
+    let times =
+        |values: &Value| values.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
+    let parts: Vec<Vec<f64>> = cell["parts"].as_array().unwrap().iter().map(|p| times(&p["alone"])).collect();
+    assert!(parts.len() == 5 && parts.iter().all(|alone| alone.len() == 2 && alone[0] > 0.0), "{cell}");
+    let sums: Vec<f64> = (0..2).map(|round| parts.iter().map(|alone| alone[round]).sum()).collect();
+    // Numbers in a document have not all of their last digits.
+    let told = times(&cell["parts_alone_seconds"]);
+    assert!(told.iter().zip(&sums).all(|(told, sum)| (told / sum - 1.0).abs() < 1e-9), "{told:?} {sums:?}");
+    let more =
+        times(&cell["seconds"]).iter().zip(&sums).map(|(whole, sum)| whole / sum - 1.0).sum::<f64>() / 2.0;
+    assert!((cell["overhead"]["median"].as_f64().unwrap() - more).abs() < 1e-9, "{cell}");
+    let csv = std::fs::read_to_string(place.path("t.csv")).unwrap();
+    let last = |line: &str| line.rsplit(',').next().unwrap().parse::<f64>().unwrap();
+    let whole = last(csv.lines().nth(1).unwrap());
+    assert!((whole - 500.0 * (sums[0] + sums[1]) / 2.0).abs() < 1e-6 * whole, "{csv}");
 }
 
 #[test]

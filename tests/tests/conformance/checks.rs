@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::json;
-use zoo_core::{Encoder, FeatureMap, FeatureRequest, ImageBatch, Layers, Origin, Resolution};
+use zoo_core::{Encoder, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin, Resolution};
 use zoo_host::EncoderRequest;
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
@@ -163,23 +163,36 @@ pub fn the_same_input_gives_the_same_bits(subject: &Subject) -> Checked {
     Ok(())
 }
 
-pub fn a_batch_of_three_is_three_singles(subject: &Subject) -> Checked {
+/// Bit by bit: an image among 32 is that image alone.
+pub fn a_batch_is_its_images(subject: &Subject) -> Checked {
+    const IMAGES: usize = 32;
     let encoder = subject.encoder();
     let (height, width) = *sizes(subject).last().ok_or("no size")?;
-    let x = pixels(3, height, width);
+    let x = pixels(IMAGES, height, width);
     let together = encoder.forward(&x, &all(true)).map_err(text)?;
-    for row in 0..3 {
+    for row in 0..IMAGES {
         let alone = encoder.forward(&x.narrow(0, row, 1).map_err(text)?, &all(true)).map_err(text)?;
         for (t, a) in together.iter().zip(&alone) {
             let pairs = [(Some(&t.tokens), Some(&a.tokens)), (t.prefix.as_ref(), a.prefix.as_ref())];
             for (t, a) in pairs.into_iter().filter_map(|(t, a)| Some((t?, a?))) {
-                let (t, a) = (values(&t.narrow(0, row, 1).map_err(text)?), values(a));
-                let rms = (a.iter().map(|v| v * v).sum::<f32>() / a.len() as f32).sqrt();
-                let gap = t.iter().zip(&a).map(|(t, a)| (t - a).abs()).fold(0.0, f32::max);
-                // Matrix products of other sizes may add up in another order.
-                ensure!(gap <= 1e-5 * rms, "row {row}: {gap} apart, rms {rms}");
+                let same = values(&t.narrow(0, row, 1).map_err(text)?) == values(a);
+                ensure!(same, "image {row} alone differs");
             }
         }
+    }
+    Ok(())
+}
+
+/// Bit by bit: the plugin's library has a pool of threads of its own, as large as the machine; linked in, the plugin
+/// runs on the pool that calls it.
+pub fn threads_change_nothing(subject: &Subject) -> Checked {
+    let (height, width) = *sizes(subject).last().ok_or("no size")?;
+    let x = pixels(3, height, width);
+    let expected = bits(&subject.encoder().forward(&x, &all(true)).map_err(text)?);
+    for threads in [1, 2, 3, 16] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(text)?;
+        let maps = pool.install(|| subject.linked.forward(&x, &all(true))).map_err(text)?;
+        ensure!(bits(&maps) == expected, "another result on {threads} threads");
     }
     Ok(())
 }
@@ -201,20 +214,36 @@ pub fn illegal_sizes_are_refused(subject: &Subject) -> Checked {
     Ok(())
 }
 
+/// The row's own layers: each resampled by itself to the grid that is asked for, then joined on channels.
 pub fn token_counts_are_squares(subject: &Subject) -> Checked {
     let side = subject.encoder().descriptor().native;
     let origin = Origin { image: 0, size: (side as u32, side as u32), crop: None, padded: false };
     let batch = ImageBatch::new(native(subject), vec![origin]).map_err(text)?;
-    // One layer: several are resampled each by itself before they meet.
-    let single = || EncoderRequest { layers: Some(vec![-1]), ..subject.request() };
-    let raw = zoo().encoder(&single()).and_then(|session| session.encode(&batch)).map_err(text)?;
-    for tokens in [1, 9, 25, raw.grid.cells()] {
-        let request = EncoderRequest { tokens: Some(tokens), ..single() };
-        let seen = zoo().encoder(&request).map_err(text)?.encode(&batch).map_err(text)?;
-        let channels = raw.tokens.dim(2).map_err(text)?;
-        ensure!(seen.tokens.dims() == [1, tokens, channels], "{tokens} tokens: {:?}", seen.tokens.dims());
-        let resampled = zoo_nn::resample::tokens(&raw.tokens, raw.grid, seen.grid).map_err(text)?;
-        ensure!(values(&seen.tokens) == values(&resampled), "{tokens} tokens: not the raw map, resampled");
+    let encode = |request: &EncoderRequest| zoo().encoder(request).and_then(|session| session.encode(&batch));
+    let select = &subject.row.select;
+    let alone = |&layer: &i32| EncoderRequest {
+        layers: Some(vec![layer]),
+        norm: Some(select.norm),
+        ..subject.request()
+    };
+    let singles = select.layers.iter().map(|layer| encode(&alone(layer))).collect::<Result<Vec<_>, _>>();
+    let singles = singles.map_err(text)?;
+    let own = singles.last().ok_or("no layer")?.grid;
+    let channels: usize = singles.iter().map(|single| single.tokens.dims()[2]).sum();
+    for (tokens, grid) in [
+        (None, own),
+        (Some(1), Grid::square(1)),
+        (Some(9), Grid::square(3)),
+        (Some(25), Grid::square(5)),
+        (Some(own.cells()), own),
+    ] {
+        let seen = encode(&EncoderRequest { tokens, ..subject.request() }).map_err(text)?;
+        ensure!(seen.grid == grid, "{tokens:?} tokens on {}", seen.grid);
+        ensure!(seen.tokens.dims() == [1, grid.cells(), channels], "{tokens:?}: {:?}", seen.tokens.dims());
+        let parts = singles.iter().map(|s| zoo_nn::resample::tokens(&s.tokens, s.grid, grid));
+        let parts = parts.collect::<Result<Vec<_>, _>>().map_err(text)?;
+        let joined = Tensor::cat(&parts, 2).map_err(text)?;
+        ensure!(values(&seen.tokens) == values(&joined), "{tokens:?} tokens: not its layers, resampled");
     }
     let odd = EncoderRequest { tokens: Some(5), ..subject.request() };
     let result = zoo().encoder(&odd).and_then(|session| session.encode(&batch));
@@ -227,7 +256,7 @@ pub fn token_counts_are_squares(subject: &Subject) -> Checked {
 pub fn photographs_go_through(subject: &Subject) -> Checked {
     let bytes = (0..61 * 35 * 3).map(|i| (i * 7 % 251) as u8).collect();
     let image = RgbImage::from_raw(61, 35, bytes).ok_or("no image")?;
-    let photo = Decoded { image, format: Format::Png, notes: Vec::new() };
+    let photo = Decoded::new(image, Format::Png);
     let batch = subject.session.prepare(&[photo]).map_err(text)?;
     let side = subject.encoder().descriptor().native;
     ensure!(batch.pixels().dims() == [1, 3, side, side], "pixels {:?}", batch.pixels().dims());

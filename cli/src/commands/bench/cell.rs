@@ -43,6 +43,9 @@ pub struct Part {
     pub macs: u64,
     /// One call, by call.
     pub seconds: Vec<f64>,
+    /// One call of this part by itself, by round.
+    #[serde(default)]
+    pub alone: Vec<f64>,
 }
 
 /// What follows from times, operations and the machine.
@@ -92,6 +95,18 @@ impl Cell {
         Speed::of(&part.seconds, self.batch, part.macs, self.peak(machine))
     }
 
+    /// Seconds that its parts take by themselves, added up, by round. None for what has no parts.
+    pub fn parts_alone(&self) -> Vec<f64> {
+        let rounds = self.parts.iter().map(|part| part.alone.len()).min().unwrap_or(0);
+        (0..rounds).map(|round| self.parts.iter().map(|part| part.alone[round]).sum()).collect()
+    }
+
+    /// What it takes more than its parts by themselves in the same round, as a share of those.
+    pub fn overhead(&self) -> Option<Summary> {
+        let shares = self.seconds.iter().zip(self.parts_alone()).map(|(whole, parts)| whole / parts - 1.0);
+        Summary::of(&shares.collect::<Vec<_>>())
+    }
+
     /// The document of this cell: what was measured, and what follows.
     pub fn json(&self, machine: &Machine) -> Value {
         let mut out = json!(self);
@@ -102,6 +117,10 @@ impl Cell {
             out["gflops_per_second"] = json!(speed.gflops);
             out["share_of_instruction_peak"] = json!(speed.of_instructions);
             out["share_of_product_peak"] = json!(speed.of_product);
+        }
+        if let Some(overhead) = self.overhead() {
+            out["parts_alone_seconds"] = json!(self.parts_alone());
+            out["overhead"] = json!(overhead);
         }
         out
     }

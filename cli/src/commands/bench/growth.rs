@@ -164,8 +164,12 @@ mod tests {
 
     #[test]
     fn an_ensemble_grows_by_encoders_and_its_connector_comes_with_the_last() {
-        let part =
-            |id: &str, macs, seconds: [f64; 2]| Part { id: id.into(), macs, seconds: seconds.to_vec() };
+        let part = |id: &str, macs, seconds: [f64; 2]| Part {
+            id: id.into(),
+            macs,
+            seconds: seconds.to_vec(),
+            alone: Vec::new(),
+        };
         let parts =
             vec![part("a", 1, [0.5, 0.5]), part("b", 1, [0.25, 0.25]), part("joined", 0, [0.25, 0.25])];
         let chart = chart(&measured(vec![Cell { parts, ..cell("all", 2, 0, &[1.0, 1.0]) }])).unwrap();

@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
-use zoo_core::{ImageBatch, Origin, Precision};
-use zoo_host::{EncoderRequest, EncoderSession, EnsembleRequest, EnsembleSession, HostError, Zoo};
+use zoo_core::Precision;
+use zoo_host::{EncoderRequest, EnsembleRequest, HostError, Zoo};
 use zoo_measure::{Machine, memory, rounds};
-use zoo_preprocess::{Decoded, Format, RgbImage};
 
 use super::Measured;
 use super::cell::{Cell, Part};
+use super::contestant::{Call, Session, Work};
 use crate::args::BenchArgs;
 use crate::context::Context;
 use crate::interrupt;
@@ -21,33 +20,22 @@ use crate::report::CliError;
 const TURN: f64 = 0.1;
 /// Where random weights come from.
 const SEED: u64 = 0;
-/// Width and height of the photos that ensembles look at.
-const PHOTO: (u32, u32) = (640, 480);
 
-/// Something opened.
-enum Session {
-    Encoder(EncoderSession),
-    Ensemble(EnsembleSession),
-}
-
-/// What it is given.
-enum Input {
-    Pixels(ImageBatch),
-    Photos(Vec<Decoded>),
-}
-
-/// One configuration.
+/// One configuration, or a part of it by itself.
 struct Contestant {
     /// Index of its session.
     session: usize,
-    input: Input,
-    cell: Cell,
+    /// Index of what its times belong to, and that of the part.
+    cell: usize,
+    part: Option<usize>,
+    work: Work,
 }
 
 /// Everything that is measured here, opened.
 #[derive(Default)]
 struct Field {
     sessions: Vec<Session>,
+    cells: Vec<Cell>,
     contestants: Vec<Contestant>,
 }
 
@@ -55,9 +43,7 @@ struct Field {
 /// running, and leaves what was measured.
 pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measured, CliError> {
     let stop = interrupt::flag();
-    let subjects = args.encoder.len() + args.ensemble.len();
-    let count = args.dtype.len() * subjects * args.batch.len() * args.resolution.len().max(1);
-    let progress = context.progress("bench", (count * (args.rounds.get() + 1)) as u64);
+    let progress = context.progress("bench", count(args, context)? * (args.rounds.get() as u64 + 1));
     let mut machine = Machine::new();
     let mut field = Field::default();
     for &dtype in &args.dtype {
@@ -75,19 +61,19 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
     }
 
     let mut turn = 0;
-    let names: Vec<String> = field.contestants.iter().map(|c| c.cell.id.clone()).collect();
-    let parts: Vec<RefCell<Vec<Part>>> = names.iter().map(|_| RefCell::default()).collect();
+    let contestants = field.contestants.len();
+    let parts: Vec<RefCell<Vec<Part>>> = field.cells.iter().map(|_| RefCell::default()).collect();
     let times = rounds(
-        names.len(),
+        contestants,
         args.rounds.get(),
         TURN,
         |which| {
-            let (seconds, found) = field.run(which)?;
-            add(&mut parts[which].borrow_mut(), found);
+            let Call { seconds, parts: found, .. } = field.run(which)?;
+            add(&mut parts[field.contestants[which].cell].borrow_mut(), found);
             Ok::<_, CliError>(seconds)
         },
         || {
-            if turn % names.len() == 0 {
+            if turn % contestants == 0 {
                 machine.measure();
             }
             if turn > 0 {
@@ -98,17 +84,28 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
         },
     )?;
     progress.finish();
-    let cells = field
-        .contestants
-        .into_iter()
-        .zip(times)
-        .zip(parts)
-        .map(|((contestant, seconds), parts)| Cell { seconds, parts: parts.into_inner(), ..contestant.cell });
-    Ok(Measured {
-        machines: vec![machine],
-        cells: cells.collect(),
-        interrupted: stop.load(Ordering::Relaxed),
-    })
+    let mut cells = field.cells;
+    cells.iter_mut().zip(parts).for_each(|(cell, parts)| cell.parts = parts.into_inner());
+    for (Contestant { cell, part, .. }, seconds) in field.contestants.iter().zip(times) {
+        match part {
+            None => cells[*cell].seconds = seconds,
+            Some(part) => {
+                if let Some(part) = cells[*cell].parts.get_mut(*part) {
+                    part.alone = seconds;
+                }
+            }
+        }
+    }
+    Ok(Measured { machines: vec![machine], cells, interrupted: stop.load(Ordering::Relaxed) })
+}
+
+/// How many take turns: configurations, and the parts of ensembles.
+fn count(args: &BenchArgs, context: &Context<'_>) -> Result<u64, CliError> {
+    let zoo = context.zoo()?;
+    let parts = |id: &String| Ok::<_, HostError>(2 + zoo.registry().ensemble(id)?.members.len());
+    let ensembles = args.ensemble.iter().map(parts).sum::<Result<usize, _>>()?;
+    let subjects = args.encoder.len() * args.resolution.len().max(1) + ensembles;
+    Ok((args.dtype.len() * args.batch.len() * subjects) as u64)
 }
 
 /// Joins the parts of one more call to those of the calls before.
@@ -144,11 +141,24 @@ impl Field {
             Session::Ensemble(_) => vec![None],
         };
         self.sessions.push(session);
+        let session = self.sessions.len() - 1;
         for resolution in sides {
             for batch in args.batch.iter().map(|batch| batch.get()) {
-                let session = self.sessions.len() - 1;
-                let (input, macs) = self.sessions[session].input(zoo.device(), resolution, batch)?;
-                let cell = Cell {
+                let (work, macs) = self.sessions[session].work(zoo.device(), resolution, batch)?;
+                memory::forget_peak();
+                let first = work.run(&self.sessions[session])?;
+                // An `Option` that is none is the smallest, so both must be there.
+                let peak_memory =
+                    opening.zip(memory::peak()).zip(resident).map(|((a, b), r)| a.max(b).saturating_sub(r));
+                let parts = match &work {
+                    Work::Photos(photos) => Work::parts(&self.sessions[session], photos, first.members),
+                    _ => Vec::new(),
+                };
+                let cell = self.cells.len();
+                let contestant = |(part, work)| Contestant { session, cell, part, work };
+                let parts = parts.into_iter().enumerate().map(|(index, work)| (Some(index), work));
+                self.contestants.extend(std::iter::once((None, work)).chain(parts).map(contestant));
+                self.cells.push(Cell {
                     id: self.sessions[session].id().to_owned(),
                     dtype,
                     threads,
@@ -157,50 +167,20 @@ impl Field {
                     untrained: self.sessions[session].untrained(),
                     macs,
                     load_seconds,
-                    first_seconds: 0.0,
-                    peak_memory: None,
+                    first_seconds: first.seconds,
+                    peak_memory,
                     seconds: Vec::new(),
                     parts: Vec::new(),
-                };
-                self.contestants.push(Contestant { session, input, cell });
-                memory::forget_peak();
-                let which = self.contestants.len() - 1;
-                let (first, _) = self.run(which)?;
-                let cell = &mut self.contestants[which].cell;
-                cell.first_seconds = first;
-                // An `Option` that is none is the smallest, so both must be there.
-                cell.peak_memory =
-                    opening.zip(memory::peak()).zip(resident).map(|((a, b), r)| a.max(b).saturating_sub(r));
+                });
             }
         }
         Ok(())
     }
 
-    /// One call: its seconds, and those of its parts.
-    fn run(&self, which: usize) -> Result<(f64, Vec<Part>), CliError> {
-        let contestant = &self.contestants[which];
-        let begun = Instant::now();
-        match (&self.sessions[contestant.session], &contestant.input) {
-            (Session::Encoder(session), Input::Pixels(batch)) => {
-                session.encode(batch)?;
-                Ok((begun.elapsed().as_secs_f64(), Vec::new()))
-            }
-            (Session::Ensemble(session), Input::Photos(photos)) => {
-                let marks = RefCell::new(Vec::new());
-                session
-                    .encode(photos, &|part| marks.borrow_mut().push((part.to_owned(), begun.elapsed())))?;
-                let end = begun.elapsed();
-                let marks = marks.into_inner();
-                let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([end]);
-                let parts = marks.iter().zip(ends).enumerate().map(|(index, ((id, at), next))| Part {
-                    id: id.clone(),
-                    macs: session.members().get(index).map_or(0, |m| m.cost(photos.len()).macs),
-                    seconds: vec![next.saturating_sub(*at).as_secs_f64()],
-                });
-                Ok((end.as_secs_f64(), parts.collect()))
-            }
-            _ => Err(HostError::Internal("a configuration without its input".into()).into()),
-        }
+    /// One call.
+    fn run(&self, which: usize) -> Result<Call, CliError> {
+        let Contestant { session, work, .. } = &self.contestants[which];
+        work.run(&self.sessions[*session])
     }
 }
 
@@ -222,56 +202,4 @@ fn explain(error: HostError) -> CliError {
         }
         error => error.into(),
     }
-}
-
-impl Session {
-    fn id(&self) -> &str {
-        match self {
-            Self::Encoder(session) => session.id(),
-            Self::Ensemble(session) => session.id(),
-        }
-    }
-
-    fn untrained(&self) -> bool {
-        match self {
-            Self::Encoder(session) => session.untrained(),
-            Self::Ensemble(session) => session.untrained(),
-        }
-    }
-
-    /// Something to look at, and the multiply-accumulates of doing so.
-    fn input(
-        &self,
-        device: &Device,
-        resolution: Option<usize>,
-        batch: usize,
-    ) -> Result<(Input, u64), CliError> {
-        match (self, resolution) {
-            (Self::Encoder(session), Some(side)) => {
-                // Says which sizes would be legal.
-                session.descriptor().grid(0, side, side).map_err(HostError::from)?;
-                let pixels =
-                    Tensor::randn(0f32, 1.0, (batch, 3, side, side), device).map_err(HostError::from)?;
-                let size = (side as u32, side as u32);
-                let origins =
-                    (0..batch).map(|image| Origin { image, size, crop: None, padded: false }).collect();
-                let pixels = ImageBatch::new(pixels, origins).map_err(HostError::from)?;
-                Ok((Input::Pixels(pixels), session.encoder().cost(batch, side, side).macs))
-            }
-            (Self::Ensemble(session), None) => {
-                let macs = session.members().iter().map(|member| member.cost(batch).macs).sum();
-                Ok((Input::Photos((0..batch as u32).map(photo).collect()), macs))
-            }
-            _ => Err(HostError::Internal("an input of another kind".into()).into()),
-        }
-    }
-}
-
-/// A picture with structure at several scales.
-fn photo(number: u32) -> Decoded {
-    let image = RgbImage::from_fn(PHOTO.0, PHOTO.1, |x, y| {
-        let value = |k: u32| ((x * k + y * (number + 3)) ^ (x * y / (k + 7))) as u8;
-        image::Rgb([value(1), value(2), value(5)])
-    });
-    Decoded { image, format: Format::Png, notes: Vec::new() }
 }

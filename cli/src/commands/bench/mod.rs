@@ -1,6 +1,7 @@
 //! `zoo bench`
 
 mod cell;
+mod contestant;
 mod growth;
 mod here;
 mod show;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zoo_core::Precision;
-use zoo_measure::{Machine, Peak};
+use zoo_measure::{Machine, Peak, Summary};
 
 use super::Measured;
 use super::cell::{Cell, Speed};
@@ -64,10 +64,46 @@ pub(super) fn text(measured: &Measured) -> String {
     out.push('\n');
     out.push_str(&table.render(0));
     out.push('\n');
+    if let Some(table) = overheads(&measured.cells) {
+        out.push_str(&table);
+        out.push('\n');
+    }
     for note in notes(measured) {
         out.push_str(&format!("{note}\n"));
     }
     out
+}
+
+/// What ensembles take beside their parts, each of which was also measured by itself.
+fn overheads(cells: &[Cell]) -> Option<String> {
+    let mut table = Table::new(&["", "dtype", ">batch", ">ms/image", ">alone", ">more", ">quartiles"]);
+    let mut any = false;
+    for cell in cells {
+        let Some((overhead, sum)) = cell.overhead().zip(Summary::of(&cell.parts_alone())) else { continue };
+        any = true;
+        let median =
+            |seconds: &[f64]| Summary::of(seconds).map_or_else(String::new, |s| each(s.median, cell));
+        for part in &cell.parts {
+            let head = [format!("  {}", part.id), String::new(), String::new()];
+            table.row(head.into_iter().chain([median(&part.seconds), median(&part.alone)]));
+        }
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        table.row([
+            cell.id.clone(),
+            dtype(cell.dtype).into(),
+            cell.batch.to_string(),
+            median(&cell.seconds),
+            each(sum.median, cell),
+            percent(overhead.median),
+            format!("{}–{}", percent(overhead.low), percent(overhead.high)),
+        ]);
+    }
+    any.then(|| table.render(0))
+}
+
+/// Milliseconds for an image, of the seconds of a call.
+fn each(seconds: f64, cell: &Cell) -> String {
+    digits(1e3 * seconds / cell.batch as f64)
 }
 
 fn notes(measured: &Measured) -> Vec<String> {
@@ -80,6 +116,11 @@ fn notes(measured: &Measured) -> Vec<String> {
     }
     if measured.cells.iter().any(|cell| !cell.parts.is_empty()) {
         notes.push("Ensembles look at photos of 640×480 px; the time of an encoder holds the preparation of its pixels".into());
+        notes.push(
+            "alone: each part in turns of its own, an encoder on the same photos, the connector on features that were \
+             kept; more: what the whole takes beside their sum in the same round"
+                .into(),
+        );
     }
     if measured.interrupted {
         notes.push("Interrupted: this is what was measured until then".into());
@@ -151,13 +192,17 @@ pub(super) fn csv(measured: &Measured) -> String {
     let mut out = String::from(
         "id,part,dtype,threads,resolution,batch,rounds,images_per_second,low,high,milliseconds_per_image,\
          gmacs_per_second,gflops_per_second,share_of_instruction_peak,share_of_product_peak,load_seconds,\
-         first_seconds,peak_memory_bytes,untrained\n",
+         first_seconds,peak_memory_bytes,untrained,milliseconds_per_image_alone\n",
     );
     for cell in &measured.cells {
         let Some(machine) = measured.machine(cell) else { continue };
-        let whole = std::iter::once((String::new(), cell.speed(machine), cell.seconds.len()));
-        let parts = cell.parts.iter().map(|p| (p.id.clone(), cell.part_speed(p, machine), p.seconds.len()));
-        for (part, speed, rounds) in whole.chain(parts) {
+        let alone = |seconds: &[f64]| Summary::of(seconds).map(|s| 1e3 * s.median / cell.batch as f64);
+        let whole = (String::new(), cell.speed(machine), cell.seconds.len(), alone(&cell.parts_alone()));
+        let parts = cell
+            .parts
+            .iter()
+            .map(|p| (p.id.clone(), cell.part_speed(p, machine), p.seconds.len(), alone(&p.alone)));
+        for (part, speed, rounds, alone) in std::iter::once(whole).chain(parts) {
             let Some(speed) = speed else { continue };
             let maybe = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
             let fields = [
@@ -180,6 +225,7 @@ pub(super) fn csv(measured: &Measured) -> String {
                 cell.first_seconds.to_string(),
                 cell.peak_memory.map_or_else(String::new, |bytes| bytes.to_string()),
                 cell.untrained.to_string(),
+                maybe(alone),
             ];
             out.push_str(&fields.join(","));
             out.push('\n');

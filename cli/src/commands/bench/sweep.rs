@@ -96,7 +96,10 @@ impl Measured {
                 Some(known) => {
                     known.seconds.extend(&cell.seconds);
                     let parts = known.parts.iter_mut().zip(cell.parts);
-                    parts.for_each(|(part, more)| part.seconds.extend(more.seconds));
+                    parts.for_each(|(part, more)| {
+                        part.seconds.extend(more.seconds);
+                        part.alone.extend(more.alone);
+                    });
                 }
                 None => self.cells.push(cell),
             }

@@ -1,0 +1,147 @@
+//! What takes turns: an encoder, an ensemble, or a part of an ensemble by itself.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use zoo_core::{ImageBatch, Origin};
+use zoo_host::{Encoded, EncoderSession, EnsembleSession, HostError};
+use zoo_preprocess::{Decoded, Format, RgbImage};
+
+use super::cell::Part;
+use crate::report::CliError;
+
+/// Width and height of the photos that ensembles look at.
+const PHOTO: (u32, u32) = (640, 480);
+
+/// Something opened.
+pub enum Session {
+    Encoder(EncoderSession),
+    Ensemble(EnsembleSession),
+}
+
+/// What is done with it.
+pub enum Work {
+    /// An encoder looks at pixels.
+    Pixels(ImageBatch),
+    /// All of an ensemble looks at photos.
+    Photos(Rc<[Decoded]>),
+    /// One member of an ensemble does, by itself.
+    Member(usize, Rc<[Decoded]>),
+    /// The connector fuses what the members saw.
+    Fusion(Vec<Encoded>),
+}
+
+/// One call.
+#[derive(Default)]
+pub struct Call {
+    pub seconds: f64,
+    /// Of all of an ensemble: its parts in their order.
+    pub parts: Vec<Part>,
+    /// Of all of an ensemble: what its members saw.
+    pub members: Vec<Encoded>,
+}
+
+impl Work {
+    /// Does it once. What comes out is given back after the clock has stopped.
+    pub fn run(&self, session: &Session) -> Result<Call, CliError> {
+        let begun = Instant::now();
+        let seconds = || begun.elapsed().as_secs_f64();
+        match (session, self) {
+            (Session::Encoder(session), Self::Pixels(batch)) => {
+                let _seen = session.encode(batch)?;
+                Ok(Call { seconds: seconds(), ..Call::default() })
+            }
+            (Session::Ensemble(session), Self::Photos(photos)) => {
+                let marks = RefCell::new(Vec::new());
+                let seen =
+                    session.encode(photos, &|part| marks.borrow_mut().push((part.to_owned(), seconds())))?;
+                let end = seconds();
+                let marks = marks.into_inner();
+                let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([end]);
+                let parts = marks.iter().zip(ends).enumerate().map(|(index, ((id, at), next))| Part {
+                    id: id.clone(),
+                    macs: session.members().get(index).map_or(0, |m| m.cost(photos.len()).macs),
+                    seconds: vec![next - at],
+                    alone: Vec::new(),
+                });
+                Ok(Call { seconds: end, parts: parts.collect(), members: seen.members })
+            }
+            (Session::Ensemble(session), Self::Member(index, photos)) => {
+                let member = session.members().get(*index).ok_or_else(stray)?;
+                let _seen = member.encode(&member.prepare(photos)?)?;
+                Ok(Call { seconds: seconds(), ..Call::default() })
+            }
+            (Session::Ensemble(session), Self::Fusion(members)) => {
+                let photos = members.first().map_or(0, |seen| seen.origins.len());
+                let _fused = session.fuse(members, vec![PHOTO; photos])?;
+                Ok(Call { seconds: seconds(), ..Call::default() })
+            }
+            _ => Err(stray().into()),
+        }
+    }
+
+    /// The parts of an ensemble that looks at `photos`, of which the connector is the last.
+    pub fn parts(session: &Session, photos: &Rc<[Decoded]>, members: Vec<Encoded>) -> Vec<Self> {
+        let Session::Ensemble(session) = session else { return Vec::new() };
+        let encoders = (0..session.members().len()).map(|index| Self::Member(index, photos.clone()));
+        encoders.chain(session.connector().map(|_| Self::Fusion(members))).collect()
+    }
+}
+
+fn stray() -> HostError {
+    HostError::Internal("work for another session".into())
+}
+
+impl Session {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Encoder(session) => session.id(),
+            Self::Ensemble(session) => session.id(),
+        }
+    }
+
+    pub fn untrained(&self) -> bool {
+        match self {
+            Self::Encoder(session) => session.untrained(),
+            Self::Ensemble(session) => session.untrained(),
+        }
+    }
+
+    /// Something to look at, and the multiply-accumulates of doing so.
+    pub fn work(
+        &self,
+        device: &Device,
+        resolution: Option<usize>,
+        batch: usize,
+    ) -> Result<(Work, u64), CliError> {
+        match (self, resolution) {
+            (Self::Encoder(session), Some(side)) => {
+                // Says which sizes would be legal.
+                session.descriptor().grid(0, side, side).map_err(HostError::from)?;
+                let pixels =
+                    Tensor::randn(0f32, 1.0, (batch, 3, side, side), device).map_err(HostError::from)?;
+                let size = (side as u32, side as u32);
+                let origins =
+                    (0..batch).map(|image| Origin { image, size, crop: None, padded: false }).collect();
+                let pixels = ImageBatch::new(pixels, origins).map_err(HostError::from)?;
+                Ok((Work::Pixels(pixels), session.encoder().cost(batch, side, side).macs))
+            }
+            (Self::Ensemble(session), None) => {
+                let macs = session.members().iter().map(|member| member.cost(batch).macs).sum();
+                Ok((Work::Photos((0..batch as u32).map(photo).collect()), macs))
+            }
+            _ => Err(stray().into()),
+        }
+    }
+}
+
+/// A picture with structure at several scales.
+fn photo(number: u32) -> Decoded {
+    let image = RgbImage::from_fn(PHOTO.0, PHOTO.1, |x, y| {
+        let value = |k: u32| ((x * k + y * (number + 3)) ^ (x * y / (k + 7))) as u8;
+        image::Rgb([value(1), value(2), value(5)])
+    });
+    Decoded::new(image, Format::Png)
+}
