@@ -13,4 +13,4 @@ encoder=(--random-weights --encoder dinov2-vit-s-14 --dtype f32,bf16 --rounds "$
 "$zoo" bench "${encoder[@]}" --resolution 224 --batch 1,2,4,8,16 --plot $images/growth-batch.svg
 "$zoo" bench "${encoder[@]}" --resolution 224,364,518,700 --plot $images/growth-resolution.svg
 "$zoo" bench "${encoder[@]}" --resolution 224 --batch 1,8 --threads 1,2 --plot $images/growth-threads.svg
-"$zoo" bench --ensemble trilobite --dtype f32,bf16 --rounds "$rounds" --plot $images/growth-encoders.svg
+"$zoo" bench --ensemble trilobite-four --dtype f32,bf16 --rounds "$rounds" --plot $images/growth-encoders.svg

@@ -142,6 +142,30 @@ fn info_knows_every_row() {
 }
 
 #[test]
+fn the_model_of_the_program_is_among_the_models_and_shares_its_name_with_nothing() {
+    let program = Program::new();
+    let all = program.json("list", 0);
+    let first = &all["models"][0];
+    assert_eq!((&first["id"], &first["weights_status"]["state"]), (&"trilobite".into(), &"shipped".into()));
+    let line = program.run("list models", 0).out.lines().nth(1).unwrap().to_owned();
+    assert!(line.starts_with("trilobite ") && line.contains("shipped"), "{line}");
+    assert_eq!(program.json("info trilobite", 0)["kind"], "model");
+    let shown = program.run("info trilobite", 0).out;
+    assert!(shown.contains("shipped with the program") && !shown.contains("UNTRAINED"), "{shown}");
+    let named = all.as_object().unwrap().values().flat_map(|rows| rows.as_array().unwrap());
+    assert_eq!(named.filter(|row| row["id"] == "trilobite").count(), 1);
+}
+
+#[test]
+fn what_is_told_of_a_model_is_no_json() {
+    let program = Program::new();
+    for row in program.json("list models", 0)["models"].as_array().unwrap() {
+        let shown = program.run(&format!("info {}", row["id"].as_str().unwrap()), 0).out;
+        assert!(!shown.contains(['{', '"', '[']), "{shown}");
+    }
+}
+
+#[test]
 fn a_process_for_each_number_of_threads_says_why_it_failed() {
     let program = Program::new();
     let shown = program.run("bench --encoder no-such-encoder --threads 1,2 --rounds 1", 1);

@@ -74,7 +74,8 @@ impl Layers {
                     let layer = if i < 0 { i64::from(i) + depth as i64 } else { i64::from(i) };
                     usize::try_from(layer).ok().filter(|&l| l < depth).ok_or_else(|| {
                         Error::invalid(format!(
-                            "layer {i} is out of range: this encoder has {depth} layers, -{depth}..={}",
+                            "layer {i} is out of range: this encoder has {depth} layer{}, -{depth}..={}",
+                            if depth == 1 { "" } else { "s" },
                             depth - 1
                         ))
                     })

@@ -44,3 +44,4 @@ pub use model::{
 pub use paths::Folders;
 pub use weights::WeightsStatus;
 pub use zoo::{Options, Zoo};
+pub use zoo_models::Shipped;

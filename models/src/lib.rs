@@ -29,6 +29,10 @@ pub use unpack::Error;
 pub struct Shipped {
     /// The id of the model.
     pub id: &'static str,
+    /// One line for people.
+    pub description: &'static str,
+    /// Licence of the weights, an SPDX expression.
+    pub licence: &'static str,
     /// Name and content of each file, sorted by name; no folders.
     pub files: &'static [(&'static str, &'static [u8])],
 }
@@ -43,6 +47,8 @@ macro_rules! files {
 /// The default model of `zoo ask`.
 pub static TRILOBITE: Shipped = Shipped {
     id: "trilobite",
+    description: "Two million parameters, trained on drawn shapes: answers offline",
+    licence: "MIT OR Apache-2.0",
     files: files!("trilobite":
         "README.md",
         "config.json",

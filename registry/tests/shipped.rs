@@ -67,7 +67,7 @@ fn the_studied_ensembles_have_their_widths() {
 #[test]
 fn the_tiny_ensemble_needs_no_download() {
     let registry = shipped();
-    let ensemble = registry.ensemble("trilobite").unwrap();
+    let ensemble = registry.ensemble("trilobite-four").unwrap();
     for member in &ensemble.members {
         let selection = registry.member(member).unwrap();
         assert!(matches!(selection.row.weights, Weights::Seed(_)), "{}", selection.row.id);

@@ -58,7 +58,7 @@ impl Place {
 
     /// Tokens and width after the connector of the embedded ensemble.
     fn fused(&self) -> (usize, usize) {
-        let info = self.json("info trilobite", 0);
+        let info = self.json("info trilobite-four", 0);
         let number = |key: &str| info["connector"][key].as_u64().unwrap() as usize;
         (number("tokens"), number("width"))
     }
@@ -76,6 +76,39 @@ fn a_row_that_its_plugin_contradicts_is_not_in_order() {
     let ran = place.run("check mine.toml", 1);
     assert!(ran.out.contains("mine.toml is not in order"), "{}", ran.out);
     assert!(ran.out.contains("row `mine`: layer -2 has 65 channels"), "{}", ran.out);
+}
+
+#[test]
+fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
+    let place = Place::new();
+    place.image("a.png", 60, 40);
+    let shipped = include_str!("../../registry.toml");
+    let start = shipped.find("[[encoder]]\nid = \"trilobite-clip\"").unwrap();
+    let row = shipped[start..].split("\n\n").next().unwrap().replace("[[encoder]]", "[[registry.encoder]]");
+    let good = row.replace("id = \"trilobite-clip\"", "id = \"mine\"");
+    let odd = row.replace("id = \"trilobite-clip\"", "id = \"odd\"\ncolour = 3");
+    let zeros = "0".repeat(64);
+    let head = format!(
+        "name = \"extra\"\nversion = \"1.0.0\"\ndescription = \"x\"\nlicence = \"MIT\"\nabi = 1\n\
+         target = \"t\"\nbackend = \"cpu\"\nfile = \"libextra.so\"\nsha256 = \"{zeros}\"\n\
+         [provides]\nencoders = [\"e\"]\n[registry]\nversion = 1\n"
+    );
+    let line = head.lines().count() + 3;
+    place.write("extra/extra.plugin.toml", &format!("{head}{odd}\n\n{good}\n"));
+    let wrong = format!("extra.plugin.toml:{line}: the encoder `odd`: unknown key `colour`");
+    let ran = place.run("encode a.png --encoder mine --plugin-dir extra --out f.safetensors", 0);
+    assert!(ran.err.contains(&wrong) && ran.err.contains("ask the author of the plugin"), "{}", ran.err);
+    let ran = place.run("encode a.png --encoder odd --plugin-dir extra --out g.safetensors", 1);
+    let error = format!("extra.plugin.toml:{line} is wrong: unknown key `colour`");
+    assert!(ran.err.contains("the encoder `odd` cannot be used") && ran.err.contains(&error), "{}", ran.err);
+    let doctor = place.run("doctor --plugin-dir extra", 0).out;
+    assert!(doctor.contains(&wrong), "{doctor}");
+}
+
+#[test]
+fn what_is_counted_stands_in_its_number() {
+    let info = Place::new().run("info trilobite-clip", 0).out;
+    assert!(info.contains(" layers, 1 prefix token\n"), "{info}");
 }
 
 #[test]
@@ -103,7 +136,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
     place.image("in/a.png", 60, 40);
     place.image("in/b.png", 40, 60);
     place.image("in/c.png", 50, 50);
-    let json = place.json("encode in --ensemble trilobite --batch 2 --out f.safetensors", 0);
+    let json = place.json("encode in --ensemble trilobite-four --batch 2 --out f.safetensors", 0);
     let file = place.tensors("f.safetensors");
     let mut names: Vec<String> =
         MEMBERS.iter().flat_map(|m| [format!("features.{m}"), format!("attention.{m}")]).collect();
@@ -112,7 +145,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
     assert_eq!(file.names(), names);
     let (tokens, width) = place.fused();
     assert_eq!(file.shape("tokens"), [3, tokens, width]);
-    let members = place.json("info trilobite", 0)["members"].clone();
+    let members = place.json("info trilobite-four", 0)["members"].clone();
     for (member, id) in members.as_array().unwrap().iter().zip(MEMBERS) {
         assert_eq!(member["encoder"], id);
         let [tokens, channels] = ["tokens", "channels"].map(|key| member[key].as_u64().unwrap() as usize);
@@ -131,7 +164,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
     assert_eq!(encoders[3]["layers"], json!([0, 1, 2, 3]));
     assert!(encoders[0]["plugin"].as_str().unwrap().starts_with("timm-vit "), "{}", encoders[0]);
     assert_eq!((&json["images"], &json["untrained"]), (&3.into(), &true.into()));
-    let text = place.run("encode in --ensemble trilobite --out f.safetensors", 0).out;
+    let text = place.run("encode in --ensemble trilobite-four --out f.safetensors", 0).out;
     assert!(text.contains("UNTRAINED"), "{text}");
     place.is_tidy();
 }
@@ -199,7 +232,7 @@ fn pixels_that_were_prepared_before_give_the_same_features() {
     let (image, pixels) = (place.tensors("a.safetensors"), place.tensors("b.safetensors"));
     assert_eq!(image.values("features"), pixels.values("features"));
     assert!(pixels.metadata("preprocess").contains("none"));
-    let ran = place.run("encode p.safetensors --ensemble trilobite --out c.safetensors", 1);
+    let ran = place.run("encode p.safetensors --ensemble trilobite-four --out c.safetensors", 1);
     assert!(ran.err.contains("give an ensemble images"), "{}", ran.err);
     assert!(!place.path("c.safetensors").exists());
 }
@@ -226,7 +259,7 @@ fn choices_are_recorded_and_quiet_is_quiet() {
 fn npy_comes_with_its_metadata() {
     let place = Place::new();
     place.image("a.png", 30, 30);
-    place.run("encode a.png --ensemble trilobite --out t.npy", 0);
+    place.run("encode a.png --ensemble trilobite-four --out t.npy", 0);
     let bytes = fs::read(place.path("t.npy")).unwrap();
     assert!(bytes.starts_with(b"\x93NUMPY"));
     let (tokens, width) = place.fused();
@@ -234,7 +267,7 @@ fn npy_comes_with_its_metadata() {
     assert!(String::from_utf8_lossy(&bytes[..128]).contains(&shape));
     assert_eq!(bytes.len(), 128 + tokens * width * 4);
     let beside: Value = serde_json::from_slice(&fs::read(place.path("t.npy.json")).unwrap()).unwrap();
-    assert_eq!((&beside["untrained"], &beside["ensemble"]), (&true.into(), &"trilobite".into()));
+    assert_eq!((&beside["untrained"], &beside["ensemble"]), (&true.into(), &"trilobite-four".into()));
 }
 
 #[test]
@@ -299,8 +332,8 @@ fn an_architecture_can_be_changed() {
 fn the_picture_is_a_picture_and_always_the_same() {
     let place = Place::new();
     place.image("a.png", 90, 60);
-    let json = place.json("view a.png --ensemble trilobite --out 1.png", 0);
-    place.run("view a.png --ensemble trilobite --out 2.png", 0);
+    let json = place.json("view a.png --ensemble trilobite-four --out 1.png", 0);
+    place.run("view a.png --ensemble trilobite-four --out 2.png", 0);
     assert_eq!(fs::read(place.path("1.png")).unwrap(), fs::read(place.path("2.png")).unwrap());
     let picture = zoo_preprocess::open(place.path("1.png"), &Default::default()).unwrap().image;
     assert_eq!(json["size"], json!([picture.width(), picture.height()]));

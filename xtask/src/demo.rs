@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use crate::{Result, build, process};
 
 /// An ensemble that is embedded in the program.
-const ENSEMBLE: &str = "trilobite";
+const ENSEMBLE: &str = "trilobite-four";
 /// A picture of what the model in the program was trained on, and a question about it.
 const QUESTION: [&str; 2] = ["examples/images/circles.png", "How many circles are there?"];
 

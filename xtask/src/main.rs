@@ -24,7 +24,7 @@ Chores of the repository.
 Usage: cargo xtask COMMAND [CARGO OPTION...]
 
 Commands:
-  demo   build everything, stage the plugins, and let `trilobite` look at the pictures in examples/images
+  demo   build everything, stage the plugins, and let `trilobite-four` look at the pictures in examples/images
   stage  build the program and the plugins and put the plugins, with manifests, beside the program
   ci     what the continuous integration runs: .ci/run
   dist   an optimised build in target/dist/zoo-VERSION-TARGET, ready to be packed

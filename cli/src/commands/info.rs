@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use zoo_core::{Precision, Preprocess};
-use zoo_host::{EncoderRequest, HostError, WeightsStatus, Zoo};
-use zoo_registry::{Kind, LookupError, Selection, Supervision, Weights};
+use zoo_host::{EncoderRequest, HostError, Shipped, WeightsStatus, Zoo};
+use zoo_registry::{Kind, LlmRow, LookupError, ModelRow, Selection, Supervision, Weights};
 
 use super::{check, plugins};
 use crate::args::InfoArgs;
@@ -20,23 +20,22 @@ pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliE
     match kind {
         Some(Kind::Ensemble) => check::one(&zoo, id),
         Some(Kind::Connector) => connector(&zoo, id),
-        Some(Kind::Llm) => {
-            let row = registry.llm(id).map_err(HostError::from)?;
-            Ok(plain("language model", &row.id, &row.description, &json!(row)))
-        }
-        Some(Kind::Model) => {
-            let row = registry.model(id).map_err(HostError::from)?;
-            Ok(plain("model", &row.id, &row.description, &json!(row)))
-        }
+        Some(Kind::Llm) => Ok(llm(&zoo, registry.llm(id).map_err(HostError::from)?)),
+        Some(Kind::Model) => Ok(model(&zoo, registry.model(id).map_err(HostError::from)?)),
         Some(Kind::Decoder) => {
             let row = registry.decoders().find(|row| row.id == id);
             let row = row.ok_or_else(|| CliError::Failed(format!("there is no decoder `{id}`")))?;
             Ok(plain("decoder", &row.id, &row.description, &json!(row)))
         }
-        Some(Kind::Encoder) | None => match registry.select(id) {
-            Ok(selection) => encoder(&zoo, id, &selection),
-            Err(error) => Err(unknown(&zoo, id, error)),
-        },
+        Some(Kind::Encoder) | None => {
+            if let Some(model) = zoo.shipped_models().find(|model| model.id == id) {
+                return Ok(shipped(model));
+            }
+            match registry.select(id) {
+                Ok(selection) => encoder(&zoo, id, &selection),
+                Err(error) => Err(unknown(&zoo, id, error)),
+            }
+        }
     }
 }
 
@@ -52,6 +51,9 @@ fn unknown(zoo: &Zoo, id: &str, error: LookupError) -> CliError {
         registry.llm(id).err(),
         registry.model(id).err(),
     ];
+    if let Some(wrong) = others.iter().flatten().find(|e| matches!(e, LookupError::SetAside { .. })) {
+        return HostError::from(wrong.clone()).into();
+    }
     let nearest: Vec<String> = std::iter::once(&error)
         .chain(others.iter().flatten())
         .flat_map(|e| e.nearest().iter().take(2))
@@ -116,7 +118,8 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
             out.line("activations", format!("{} per image in f32", bytes(found.cost.activation_bytes)));
             out.line("resolution", resolution_words(&found.descriptor));
             let prefix = found.descriptor.prefix.len();
-            out.line("depth", format!("{} layers, {prefix} prefix tokens", found.descriptor.layers.len()));
+            let layers = found.descriptor.layers.len();
+            out.line("depth", format!("{}, {}", several(layers, "layer"), several(prefix, "prefix token")));
             json["descriptor"] = json!(found.descriptor);
             json["parameters"] = found.descriptor.parameters.into();
             json["gmacs"] = (found.cost.macs as f64 / 1e9).into();
@@ -148,15 +151,71 @@ fn connector(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
     Ok(Report::new(out.text, json))
 }
 
+fn llm(zoo: &Zoo, row: &LlmRow) -> Report {
+    let mut out = Lines::new(&row.id, &row.description);
+    out.line("kind", "language model");
+    out.line("plugin", plugins::words(zoo, &row.plugin));
+    out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
+    out.line("hidden", row.hidden);
+    out.line("licence", &row.licence);
+    out.line("weights", source_words(&row.weights));
+    Report::new(out.text, json!({ "kind": "language model", "row": row }))
+}
+
+fn model(zoo: &Zoo, row: &ModelRow) -> Report {
+    let (status_words, status_json) = weights_words(Ok(&zoo.model_status(row)));
+    let mut out = Lines::new(&row.id, &row.description);
+    out.line("kind", "model");
+    out.line("ensemble", &row.ensemble);
+    out.line("connector", &row.connector);
+    out.line("language model", &row.llm);
+    out.line("template", &row.template);
+    out.line("licence", &row.licence);
+    let source = row.weights.as_ref().map_or_else(String::new, |w| format!("{}: ", source_words(w)));
+    out.line("weights", format!("{source}{status_words}"));
+    Report::new(out.text, json!({ "kind": "model", "row": row, "weights_status": status_json }))
+}
+
+/// A model that the program carries with it.
+fn shipped(model: &Shipped) -> Report {
+    let mut out = Lines::new(model.id, model.description);
+    out.line("kind", "model");
+    out.line("licence", model.licence);
+    out.line("weights", format!("shipped with the program: {} in all", bytes(model.size() as u64)));
+    out.line("use", format!("zoo ask IMAGE QUESTION --model {}", model.id));
+    let (row, status) = shipped_json(model);
+    Report::new(out.text, json!({ "kind": "model", "row": row, "weights_status": status }))
+}
+
+/// What a row would say, and where the weights are.
+pub(super) fn shipped_json(model: &Shipped) -> (Value, Value) {
+    let row = json!({ "id": model.id, "description": model.description, "licence": model.licence });
+    (row, json!({ "state": "shipped", "bytes": model.size() }))
+}
+
+/// `1 layer`, `2 layers`.
+fn several(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn plain(kind: &str, id: &str, description: &str, row: &Value) -> Report {
     let mut out = Lines::new(id, description);
     out.line("kind", kind);
     for (key, value) in row.as_object().into_iter().flatten() {
         if !["id", "description"].contains(&key.as_str()) {
-            out.line(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            out.line(key, words(value));
         }
     }
     Report::new(out.text, json!({ "kind": kind, "row": row }))
+}
+
+/// A value as a person writes it: no quotes, no brackets around a list.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
 }
 
 /// `key   value` lines below a heading.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use zoo_host::Zoo;
 use zoo_registry::{Member, Registry};
 
-use super::info::{class, weights_words};
+use super::info::{class, shipped_json, weights_words};
 use super::plugins;
 use crate::args::{ListArgs, What};
 use crate::context::Context;
@@ -67,12 +67,8 @@ fn section(kind: What, zoo: &Zoo) -> (&'static str, Table, Vec<Value>) {
             ("llms", table, registry.llms().map(|row| json!(row)).collect())
         }
         What::Models => {
-            let mut table = Table::new(&["ID", "ENSEMBLE", "CONNECTOR", "LLM", "LICENCE"]);
-            for row in registry.models() {
-                let cells = [&row.id, &row.ensemble, &row.connector, &row.llm, &row.licence];
-                table.row(cells.map(String::clone));
-            }
-            ("models", table, registry.models().map(|row| json!(row)).collect())
+            let (table, rows) = models(zoo);
+            ("models", table, rows)
         }
         What::Plugins => {
             let (table, rows) = plugins::table(zoo);
@@ -103,6 +99,28 @@ fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
         json["grid"] = json!([selection.grid().h, selection.grid().w]);
         json["output_channels"] = selection.channels().into();
         json["plugin_found"] = there.into();
+        json["weights_status"] = weights;
+        rows.push(json);
+    }
+    (table, rows)
+}
+
+/// Those that the program carries with it come first.
+fn models(zoo: &Zoo) -> (Table, Vec<Value>) {
+    let mut table = Table::new(&["ID", "ENSEMBLE", "LLM", "LICENCE", "WEIGHTS", "DESCRIPTION"]);
+    let mut rows = Vec::new();
+    for model in zoo.shipped_models() {
+        let own = "its own";
+        table.row([model.id, own, own, model.licence, "shipped", model.description].map(str::to_owned));
+        let (mut json, weights) = shipped_json(model);
+        json["weights_status"] = weights;
+        rows.push(json);
+    }
+    for row in zoo.registry().models() {
+        let (words, weights) = weights_words(Ok(&zoo.model_status(row)));
+        let cells = [&row.id, &row.ensemble, &row.llm, &row.licence, &words, &row.description];
+        table.row(cells.map(String::clone));
+        let mut json = json!(row);
         json["weights_status"] = weights;
         rows.push(json);
     }

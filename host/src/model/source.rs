@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use zoo_hub::{Error as HubError, Progress};
+use zoo_models::Shipped;
 use zoo_registry::{ModelRow, Weights};
 use zoo_release::Release;
 
-use crate::{HostError, Zoo};
+use crate::{HostError, WeightsStatus, Zoo};
 
 /// What a model folder must have on the Hub beside its weights.
 const CONFIG: &str = "config.json";
@@ -51,6 +52,11 @@ impl<'a> HubModel<'a> {
 }
 
 impl Zoo {
+    /// The models that the program carries with it, unless a registry row takes their name.
+    pub fn shipped_models(&self) -> impl Iterator<Item = &'static Shipped> {
+        zoo_models::ALL.iter().copied().filter(|shipped| self.registry().model(shipped.id).is_err())
+    }
+
     /// The folder of a model: a registry id whose files are in the cache, a model that the program carries with it, or
     /// a folder.
     pub(crate) fn model_source(&self, model: &str) -> Result<Source, HostError> {
@@ -72,9 +78,7 @@ impl Zoo {
                 Ok(Source { folder, name: hub.repo.rsplit('/').next().map(str::to_owned) })
             }
             (Some(Weights::Path { path, .. }), None) => {
-                let origin = self.registry().origin(zoo_registry::Kind::Model, &row.id);
-                let base = origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf));
-                Ok(Source { folder: base.unwrap_or_default().join(path), name: Some(row.id.clone()) })
+                Ok(Source { folder: self.beside(row).join(path), name: Some(row.id.clone()) })
             }
             _ => Err(HostError::WeightsMissing(format!(
                 "registry row `{}`: a model is opened from a folder; write `weights = {{ repo = …, file = … }}` or \
@@ -84,9 +88,42 @@ impl Zoo {
         }
     }
 
+    /// Where the weights of a model are, without touching the network.
+    pub fn model_status(&self, row: &ModelRow) -> WeightsStatus {
+        match (&row.weights, HubModel::of(row)) {
+            (_, Some(hub)) => match self.locate(&hub) {
+                Ok(folder) => WeightsStatus::Cached(vec![folder]),
+                Err(missing) => {
+                    let files = missing.into_iter().map(str::to_owned).collect();
+                    WeightsStatus::Missing { repo: hub.repo.to_owned(), files }
+                }
+            },
+            (Some(Weights::Path { path, .. }), None) => WeightsStatus::Local(self.beside(row).join(path)),
+            _ => WeightsStatus::None,
+        }
+    }
+
+    /// The folder of the registry file in which `row` stands.
+    fn beside(&self, row: &ModelRow) -> PathBuf {
+        let origin = self.registry().origin(zoo_registry::Kind::Model, &row.id);
+        origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf)).unwrap_or_default()
+    }
+
     /// The folder of a model in the cache, if it is complete.
     fn cached(&self, model: &HubModel<'_>) -> Result<PathBuf, HostError> {
-        let HubModel { id, repo, revision, weights, .. } = *model;
+        let HubModel { id, repo, .. } = *model;
+        self.locate(model).map_err(|missing| {
+            HostError::WeightsMissing(format!(
+                "the files of `{id}` are not all on this machine ({repo}: {}); run `zoo pull {id}`, or give a model \
+                 folder with --model",
+                missing.join(", ")
+            ))
+        })
+    }
+
+    /// The same, or what is missing.
+    fn locate<'m>(&self, model: &HubModel<'m>) -> Result<PathBuf, Vec<&'m str>> {
+        let HubModel { repo, revision, weights, .. } = *model;
         let config = self.hub().locate(repo, CONFIG, revision);
         let tokenizer = TOKENIZERS.iter().any(|file| self.hub().locate(repo, file, revision).is_some());
         let shards = self.hub().locate_checkpoint(repo, weights, revision, &|| None);
@@ -100,11 +137,7 @@ impl Zoo {
         }
         match config.as_deref().and_then(Path::parent) {
             Some(folder) if missing.is_empty() => Ok(folder.to_owned()),
-            _ => Err(HostError::WeightsMissing(format!(
-                "the files of `{id}` are not all on this machine ({repo}: {}); run `zoo pull {id}`, or give a model \
-                 folder with --model",
-                missing.join(", ")
-            ))),
+            _ => Err(missing),
         }
     }
 
