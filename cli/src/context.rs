@@ -8,10 +8,25 @@ use candle_core::Device;
 use zoo_core::Precision;
 use zoo_core::sdk::DeviceName;
 use zoo_host::{DeviceChoice, Options, Zoo};
+use zoo_registry::{Place, Problem};
 
 use crate::args::{Global, PixelArgs};
 use crate::progress::{Downloads, Progress};
 use crate::report::CliError;
+
+/// What to do about a row of a plugin that is wrong.
+pub(crate) const SET_ASIDE: &str = "it is not used; correct it there, or ask the author of the plugin";
+
+/// A row of a plugin that is wrong, in one line.
+pub(crate) fn wrong_row(problem: &Problem) -> String {
+    let row = match &problem.row {
+        Some((kind, id)) => format!("the {kind} `{id}`"),
+        None => "what the plugin brings".into(),
+    };
+    let Place { file, line, .. } = &problem.place;
+    let help = problem.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+    format!("{file}:{line}: {row}: {}{help}", problem.message)
+}
 
 /// Where the program writes.
 pub struct Streams<'a> {
@@ -103,7 +118,7 @@ impl<'a> Context<'a> {
     /// For `bench`: with an element type of its own, and maybe with random weights.
     pub fn measuring(&self, precision: Precision, random_weights: Option<u64>) -> Result<Zoo, CliError> {
         let device = self.global.device.unwrap_or_default();
-        Ok(Zoo::open(Options { precision, random_weights, ..self.options(device, &[])? })?)
+        self.opened(Options { precision, random_weights, ..self.options(device, &[])? })
     }
 
     /// `--plugin-dir`, made absolute: who types a folder here means the one that is seen from here.
@@ -113,7 +128,16 @@ impl<'a> Context<'a> {
     }
 
     fn open(&self, device: DeviceChoice, fast_resize: bool, more: &[PathBuf]) -> Result<Zoo, CliError> {
-        Ok(Zoo::open(Options { fast_resize, ..self.options(device, more)? })?)
+        self.opened(Options { fast_resize, ..self.options(device, more)? })
+    }
+
+    /// Opens, and says which rows of plugins cannot be used.
+    fn opened(&self, options: Options) -> Result<Zoo, CliError> {
+        let zoo = Zoo::open(options)?;
+        for problem in zoo.registry().set_aside() {
+            self.note(&format!("warning: {}; {SET_ASIDE}", wrong_row(problem)));
+        }
+        Ok(zoo)
     }
 
     fn options(&self, device: DeviceChoice, more: &[PathBuf]) -> Result<Options, CliError> {

@@ -9,7 +9,7 @@ use zoo_host::plugins::PluginSet;
 use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
 use zoo_hub::Settings;
 
-use crate::context::Context;
+use crate::context::{Context, SET_ASIDE, wrong_row};
 use crate::report::{CliError, Report};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +210,8 @@ fn registry(context: &Context<'_>, folders: &Folders) -> Vec<Finding> {
         "registry",
         format!("{} encoders, {} ensembles{own}", registry.encoders().len(), registry.ensembles().len()),
     )];
+    let wrong = registry.set_aside().iter();
+    findings.extend(wrong.map(|problem| Finding::warn("registry", wrong_row(problem), SET_ASIDE)));
     let rows = registry
         .encoders()
         .map(|e| (&e.plugin, &e.id))
