@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use common::{levels, noise};
 use half::bf16;
-use zoo_kernels::{Attention, AttentionSize, Element, Heads, Isa};
+use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, Isa};
 
 struct Case<T> {
     size: AttentionSize,
@@ -49,6 +49,10 @@ impl<T: Element> Case<T> {
     }
 
     fn run_with(&self, apply: impl Fn(&Attention<'_, T>, &mut [T])) -> Vec<T> {
+        self.run_biased(self.bias.as_deref().map(Bias::Dense), apply)
+    }
+
+    fn run_biased(&self, bias: Option<Bias<'_>>, apply: impl Fn(&Attention<'_, T>, &mut [T])) -> Vec<T> {
         let AttentionSize { batch, queries, keys, heads, key_heads, channels } = self.size;
         let packed = |values, tokens: usize, heads: usize| Heads {
             values,
@@ -63,7 +67,7 @@ impl<T: Element> Case<T> {
             k: packed(&self.k, keys, key_heads),
             v: packed(&self.v, keys, key_heads),
             scale: self.scale,
-            bias: self.bias.as_deref(),
+            bias,
             sight: self.sight.as_deref(),
         };
         apply(&attention, &mut out);
@@ -171,6 +175,84 @@ fn biases_of_one_and_of_each_head() {
         values.iter_mut().step_by(5).for_each(|x| *x = f32::NEG_INFINITY);
         check_both(size, |bias, _| *bias = Some(values.clone()));
     }
+}
+
+/// Bit by bit as with the matrix of the sums, for each image by itself.
+fn decomposed_is_dense<T: Element>(
+    levels: impl Iterator<Item = Isa>,
+    size: AttentionSize,
+    prefix: usize,
+    (h, w): (usize, usize),
+) {
+    let AttentionSize { batch, queries, keys, heads, channels, .. } = size;
+    let case = Case::<T>::new(size, 1.0);
+    let tables = |images: usize| {
+        let numbers = images * heads * queries;
+        (noise::<f32>(11, numbers * h), noise::<f32>(12, numbers * w))
+    };
+    let bits = |out: Vec<T>| out.iter().map(|x| x.widen().to_bits()).collect::<Vec<_>>();
+    for (isa, images) in levels.flat_map(|isa| [(isa, 1), (isa, batch)]) {
+        let (rows, columns) = tables(images);
+        let bias = Bias::Decomposed(Decomposed { prefix, grid: (h, w), rows: &rows, columns: &columns });
+        let whole = bits(case.run_biased(Some(bias), |attention, out| attention.apply_at_most(isa, out)));
+        let few = bits(case.run_biased(Some(bias), |attention, out| attention.apply_few(out)));
+        for image in 0..batch {
+            let mut dense = vec![0.0; heads * queries * keys];
+            let first = if images == 1 { 0 } else { image } * heads * queries;
+            for (i, row) in dense.chunks_exact_mut(keys).enumerate() {
+                for (cell, bias) in row[prefix..].iter_mut().enumerate() {
+                    let (row, column) = (&rows[(first + i) * h..][..h], &columns[(first + i) * w..][..w]);
+                    *bias = row[cell / w] + column[cell % w];
+                }
+            }
+            let (of_queries, of_keys) = (queries * heads * channels, keys * heads * channels);
+            let single = Case {
+                size: AttentionSize { batch: 1, ..size },
+                q: case.q[image * of_queries..][..of_queries].to_vec(),
+                k: case.k[image * of_keys..][..of_keys].to_vec(),
+                v: case.v[image * of_keys..][..of_keys].to_vec(),
+                bias: Some(dense),
+                sight: None,
+                ..case
+            };
+            let place = image * of_queries..(image + 1) * of_queries;
+            assert!(bits(single.run(isa)) == whole[place.clone()], "{isa:?}, {images} tables, image {image}");
+            assert!(bits(single.run_few()) == few[place], "few, {images} tables, image {image}");
+        }
+    }
+}
+
+fn square(batch: usize, tokens: usize, heads: usize, channels: usize) -> AttentionSize {
+    AttentionSize { batch, queries: tokens, keys: tokens, heads, key_heads: heads, channels }
+}
+
+#[test]
+fn decomposed_positions_in_windows() {
+    decomposed_is_dense::<f32>(levels(), square(2, 14 * 14, 2, 80), 0, (14, 14));
+    decomposed_is_dense::<bf16>(levels(), square(2, 14 * 14, 2, 64), 0, (14, 14));
+}
+
+#[test]
+fn decomposed_positions_after_a_class_token_and_on_pooled_keys() {
+    decomposed_is_dense::<f32>(levels(), square(2, 1 + 7 * 19, 3, 24), 1, (7, 19));
+    let pooled = AttentionSize { queries: 50, keys: 3 + 5 * 9, ..square(2, 0, 2, 16) };
+    decomposed_is_dense::<bf16>(levels(), pooled, 3, (5, 9));
+}
+
+#[test]
+fn decomposed_positions_of_a_large_grid() {
+    let best = || std::iter::once(Isa::detect());
+    let some = |channels| AttentionSize { queries: 150, ..square(1, 64 * 64, 1, channels) };
+    decomposed_is_dense::<f32>(best(), some(64), 0, (64, 64));
+    decomposed_is_dense::<bf16>(best(), some(80), 0, (64, 64));
+}
+
+#[test]
+#[should_panic(expected = "bias: 1 keys and a grid of 3 · 4, not 12")]
+fn grids_of_other_sizes_are_refused() {
+    let bias = Decomposed { prefix: 1, grid: (3, 4), rows: &[0.0; 36], columns: &[0.0; 48] };
+    let case = Case::<f32>::new(size(12, 12, 4), 1.0);
+    case.run_biased(Some(Bias::Decomposed(bias)), |attention, out| attention.apply(out));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use common::noise;
 use half::bf16;
 use zoo_kernels::quant::{Format, Quantised};
 use zoo_kernels::{
-    Activation, Attention, AttentionSize, Depthwise, Element, Epilogue, FeedForward, Gated, Heads,
+    Activation, Attention, AttentionSize, Bias, Depthwise, Element, Epilogue, FeedForward, Gated, Heads,
     LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, Source, add_per_key,
 };
 
@@ -143,7 +143,7 @@ fn attention<T: Element>() {
     let width = heads * channels;
     let qkv = noise::<T>(1, IMAGES * tokens * 3 * width);
     let bias = noise::<f32>(2, tokens * tokens);
-    for bias in [None, Some(&bias[..])] {
+    for bias in [None, Some(Bias::Dense(&bias))] {
         check("attention", |images: Range<usize>| {
             let batch = images.len();
             let qkv = of(&qkv, images);

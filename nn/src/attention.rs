@@ -2,12 +2,13 @@
 
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
-use zoo_core::Result;
 use zoo_core::weights::Params;
-use zoo_kernels::{Attention, AttentionSize, Element, Heads};
+use zoo_core::{Error, Grid, Result};
+use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads};
 
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::LayerNorm;
+use crate::relative::{RelativeBias, RelativePositions};
 use crate::values::Values;
 
 /// Most bytes of attention scores that are held at a time; more queries than fit go in turns.
@@ -41,11 +42,48 @@ impl SelfAttention {
     /// [`zoo_core::Error::Tensor`] when the shape does not fit or memory runs out.
     pub fn forward(&self, norm: &LayerNorm, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         let qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
+        self.mix(&qkv, None, residual)
+    }
+
+    /// Of `x` `[B, N, C]` as it is, the cells of `grid` in raster order, with what `positions` add to the scores, of
+    /// which no `N × N` matrix is made on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when there are other tokens than cells; [`Error::Tensor`] when a shape does not fit or
+    /// memory runs out.
+    pub fn forward_relative(
+        &self,
+        positions: &RelativePositions,
+        grid: Grid,
+        x: &Tensor,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Tensor> {
+        let qkv = self.qkv.forward(x)?;
+        let (batch, tokens, width) = qkv.dims3()?;
+        if tokens != grid.cells() || tokens == 0 {
+            let Grid { h, w } = grid;
+            return Err(Error::invalid(format!(
+                "relative positions: {tokens} tokens on a grid of {h} by {w}"
+            )));
+        }
+        let parts = qkv.reshape((batch, grid.h, grid.w, 3, self.heads, width / 3 / self.heads))?;
+        let bias = positions.bias(&parts.narrow(3, 0, 1)?.squeeze(3)?)?;
+        self.mix(&qkv, Some(&bias), residual)
+    }
+
+    /// From `[B, T, 3 C]` to what the block makes of it.
+    fn mix(
+        &self,
+        qkv: &Tensor,
+        bias: Option<&RelativeBias>,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Tensor> {
+        let tracked = qkv.track_op() || bias.is_some_and(RelativeBias::track_op);
         let mixed = match qkv.dtype() {
-            _ if !qkv.device().is_cpu() || qkv.track_op() => self.plain(&qkv)?,
-            DType::F32 => self.fused::<f32>(&qkv)?,
-            DType::BF16 => self.fused::<bf16>(&qkv)?,
-            _ => self.plain(&qkv)?,
+            _ if !qkv.device().is_cpu() || tracked => self.plain(qkv, bias)?,
+            DType::F32 => self.fused::<f32>(qkv, bias)?,
+            DType::BF16 => self.fused::<bf16>(qkv, bias)?,
+            _ => self.plain(qkv, bias)?,
         };
         self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
     }
@@ -55,7 +93,7 @@ impl SelfAttention {
     }
 
     /// From `[B, T, 3 C]` to `[B, T, C]` in one pass, q, k and v being read where they lie.
-    fn fused<T: Element + WithDType>(&self, qkv: &Tensor) -> Result<Tensor> {
+    fn fused<T: Element + WithDType>(&self, qkv: &Tensor, bias: Option<&RelativeBias>) -> Result<Tensor> {
         let (batch, tokens, width) = qkv.dims3()?;
         let (channels, heads) = (width / 3, self.heads);
         let size = AttentionSize {
@@ -77,13 +115,27 @@ impl SelfAttention {
         };
         let (q, k, v) = (part(0), part(1), part(2));
         let scale = Self::scale(size.channels) as f32;
+        let tables = bias.map(RelativeBias::values).transpose()?;
+        let tables = match &tables {
+            Some([rows, columns]) => Some([rows.read()?, columns.read()?]),
+            None => None,
+        };
+        let bias = match (&tables, bias) {
+            (Some([rows, columns]), Some(RelativeBias { grid, .. })) => Some(Bias::Decomposed(Decomposed {
+                prefix: 0,
+                grid: *grid,
+                rows: rows.values()?,
+                columns: columns.values()?,
+            })),
+            _ => None,
+        };
         let mut mixed = vec![T::round(0.0); batch * tokens * channels];
-        Attention { size, q, k, v, scale, bias: None, sight: None }.apply(&mut mixed);
+        Attention { size, q, k, v, scale, bias, sight: None }.apply(&mut mixed);
         Ok(Tensor::from_vec(mixed, (batch, tokens, channels), &Device::Cpu)?)
     }
 
     /// As `fused`, by candle: for other devices and dtypes, and differentiable.
-    fn plain(&self, qkv: &Tensor) -> Result<Tensor> {
+    fn plain(&self, qkv: &Tensor, bias: Option<&RelativeBias>) -> Result<Tensor> {
         let (batch, tokens, width) = qkv.dims3()?;
         let (channels, dtype) = (width / 3, qkv.dtype());
         let head = channels / self.heads;
@@ -100,18 +152,33 @@ impl SelfAttention {
         let rows = rows.clamp(1, tokens);
         let mut parts = Vec::with_capacity(tokens.div_ceil(rows));
         for start in (0..tokens).step_by(rows) {
-            let part = q.narrow(2, start, rows.min(tokens - start))?.contiguous()?;
-            let weights = softmax(&part.matmul(&k)?)?;
+            let length = rows.min(tokens - start);
+            let scores = q.narrow(2, start, length)?.contiguous()?.matmul(&k)?;
+            let scores = match bias {
+                Some(bias) => (&scores + bias.dense(start, length)?.to_dtype(scores.dtype())?)?,
+                None => scores,
+            };
+            let weights = softmax(&scores)?;
             parts.push(weights.matmul(&v)?);
         }
         let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
         Ok(mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?)
     }
 
-    /// Peak bytes of the scores for `batch` images of `tokens` tokens.
-    pub fn score_bytes(batch: usize, heads: usize, tokens: usize) -> u64 {
-        let all = (batch * heads * tokens * tokens * DType::F32.size_in_bytes()) as u64;
-        all.min(SCORE_BYTES as u64)
+    /// Bytes that the CPU's kernel holds for `batch` images of `tokens` tokens beside the tensors.
+    pub fn held(batch: usize, heads: usize, tokens: usize, channels: usize, dtype: DType) -> usize {
+        let size = AttentionSize {
+            batch,
+            queries: tokens,
+            keys: tokens,
+            heads,
+            key_heads: heads,
+            channels: channels / heads.max(1),
+        };
+        match dtype {
+            DType::BF16 => size.held::<bf16>(),
+            _ => size.held::<f32>(),
+        }
     }
 }
 

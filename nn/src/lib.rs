@@ -42,6 +42,7 @@ pub mod patch_embed;
 pub mod pool;
 pub mod pos_embed;
 pub mod quantised;
+pub mod relative;
 pub mod resample;
 mod values;
 pub mod vit;

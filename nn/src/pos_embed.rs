@@ -151,11 +151,13 @@ impl PosEmbed {
         if self.table.track_op() {
             return make();
         }
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = cache.get(&grid) {
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = cache().get(&grid) {
             return Ok(found.clone());
         }
+        // Without the lock: a thread that waits for its part of a product may begin another forward pass.
         let made = make()?;
+        let mut cache = cache();
         if cache.len() >= CACHED {
             cache.clear();
         }

@@ -92,11 +92,11 @@ impl<T: Element> Work for Few<'_, T> {
             }
             let parts = scores.chunks_exact_mut(BLOCK).zip(mixed.chunks_exact_mut(width));
             for (row, (scores, mixed)) in rows.iter_mut().zip(parts) {
-                let (seen, bias) = (seen(row), attention.bias(row.head, row.query));
+                let (seen, bias) = (seen(row), attention.bias([image, row.head, row.query]));
                 let scores = &mut scores[..keys.len()];
                 let mut max = row.max;
                 for (score, key) in scores.iter_mut().zip(keys.clone()) {
-                    let biased = *score + bias.map_or(0.0, |bias| bias[key]);
+                    let biased = *score + bias.at(key);
                     *score = if seen.contains(&key) { biased } else { f32::NEG_INFINITY };
                     max = if *score > max { *score } else { max };
                 }

@@ -5,6 +5,7 @@
 //! them. Keys are taken in blocks at fixed places, and every query is on its own lane; so a query's result depends
 //! neither on the queries beside it nor on the threads.
 
+mod bias;
 mod few;
 mod pack;
 mod softmax;
@@ -16,8 +17,12 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::isa::Isa;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Shape};
 use crate::out::Out;
+use crate::panels;
+use bias::OfQuery;
+pub use bias::{Bias, Decomposed};
+use pack::BLOCK;
 use task::Task;
 
 /// Tasks for each thread: enough to even out threads of unequal speed.
@@ -39,8 +44,8 @@ pub struct Attention<'a, T> {
     pub v: Heads<'a, T>,
     /// On the scores; positive.
     pub scale: f32,
-    /// Added to the scaled scores: `[queries, keys]` or, one for each head, `[heads, queries, keys]`.
-    pub bias: Option<&'a [f32]>,
+    /// Added to the scaled scores.
+    pub bias: Option<Bias<'a>>,
     /// The keys that each query sees: `[queries]` or, one for each of the batch, `[batch, queries]`.
     pub sight: Option<&'a [Range<usize>]>,
 }
@@ -60,6 +65,20 @@ pub struct AttentionSize {
     pub key_heads: usize,
     /// Channels of a head.
     pub channels: usize,
+}
+
+impl AttentionSize {
+    /// Bytes that [`Attention::apply`] holds beside what it reads and writes: on each thread, the keys and values of a
+    /// head and a block of queries with its scores.
+    pub fn held<T: Element>(&self) -> usize {
+        let Shape { columns, pairs, .. } = Kernel::choose::<T>(Isa::Avx512Bf16).shape();
+        let Self { batch, queries, keys, heads, key_heads, channels } = *self;
+        let steps = panels::steps(channels, pairs);
+        let head = 2 * keys.next_multiple_of(BLOCK) * steps;
+        let block = columns * (steps + BLOCK + panels::steps(BLOCK, pairs) + channels);
+        let tasks = batch * key_heads * (heads / key_heads.max(1) * queries).div_ceil(QUERIES);
+        tasks.min(rayon::current_num_threads()) * (head + block) * size_of::<u32>()
+    }
 }
 
 /// A tensor `[batch, tokens, heads, channels]` where it lies: a channel's neighbour is the next element, the other
@@ -143,11 +162,7 @@ impl<T: Element> Attention<'_, T> {
             "out: not [{batch}, {queries}, {heads}, {channels}]"
         );
         if let Some(bias) = self.bias {
-            let one = queries * keys;
-            assert!(
-                bias.len() == one || bias.len() == heads * one,
-                "bias: not [{heads}?, {queries}, {keys}]"
-            );
+            bias.check(&self.size);
         }
         if let Some(sight) = self.sight {
             assert!(
@@ -170,11 +185,7 @@ impl<T: Element> Attention<'_, T> {
 
     /// The biases of a query on all keys.
     #[inline(always)]
-    fn bias(&self, head: usize, query: usize) -> Option<&[f32]> {
-        let AttentionSize { queries, keys, .. } = self.size;
-        self.bias.map(|bias| {
-            let head = if bias.len() == queries * keys { 0 } else { head };
-            &bias[(head * queries + query) * keys..][..keys]
-        })
+    fn bias(&self, place: [usize; 3]) -> OfQuery<'_> {
+        self.bias.map_or(OfQuery::Nothing, |bias| bias.of(&self.size, place))
     }
 }

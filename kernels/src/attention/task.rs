@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
+use super::bias::{Bias, OfQuery};
 use super::pack::{BLOCK, Head};
 use super::softmax::Running;
 use super::{Attention, AttentionSize};
@@ -32,6 +33,7 @@ struct Scratch {
     scores: Vec<Line>,
     pairs: Vec<Line>,
     mixed: Vec<Line>,
+    biases: Vec<Line>,
 }
 
 impl<T: Element> Job for Task<'_, T> {
@@ -87,8 +89,11 @@ impl<T: Element> Task<'_, T> {
         let mixed_rows = channel_tiles * height;
         let (mixed, _) = panels::floats_mut(panels::room(&mut scratch.mixed, mixed_rows * COLUMNS))
             .as_chunks_mut::<COLUMNS>();
-        let biased = self.attention.bias.is_some();
-        let unit = if biased { LOG2_E } else { LOG2_E * self.attention.scale };
+        let bias = self.attention.bias;
+        let unit = if bias.is_some() { LOG2_E } else { LOG2_E * self.attention.scale };
+        let numbers = if let Some(Bias::Decomposed(bias)) = &bias { bias.numbers() } else { 0 };
+        let (table, _) = panels::floats_mut(panels::room(&mut scratch.biases, numbers * COLUMNS))
+            .as_chunks_mut::<COLUMNS>();
 
         for start in self.rows.clone().step_by(COLUMNS) {
             let rows = start..self.rows.end.min(start + COLUMNS);
@@ -98,6 +103,12 @@ impl<T: Element> Task<'_, T> {
             };
             // SAFETY: the caller's.
             unsafe { panels::weave_rows::<K, T, COLUMNS>(q, COLUMNS, channels, rows.len(), query) };
+            let biases = |(lane, (head, query))| (lane, self.attention.bias([self.image, head, query]));
+            for (lane, bias) in rows.clone().map(place).enumerate().map(biases) {
+                if let OfQuery::Decomposed { rows, columns, .. } = bias {
+                    table.iter_mut().zip(rows.iter().chain(columns)).for_each(|(to, x)| to[lane] = *x);
+                }
+            }
             mixed.fill([0.0; COLUMNS]);
             let mut running = Running::<COLUMNS>::new();
             let seen = self.sight(rows.clone());
@@ -112,11 +123,16 @@ impl<T: Element> Task<'_, T> {
                     // SAFETY: the slices hold that much; the queries begin on a cache line.
                     unsafe { K::sums(steps, k.as_ptr(), q.as_ptr(), sums.as_mut_ptr()) };
                 }
-                if biased {
-                    for (lane, (head, query)) in rows.clone().map(place).enumerate() {
-                        let bias = self.attention.bias(head, query).unwrap_or_default();
-                        for (row, bias) in scores.iter_mut().zip(&bias[from..]) {
-                            row[lane] = row[lane] * self.attention.scale + bias;
+                match &bias {
+                    None => {}
+                    Some(Bias::Decomposed(bias)) => {
+                        bias.add(&table[..numbers], from, self.attention.scale, &mut scores[..present]);
+                    }
+                    Some(Bias::Dense(_)) => {
+                        for (lane, bias) in rows.clone().map(place).enumerate().map(biases) {
+                            for (row, key) in scores.iter_mut().zip(from..from + present) {
+                                row[lane] = row[lane] * self.attention.scale + bias.at(key);
+                            }
                         }
                     }
                 }

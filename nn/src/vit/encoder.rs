@@ -1,10 +1,12 @@
 //! A vision transformer behind the encoder trait.
 
 use candle_core::{DType, Tensor};
+use half::bf16;
 use zoo_core::weights::Params;
 use zoo_core::{
     Cost, EncoderDescriptor, FeatureMap, FeatureRequest, LayerInfo, PrefixToken, Resolution, Result,
 };
+use zoo_kernels::FeedForward;
 
 use super::config::{ViTAct, ViTConfig};
 use super::trunk::VisionTransformer;
@@ -49,22 +51,29 @@ impl Trunk for VisionTransformer {
     }
 
     /// Patch embedding and all blocks. A matrix product of `m × k` by `k × n` counts `m k n`; norms, biases and
-    /// activations are not counted.
+    /// activations are not counted. Memory is that of the CPU's kernels.
     fn cost(config: &ViTConfig, dtype: DType, batch: usize, height: usize, width: usize) -> Cost {
         let c = config;
         let patches = (height / c.patch_size) * (width / c.patch_size);
         let tokens = patches + c.prefix_tokens();
         let gated = c.style.act == ViTAct::Swiglu;
         let embed = patches * 3 * c.patch_size * c.patch_size * c.embed_dim;
-        let attention = tokens * 4 * c.embed_dim * c.embed_dim + 2 * tokens * tokens * c.embed_dim;
-        let mlp = tokens * c.embed_dim * c.mlp_dim * if gated { 3 } else { 2 };
-        let macs = (batch * (embed + c.depth * (attention + mlp))) as u64;
+        let attention_macs = tokens * 4 * c.embed_dim * c.embed_dim + 2 * tokens * tokens * c.embed_dim;
+        let mlp_macs = tokens * c.embed_dim * c.mlp_dim * if gated { 3 } else { 2 };
+        let macs = (batch * (embed + c.depth * (attention_macs + mlp_macs))) as u64;
 
-        // Residual and normed tokens beside the widest stage of either branch.
-        let stage_attention = 6 * c.embed_dim;
-        let stage_mlp = if gated { 4 } else { 2 } * c.mlp_dim;
-        let elements = batch * tokens * (2 * c.embed_dim + stage_attention.max(stage_mlp));
-        let scores = 2 * SelfAttention::score_bytes(batch, c.num_heads, tokens);
-        Cost { macs, activation_bytes: (elements * dtype.size_in_bytes()) as u64 + scores }
+        // Of attention: its input, q, k and v, what they make and the result. Of the network: both sums around the
+        // branch and its inner values, of which a gated one holds both factors and their product for all tokens.
+        let size = dtype.size_in_bytes();
+        let rows = batch * tokens;
+        let held = SelfAttention::held(batch, c.num_heads, tokens, c.embed_dim, dtype);
+        let attention = 6 * rows * c.embed_dim * size + held;
+        let inner = match dtype {
+            _ if gated => 3 * rows * c.mlp_dim * size,
+            DType::BF16 => FeedForward::<bf16>::held(rows, c.mlp_dim),
+            _ => FeedForward::<f32>::held(rows, c.mlp_dim),
+        };
+        let mlp = 3 * rows * c.embed_dim * size + inner;
+        Cost { macs, activation_bytes: attention.max(mlp) as u64 }
     }
 }

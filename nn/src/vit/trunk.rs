@@ -1,23 +1,22 @@
 //! The transformer itself: pixels in, tokens of chosen blocks out.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{FeatureMap, FeatureRequest, Grid, Result};
 
 use super::block::Block;
 use super::config::ViTConfig;
 use crate::norm::LayerNorm;
-use crate::patch_embed::PatchEmbed;
+use crate::patch_embed::{PatchEmbed, Surroundings};
 use crate::pos_embed::PosEmbed;
 
 /// Weights of a vision transformer. Canonical names are timm's: `cls_token`, `reg_token`, `pos_embed`,
 /// `patch_embed.proj`, `norm_pre`, `blocks.{i}.{norm1,attn.qkv,attn.proj,ls1.gamma,norm2,mlp.…,ls2.gamma}`,
 /// `norm`; a gated network's are `mlp.w12` and `mlp.w3`.
 pub struct VisionTransformer {
-    dtype: DType,
     patch_embed: PatchEmbed,
-    class: Option<Tensor>,
-    registers: Option<Tensor>,
+    /// Class and register tokens `[1, P, D]`, with the position of the former.
+    prefix: Option<Tensor>,
     positions: PosEmbed,
     pre_norm: Option<LayerNorm>,
     blocks: Vec<Block>,
@@ -45,27 +44,21 @@ impl VisionTransformer {
             .collect::<Result<_>>()?;
         let norm = norm("norm", style.final_norm)?;
         let positions = PosEmbed::new(table, prefix, native, style.pos_mode);
-        Ok(Self { dtype: params.dtype(), patch_embed, class, registers, positions, pre_norm, blocks, norm })
+        let class = match (class, positions.prefix()?) {
+            (Some(class), Some(position)) => Some((class + position)?),
+            (class, _) => class,
+        };
+        let prefix = class.into_iter().chain(registers).collect::<Vec<_>>();
+        let prefix = if prefix.is_empty() { None } else { Some(Tensor::cat(&prefix, 1)?) };
+        Ok(Self { patch_embed, prefix, positions, pre_norm, blocks, norm })
     }
 
     /// Tokens `[B, P + N, D]` before the first block, and the grid of the last `N`.
     fn embed(&self, pixels: &Tensor) -> Result<(Tensor, Grid)> {
-        let batch = pixels.dim(0)?;
-        let (patches, grid) = self.patch_embed.forward(&pixels.to_dtype(self.dtype)?)?;
-        let patches = patches.broadcast_add(&self.positions.patches(grid)?)?;
-        let mut parts = Vec::with_capacity(3);
-        if let Some(class) = &self.class {
-            let class = match self.positions.prefix()? {
-                Some(position) => (class + position)?,
-                None => class.clone(),
-            };
-            parts.push(class.repeat((batch, 1, 1))?);
-        }
-        if let Some(registers) = &self.registers {
-            parts.push(registers.repeat((batch, 1, 1))?);
-        }
-        parts.push(patches);
-        let tokens = Tensor::cat(&parts, 1)?;
+        let grid = self.patch_embed.grid(pixels)?;
+        let positions = self.positions.patches(grid)?;
+        let surroundings = Surroundings { prefix: self.prefix.as_ref(), positions: Some(&positions) };
+        let tokens = self.patch_embed.forward(pixels, surroundings)?;
         let tokens = match &self.pre_norm {
             Some(norm) => norm.forward(&tokens)?,
             None => tokens,
