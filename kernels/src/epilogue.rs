@@ -1,6 +1,7 @@
 //! What follows a product while it is still in the cache.
 
 use crate::activation::Activation;
+use crate::arithmetic::Arithmetic;
 use crate::element::Element;
 
 /// `residual + scale · activation(product + bias)`, each part optional, in f32; rounded once, at the end.
@@ -75,23 +76,24 @@ pub(crate) struct Columns<'a, T, const N: usize> {
 impl<T: Element, const N: usize> Columns<'_, T, N> {
     /// Finishes the sums of `row` in place.
     #[inline(always)]
-    pub(crate) fn finish(&self, row: usize, sums: &mut [f32; N]) {
+    pub(crate) fn finish<A: Arithmetic>(&self, row: usize, sums: &mut [f32; N]) {
         for (sum, bias) in sums.iter_mut().zip(&self.bias) {
             *sum += bias;
         }
         if let Some(activation) = self.activation {
-            activation.apply(sums);
+            activation.apply::<A>(sums);
         }
         if let Some(shortcut) = self.shortcut {
             let shortcut = &shortcut[row * self.outputs..][self.start..self.outputs];
+            // Widened first: the loop that follows has one length, whether or not the panel is full.
+            let mut wide = [0.0; N];
             if let Some(shortcut) = shortcut.first_chunk::<N>() {
-                for ((sum, scale), x) in sums.iter_mut().zip(&self.scale).zip(shortcut) {
-                    *sum = x.widen() + scale * *sum;
-                }
+                wide = shortcut.map(T::widen);
             } else {
-                for ((sum, scale), x) in sums.iter_mut().zip(&self.scale).zip(shortcut) {
-                    *sum = x.widen() + scale * *sum;
-                }
+                wide.iter_mut().zip(shortcut).for_each(|(wide, x)| *wide = x.widen());
+            }
+            for ((sum, scale), x) in sums.iter_mut().zip(&self.scale).zip(wide) {
+                *sum = A::mul_add(*scale, *sum, x);
             }
         }
     }

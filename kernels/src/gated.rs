@@ -56,10 +56,10 @@ impl<T: Element> Work for Row<'_, T> {
     fn run<L: Lanes>(self) {
         // One loop each, or the choice would stand inside the loop.
         match self.activation {
-            Activation::GeluErf => self.each(|x| Activation::GeluErf.of(x)),
-            Activation::GeluTanh => self.each(|x| Activation::GeluTanh.of(x)),
-            Activation::QuickGelu => self.each(|x| Activation::QuickGelu.of(x)),
-            Activation::Silu => self.each(|x| Activation::Silu.of(x)),
+            Activation::GeluErf => self.each(|x| Activation::GeluErf.at::<L::Arithmetic>(x)),
+            Activation::GeluTanh => self.each(|x| Activation::GeluTanh.at::<L::Arithmetic>(x)),
+            Activation::QuickGelu => self.each(|x| Activation::QuickGelu.at::<L::Arithmetic>(x)),
+            Activation::Silu => self.each(|x| Activation::Silu.at::<L::Arithmetic>(x)),
         }
     }
 }

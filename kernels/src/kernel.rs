@@ -1,9 +1,11 @@
 //! Which tile computes, chosen by element and machine.
 
+use std::marker::PhantomData;
+
 use crate::element::Element;
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::tile::{Avx2, Avx512, Avx512Pairs};
+use crate::tile::{Avx2, Avx512, Pairs, Singles};
 use crate::tile::{Job, Portable, Tile};
 
 /// Which tile reads the panels.
@@ -35,17 +37,17 @@ impl Kernel {
     }
 
     pub(crate) fn shape(self) -> Shape {
-        fn shape<const COLUMNS: usize, K: Tile<COLUMNS>>(_: K) -> Shape {
+        fn shape<const COLUMNS: usize, K: Tile<COLUMNS>>(_: PhantomData<K>) -> Shape {
             Shape { height: K::ROWS, columns: COLUMNS, pairs: K::PAIRS }
         }
         match self {
-            Self::Portable => shape(Portable),
+            Self::Portable => shape(PhantomData::<Portable>),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => shape(Avx2),
+            Self::Avx2 => shape(PhantomData::<Avx2>),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => shape(Avx512),
+            Self::Avx512 => shape(PhantomData::<Avx512<Singles>>),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Pairs => shape(Avx512Pairs),
+            Self::Avx512Pairs => shape(PhantomData::<Avx512<Pairs>>),
         }
     }
 
@@ -61,9 +63,9 @@ impl Kernel {
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2 => Avx2::work(job),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => Avx512::work(job),
+                Self::Avx512 => Avx512::<Singles>::work(job),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Pairs => Avx512Pairs::work(job),
+                Self::Avx512Pairs => Avx512::<Pairs>::work(job),
             }
         }
     }

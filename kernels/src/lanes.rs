@@ -2,7 +2,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
+use crate::arithmetic::{Apart, Arithmetic, Fused};
 use crate::element::Element;
 use crate::isa::Isa;
 
@@ -12,6 +14,9 @@ pub(crate) const LANES: usize = 16;
 /// A vector of [`LANES`] numbers. Its methods may run only where the machine has the instructions of the type, which
 /// is so within [`run`].
 pub(crate) trait Lanes: Copy {
+    /// That of numbers one by one.
+    type Arithmetic: Arithmetic;
+
     fn splat(x: f32) -> Self;
 
     fn to_array(self) -> [f32; LANES];
@@ -49,7 +54,7 @@ pub(crate) fn run(work: impl Work) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { run_avx2(work) },
-        _ => work.run::<Plain<false>>(),
+        _ => work.run::<Plain<Apart>>(),
     }
 }
 
@@ -62,17 +67,19 @@ fn run_avx512(work: impl Work) {
 #[target_feature(enable = "avx2,fma")]
 #[cfg(target_arch = "x86_64")]
 fn run_avx2(work: impl Work) {
-    work.run::<Plain<true>>();
+    work.run::<Plain<Fused>>();
 }
 
-/// Numbers that the compiler puts into whatever vectors it has; `FUSED` where multiply-add is one instruction.
+/// Numbers that the compiler puts into whatever vectors it has.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain<const FUSED: bool>([f32; LANES]);
+pub(crate) struct Plain<A>([f32; LANES], PhantomData<A>);
 
-impl<const FUSED: bool> Lanes for Plain<FUSED> {
+impl<A: Arithmetic> Lanes for Plain<A> {
+    type Arithmetic = A;
+
     #[inline(always)]
     fn splat(x: f32) -> Self {
-        Self([x; LANES])
+        Self([x; LANES], PhantomData)
     }
 
     #[inline(always)]
@@ -83,19 +90,19 @@ impl<const FUSED: bool> Lanes for Plain<FUSED> {
     #[inline(always)]
     unsafe fn load<T: Element>(from: *const T) -> Self {
         // SAFETY: the caller's.
-        Self(std::array::from_fn(|i| unsafe { *from.add(i) }.widen()))
+        Self(std::array::from_fn(|i| unsafe { *from.add(i) }.widen()), PhantomData)
     }
 
     #[inline(always)]
     fn mul_add(self, x: Self, y: Self) -> Self {
-        Self(std::array::from_fn(|i| {
-            if FUSED { self.0[i].mul_add(x.0[i], y.0[i]) } else { self.0[i] * x.0[i] + y.0[i] }
-        }))
+        Self(std::array::from_fn(|i| A::mul_add(self.0[i], x.0[i], y.0[i])), PhantomData)
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Lanes for __m512 {
+    type Arithmetic = Fused;
+
     #[inline(always)]
     fn splat(x: f32) -> Self {
         // SAFETY: instructions as the trait says.

@@ -19,6 +19,7 @@
 //! ```
 
 mod activation;
+mod arithmetic;
 mod attention;
 mod depthwise;
 mod element;
@@ -52,6 +53,7 @@ pub use gated::Gated;
 pub use isa::Isa;
 pub use local_attention::{LocalAttention, Source, add_per_key};
 pub use norm::{Norm, NormKind};
+pub use pages::zeros;
 pub use patches::Patches;
 pub use product::Packed;
 pub use rotary::Rotary;

@@ -3,6 +3,25 @@
 
 use std::mem::MaybeUninit;
 
+use rayon::prelude::*;
+
+use crate::element::Element;
+
+/// Numbers that one task writes.
+const TASK: usize = 128 << 10;
+
+/// As many zeros, for results: written on the threads of rayon, which touch them for the first time, on large pages
+/// where they fill some.
+pub fn zeros<T: Element>(length: usize) -> Vec<T> {
+    let mut zeros = Vec::with_capacity(length);
+    let memory = &mut zeros.spare_capacity_mut()[..length];
+    prefer_large(memory);
+    memory.par_chunks_mut(TASK).for_each(|part| part.fill(MaybeUninit::new(T::round(0.0))));
+    // SAFETY: the parts cover `length` places, each of which was filled.
+    unsafe { zeros.set_len(length) };
+    zeros
+}
+
 /// Says that `memory` should stand on large pages, where the system has them for whoever asks. A hint.
 pub(crate) fn prefer_large<T>(memory: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]

@@ -14,12 +14,12 @@ use crate::norm::Norm;
 use crate::out::Out;
 use crate::packing::Packing;
 use crate::pages;
-use crate::panels::{self, LINE, Line};
+use crate::panels::{self, LINE, Line, room};
 use crate::tile::{Job, ROWS, Tile};
 
 /// Most cells of activations that are packed at a time.
 const SLAB: usize = 2 << 20;
-/// Heights of tiles for few rows, where they are lower than the kernel's own.
+/// Heights of the last tile, where they are lower than the kernel's own.
 const FEW: [usize; 4] = [1, 2, 4, 8];
 /// Blocks of work for each thread: enough to even out threads of unequal speed.
 const BLOCKS_PER_THREAD: usize = 16;
@@ -164,7 +164,6 @@ impl Packed {
         assert_eq!(x.len(), rows * self.inputs, "x: not [{rows}, {}]", self.inputs);
         epilogue.check(rows, self.outputs);
         let Shape { height, columns, pairs } = self.kernel.shape();
-        let height = FEW.into_iter().find(|&few| rows <= few && few < height).unwrap_or(height);
         let steps = panels::steps(self.inputs, pairs);
         let slab = (SLAB / steps.max(1)).next_multiple_of(height).max(height);
         let out = Out::new(out);
@@ -175,14 +174,17 @@ impl Packed {
         for start in (0..rows).step_by(slab) {
             let end = rows.min(start + slab);
             let tiles = (end - start).div_ceil(height);
-            scratch.resize(((tiles * steps * height).div_ceil(LINE)).max(scratch.len()), Line([0; LINE]));
-            let cells = &mut panels::cells_mut(&mut scratch)[..tiles * steps * height];
+            let packed_rows = (end - start) / height * height + last_height((end - start) % height, height);
+            let cells =
+                &mut panels::cells_mut(room(&mut scratch, steps * packed_rows))[..steps * packed_rows];
             let part = &x[start * self.inputs..end * self.inputs];
             cells
                 .par_chunks_mut((steps * height).max(1))
                 .zip(part.par_chunks((height * self.inputs).max(1)))
+                .with_max_len(1)
                 .for_each(|(panel, rows)| {
                     let (cells, inputs) = (panel.len(), self.inputs);
+                    let height = cells / steps.max(1);
                     let packing = Packing { panel: Out::new(panel), cells, height, rows, inputs, norm };
                     // SAFETY: the panel is as long as it says, and this task's alone.
                     unsafe { self.kernel.run(&packing) }
@@ -192,7 +194,8 @@ impl Packed {
             let wanted = BLOCKS_PER_THREAD * rayon::current_num_threads();
             let run = tiles.div_ceil(wanted.div_ceil(panels));
             let runs = tiles.div_ceil(run);
-            (0..panels * runs).into_par_iter().for_each(|block| {
+            // One by one, so that whoever is done early finds something to take over.
+            (0..panels * runs).into_par_iter().with_max_len(1).for_each(|block| {
                 let (panel, first) = (block / runs, block % runs * run);
                 let tiles = first..tiles.min(first + run);
                 let block =
@@ -206,11 +209,19 @@ impl Packed {
     }
 }
 
+/// The height of a tile of the last `rows`, fewer than the kernel's `height`.
+fn last_height(rows: usize, height: usize) -> usize {
+    match rows {
+        0 => 0,
+        _ => FEW.into_iter().find(|&few| rows <= few && few < height).unwrap_or(height),
+    }
+}
+
 /// What one task computes: some tiles of rows, by one panel of outputs.
 struct Block<'a, T> {
     packed: &'a Packed,
     steps: usize,
-    /// Rows of a tile: the kernel's, or one of [`FEW`].
+    /// Rows of a tile, but for the last.
     height: usize,
     /// Packed rows `start..end`.
     x: &'a [u32],
@@ -239,12 +250,15 @@ impl<T: Element> Job for Block<'_, T> {
         let weights = &panels::cells(&self.packed.lines)[self.panel * self.steps * COLUMNS..];
         let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
         for tile in self.tiles.clone() {
-            let x = self.x[tile * self.steps * self.height..][..self.steps * self.height].as_ptr();
+            let x = &self.x[tile * self.steps * self.height..];
+            let rows = x.len().checked_div(self.steps).unwrap_or(self.height);
+            let height = self.height.min(rows);
+            let x = x[..self.steps * height].as_ptr();
             let (steps, w) = (self.steps, weights[..self.steps * COLUMNS].as_ptr());
             let to = sums.0.as_mut_ptr();
             // SAFETY: the slices hold that much; panels begin on cache lines, their length being whole lines.
             unsafe {
-                match self.height {
+                match height {
                     1 => K::few::<1>(steps, x, w, to),
                     2 => K::few::<2>(steps, x, w, to),
                     4 => K::few::<4>(steps, x, w, to),
@@ -253,12 +267,13 @@ impl<T: Element> Job for Block<'_, T> {
                 }
             };
             let row = self.start + tile * self.height;
-            for (row, sums) in (row..self.end).zip(&mut sums.0[..self.height]) {
-                epilogue.finish(row, sums);
+            for (row, sums) in (row..self.end).zip(&mut sums.0[..height]) {
+                epilogue.finish::<K::Arithmetic>(row, sums);
                 // SAFETY: inside `out`, and this block's alone.
                 let out = unsafe { self.out.slice(row * outputs + first, columns) };
                 if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
-                    out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
+                    // SAFETY: the caller's.
+                    unsafe { K::round(sums, out) };
                 } else {
                     out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
                 }

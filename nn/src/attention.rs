@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::weights::Params;
 use zoo_core::{Error, Grid, Result};
-use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads};
+use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, zeros};
 
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::LayerNorm;
@@ -129,7 +129,7 @@ impl SelfAttention {
             })),
             _ => None,
         };
-        let mut mixed = vec![T::round(0.0); batch * tokens * channels];
+        let mut mixed = zeros::<T>(batch * tokens * channels);
         Attention { size, q, k, v, scale, bias, sight: None }.apply(&mut mixed);
         Ok(Tensor::from_vec(mixed, (batch, tokens, channels), &Device::Cpu)?)
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params, Rows};
 use zoo_kernels::quant::Quantised;
-use zoo_kernels::{Element, Packed};
+use zoo_kernels::{Element, Packed, zeros};
 
 use crate::activation::Activation;
 use crate::norm::LayerNorm;
@@ -270,7 +270,7 @@ impl Linear {
                 None => None,
             },
         };
-        let mut out = vec![T::round(0.0); shape.iter().product()];
+        let mut out = zeros::<T>(shape.iter().product());
         weights.product(x.values()?, &epilogue, &mut out)?;
         Tensor::from_vec(out, shape, &Device::Cpu)
     }

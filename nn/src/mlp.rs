@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
-use zoo_kernels::Element;
+use zoo_kernels::{Element, zeros};
 
 use crate::activation::Activation;
 use crate::gated::Branches;
@@ -141,7 +141,7 @@ impl Mlp {
             activation: activation.into(),
             second: &second,
         };
-        let mut out = vec![T::round(0.0); shape.iter().product()];
+        let mut out = zeros::<T>(shape.iter().product());
         let x = x.read()?;
         let x = x.values()?;
         match norm {

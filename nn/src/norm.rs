@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
-use zoo_kernels::{Element, Norm, NormKind};
+use zoo_kernels::{Element, Norm, NormKind, zeros};
 
 use crate::values::{Slice, Values};
 
@@ -159,7 +159,7 @@ fn apply<T: Element + WithDType>(
     let (values, weight, bias) =
         (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
     let bias = bias.as_ref().map(Slice::values).transpose()?;
-    let mut out = vec![T::round(0.0); x.elem_count()];
+    let mut out = zeros::<T>(x.elem_count());
     Norm { kind, weight: weight.values()?, bias, eps: eps as f32 }.apply(values.values()?, &mut out);
     Tensor::from_vec(out, x.shape(), &Device::Cpu)
 }

@@ -10,6 +10,7 @@ use super::form::{COLUMNS, Form, Format, LINE, of};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
+use crate::arithmetic::Apart;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
@@ -322,7 +323,7 @@ impl<T: Element> Block<'_, T> {
         let epilogue = self.epilogue.columns::<COLUMNS>(*outputs, first);
         let columns = COLUMNS.min(outputs - first);
         for (row, sums) in (row..).zip(&mut sums) {
-            epilogue.finish(row, sums);
+            epilogue.finish::<Apart>(row, sums);
             // SAFETY: inside `out`, and this block's alone.
             let out = unsafe { self.out.slice(row * outputs + first, columns) };
             out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Job, Tile};
+use crate::arithmetic::Fused;
 
 const COLUMNS: usize = 16;
 const HEIGHT: usize = 6;
@@ -12,6 +13,7 @@ const SHORT: usize = 4;
 pub(crate) struct Avx2;
 
 impl Tile<COLUMNS> for Avx2 {
+    type Arithmetic = Fused;
     const ROWS: usize = HEIGHT;
     const SHORT: usize = SHORT;
     const PAIRS: bool = false;

@@ -1,131 +1,124 @@
 //! AVX-512: 12 rows by two vectors, 24 of the 32 registers.
 
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
 use super::{Job, POWERS, ROWS, Tile, WOVEN};
+use crate::arithmetic::Fused;
+use crate::element::Element;
 
 const COLUMNS: usize = 32;
 const SHORT: usize = 8;
 
-/// Products of `f32`.
-pub(crate) struct Avx512;
+/// Products of cells of this kind.
+pub(crate) struct Avx512<C>(PhantomData<C>);
 
-impl Tile<COLUMNS> for Avx512 {
-    const ROWS: usize = ROWS;
-    const SHORT: usize = SHORT;
+/// What a cell of 32 bits holds.
+pub(crate) trait Cells {
+    const PAIRS: bool;
+
+    /// `acc + x · w`, cell by cell.
+    ///
+    /// # Safety
+    /// The machine has the instructions, here as below.
+    unsafe fn mul_add(x: __m512i, w: __m512i, acc: __m512) -> __m512;
+
+    /// [`Tile::round`].
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn round<T: Element>(row: &[f32; COLUMNS], to: &mut [T; COLUMNS]);
+
+    /// [`Tile::pair`].
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]);
+
+    /// [`Tile::work`].
+    ///
+    /// # Safety
+    /// That of [`Job::run`].
+    unsafe fn work(job: &impl Job);
+}
+
+/// An `f32`.
+pub(crate) struct Singles;
+
+impl Cells for Singles {
     const PAIRS: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+    unsafe fn mul_add(x: __m512i, w: __m512i, acc: __m512) -> __m512 {
         // SAFETY: the caller's.
-        unsafe { wide([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+        unsafe { _mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(w), acc) }
     }
 
     #[inline(always)]
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
-        // SAFETY: the caller's.
-        unsafe { wide([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
+    unsafe fn round<T: Element>(row: &[f32; COLUMNS], to: &mut [T; COLUMNS]) {
+        to.iter_mut().zip(row).for_each(|(to, &x)| *to = T::round(x));
     }
 
     #[inline(always)]
-    unsafe fn add(
-        rows: usize,
-        steps: usize,
-        x: *const u32,
-        w: *const u32,
-        scale: &[f32; COLUMNS],
-        sums: *mut [f32; COLUMNS],
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            if rows == ROWS {
-                wide::<ROWS>(scaled(scale, sums), steps, x, w, sums);
-            } else {
-                wide::<SHORT>(scaled(scale, sums), steps, x, w, sums);
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
-        // SAFETY: the caller's.
-        unsafe { weigh(scores, max, unit, sum) }
-    }
-
-    #[inline(always)]
-    unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
-        // SAFETY: the caller's.
-        unsafe { weave(rows, count, to, width, room) }
+    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
+        cells
+            .iter_mut()
+            .zip(low.iter().zip(high))
+            .for_each(|(cell, (&low, &high))| *cell = f32::pair(low, high));
     }
 
     unsafe fn work(job: &impl Job) {
         #[target_feature(enable = "avx512f")]
         unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { job.run::<Avx512, COLUMNS>() }
+            unsafe { job.run::<Avx512<Singles>, COLUMNS>() }
         }
         // SAFETY: the caller's.
         unsafe { work(job) }
     }
 }
 
-/// Products of `bf16` pairs, summed in f32.
-pub(crate) struct Avx512Pairs;
+/// Two neighbouring `bf16`; sums are f32.
+pub(crate) struct Pairs;
 
-impl Tile<COLUMNS> for Avx512Pairs {
-    const ROWS: usize = ROWS;
-    const SHORT: usize = SHORT;
+impl Cells for Pairs {
     const PAIRS: bool = true;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
-        // SAFETY: the caller's.
-        unsafe { pairs([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
-    }
-
-    #[inline(always)]
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
-        // SAFETY: the caller's.
-        unsafe { pairs([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(
-        rows: usize,
-        steps: usize,
-        x: *const u32,
-        w: *const u32,
-        scale: &[f32; COLUMNS],
-        sums: *mut [f32; COLUMNS],
-    ) {
-        // SAFETY: the caller's.
+    unsafe fn mul_add(x: __m512i, w: __m512i, acc: __m512) -> __m512 {
+        // SAFETY: the caller's; any 512 bits are a vector of bf16.
         unsafe {
-            if rows == ROWS {
-                pairs::<ROWS>(scaled(scale, sums), steps, x, w, sums);
-            } else {
-                pairs::<SHORT>(scaled(scale, sums), steps, x, w, sums);
-            }
+            let [x, w] = [x, w].map(|v| std::mem::transmute::<__m512i, __m512bh>(v));
+            _mm512_dpbf16_ps(acc, x, w)
         }
     }
 
     #[inline(always)]
-    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
-        // SAFETY: the caller's.
-        unsafe { weigh(scores, max, unit, sum) }
+    unsafe fn round<T: Element>(row: &[f32; COLUMNS], to: &mut [T; COLUMNS]) {
+        if !T::HALF {
+            to.iter_mut().zip(row).for_each(|(to, &x)| *to = T::round(x));
+            return;
+        }
+        // SAFETY: the caller's; a row is two vectors long, and one vector when it is rounded.
+        unsafe {
+            let [low, high] = load(row);
+            let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), halves);
+        }
     }
 
     #[inline(always)]
     unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
-        // SAFETY: the caller vouches for the instructions; a row is two vectors long.
+        // SAFETY: the caller's; a row is two vectors long.
         unsafe {
             // The low halves of all cells before the high ones, then one beside the other.
             let order = _mm512_set_epi16(
                 31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19,
                 3, 18, 2, 17, 1, 16, 0,
             );
-            for start in [0, 16] {
-                let load = |row: &[f32; COLUMNS]| _mm512_loadu_ps(row.as_ptr().add(start));
-                let halves = _mm512_cvtne2ps_pbh(load(high), load(low));
+            let (low, high) = (load(low), load(high));
+            for (i, start) in [0, 16].into_iter().enumerate() {
+                let halves = _mm512_cvtne2ps_pbh(high[i], low[i]);
                 let halves = std::mem::transmute::<__m512bh, __m512i>(halves);
                 let mixed = _mm512_permutexvar_epi16(order, halves);
                 _mm512_storeu_si512(cells.as_mut_ptr().add(start).cast(), mixed);
@@ -133,6 +126,72 @@ impl Tile<COLUMNS> for Avx512Pairs {
         }
     }
 
+    unsafe fn work(job: &impl Job) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+        unsafe fn work(job: &impl Job) {
+            // SAFETY: the caller's.
+            unsafe { job.run::<Avx512<Pairs>, COLUMNS>() }
+        }
+        // SAFETY: the caller's.
+        unsafe { work(job) }
+    }
+}
+
+impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
+    type Arithmetic = Fused;
+    const ROWS: usize = ROWS;
+    const SHORT: usize = SHORT;
+    const PAIRS: bool = C::PAIRS;
+
+    #[inline(always)]
+    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { accumulate::<C, ROWS>([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { accumulate::<C, FEW>([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(
+        rows: usize,
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        scale: &[f32; COLUMNS],
+        sums: *mut [f32; COLUMNS],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            if rows == ROWS {
+                accumulate::<C, ROWS>(scaled(scale, sums), steps, x, w, sums);
+            } else {
+                accumulate::<C, SHORT>(scaled(scale, sums), steps, x, w, sums);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { weigh(scores, max, unit, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn round<T: Element>(row: &[f32; COLUMNS], to: &mut [T; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { C::round(row, to) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
+        // SAFETY: the caller's.
+        unsafe { C::pair(low, high, cells) }
+    }
+
     #[inline(always)]
     unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
         // SAFETY: the caller's.
@@ -140,20 +199,15 @@ impl Tile<COLUMNS> for Avx512Pairs {
     }
 
     unsafe fn work(job: &impl Job) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-        unsafe fn work(job: &impl Job) {
-            // SAFETY: the caller's.
-            unsafe { job.run::<Avx512Pairs, COLUMNS>() }
-        }
         // SAFETY: the caller's.
-        unsafe { work(job) }
+        unsafe { C::work(job) }
     }
 }
 
 /// # Safety
 /// That of [`Tile::add`], for sums that begin as `acc`.
 #[inline(always)]
-unsafe fn wide<const ROWS: usize>(
+unsafe fn accumulate<C: Cells, const ROWS: usize>(
     mut acc: [[__m512; 2]; ROWS],
     steps: usize,
     x: *const u32,
@@ -163,12 +217,12 @@ unsafe fn wide<const ROWS: usize>(
     // SAFETY: the caller vouches for instructions and lengths.
     unsafe {
         for step in 0..steps {
-            let (x, w) = (x.add(step * ROWS).cast::<f32>(), w.add(step * COLUMNS).cast::<f32>());
-            let w = [_mm512_load_ps(w), _mm512_load_ps(w.add(16))];
+            let (x, w) = (x.add(step * ROWS).cast::<i32>(), w.add(step * COLUMNS).cast::<__m512i>());
+            let w = [_mm512_load_si512(w), _mm512_load_si512(w.add(1))];
             for (r, acc) in acc.iter_mut().enumerate() {
-                let x = _mm512_set1_ps(*x.add(r));
-                acc[0] = _mm512_fmadd_ps(x, w[0], acc[0]);
-                acc[1] = _mm512_fmadd_ps(x, w[1], acc[1]);
+                let x = _mm512_set1_epi32(*x.add(r));
+                acc[0] = C::mul_add(x, w[0], acc[0]);
+                acc[1] = C::mul_add(x, w[1], acc[1]);
             }
         }
         store(&acc, sums);
@@ -176,29 +230,11 @@ unsafe fn wide<const ROWS: usize>(
 }
 
 /// # Safety
-/// As for `wide`.
+/// The machine has AVX-512 F.
 #[inline(always)]
-unsafe fn pairs<const ROWS: usize>(
-    mut acc: [[__m512; 2]; ROWS],
-    steps: usize,
-    x: *const u32,
-    w: *const u32,
-    sums: *mut [f32; COLUMNS],
-) {
-    // SAFETY: the caller vouches for instructions and lengths. Any 512 bits are a vector of bf16.
-    unsafe {
-        let pairs = |v: __m512i| std::mem::transmute::<__m512i, __m512bh>(v);
-        for step in 0..steps {
-            let (x, w) = (x.add(step * ROWS).cast::<i32>(), w.add(step * COLUMNS).cast::<__m512i>());
-            let w = [pairs(_mm512_load_si512(w)), pairs(_mm512_load_si512(w.add(1)))];
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let x = pairs(_mm512_set1_epi32(*x.add(r)));
-                acc[0] = _mm512_dpbf16_ps(acc[0], x, w[0]);
-                acc[1] = _mm512_dpbf16_ps(acc[1], x, w[1]);
-            }
-        }
-        store(&acc, sums);
-    }
+unsafe fn load(row: &[f32; COLUMNS]) -> [__m512; 2] {
+    // SAFETY: the caller's; a row is two vectors long.
+    unsafe { [_mm512_loadu_ps(row.as_ptr()), _mm512_loadu_ps(row.as_ptr().add(16))] }
 }
 
 /// # Safety
@@ -210,8 +246,7 @@ unsafe fn scaled<const ROWS: usize>(
 ) -> [[__m512; 2]; ROWS] {
     // SAFETY: the caller's; a row is two vectors long.
     unsafe {
-        let scale = scale.as_ptr();
-        let scale = [_mm512_loadu_ps(scale), _mm512_loadu_ps(scale.add(16))];
+        let scale = load(scale);
         let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
         for (r, acc) in acc.iter_mut().enumerate() {
             let row = sums.add(r).cast::<f32>();

@@ -12,13 +12,16 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::{Avx512, Avx512Pairs};
+pub(crate) use avx512::{Avx512, Pairs, Singles};
 pub(crate) use portable::Portable;
 
+use crate::arithmetic::Arithmetic;
 use crate::element::Element;
 
 /// One instruction set. `COLUMNS` outputs make a panel of weights.
 pub(crate) trait Tile<const COLUMNS: usize> {
+    /// That of numbers one by one.
+    type Arithmetic: Arithmetic;
     /// Rows of activations of a tile, at most [`ROWS`].
     const ROWS: usize;
     /// A second height, for what the first would fill up with much nothing.
@@ -63,6 +66,15 @@ pub(crate) trait Tile<const COLUMNS: usize> {
             scores[lane] = exp2((scores[lane] - max[lane]) * unit);
             sum[lane] += scores[lane];
         }
+    }
+
+    /// Rounds a row; what is not normal may become zero.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    #[inline(always)]
+    unsafe fn round<T: Element>(row: &[f32; COLUMNS], to: &mut [T; COLUMNS]) {
+        to.iter_mut().zip(row).for_each(|(to, &x)| *to = T::round(x));
     }
 
     /// Rounds two rows to the cells of one step; only for tiles of pairs.

@@ -1,6 +1,7 @@
 //! Plain loops, which the compiler vectorises for its target.
 
 use super::{Job, Tile};
+use crate::arithmetic::Apart;
 
 const COLUMNS: usize = 16;
 const HEIGHT: usize = 2;
@@ -9,6 +10,7 @@ const HEIGHT: usize = 2;
 pub(crate) struct Portable;
 
 impl Tile<COLUMNS> for Portable {
+    type Arithmetic = Apart;
     const ROWS: usize = HEIGHT;
     const SHORT: usize = HEIGHT;
     const PAIRS: bool = false;
