@@ -21,6 +21,7 @@
 mod activation;
 mod arithmetic;
 mod attention;
+mod cast;
 mod depthwise;
 mod element;
 mod epilogue;
@@ -45,6 +46,7 @@ mod tile;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionSize, Bias, Decomposed, Heads};
+pub use cast::cast;
 pub use depthwise::{Depthwise, Maps};
 pub use element::Element;
 pub use epilogue::{Epilogue, Residual};

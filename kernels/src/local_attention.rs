@@ -183,11 +183,25 @@ pub fn add_per_key<T: Element>(x: &[T], places: &[T], columns: usize, m: usize, 
     let row = columns * m * width;
     assert!(row > 0 && x.len().is_multiple_of(row * m), "x: not rows of {columns} windows");
     out.par_chunks_mut(row).zip(x.par_chunks(row)).enumerate().for_each(|(index, (out, x))| {
-        let places = &places[index % m * m * width..][..m * width];
-        for (out, x) in out.chunks_exact_mut(m * width).zip(x.chunks_exact(m * width)) {
-            for ((out, x), place) in out.iter_mut().zip(x).zip(places) {
+        lanes::run(Row { out, x, places: &places[index % m * m * width..][..m * width] });
+    });
+}
+
+/// A row of cells, and the places of a row of a window.
+struct Row<'a, T> {
+    out: &'a mut [T],
+    x: &'a [T],
+    places: &'a [T],
+}
+
+impl<T: Element> Work for Row<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let windows = self.out.chunks_exact_mut(self.places.len());
+        for (out, x) in windows.zip(self.x.chunks_exact(self.places.len())) {
+            for ((out, x), place) in out.iter_mut().zip(x).zip(self.places) {
                 *out = T::round(x.widen() + place.widen());
             }
         }
-    });
+    }
 }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::{Grid, Result};
-use zoo_kernels::Element;
+use zoo_kernels::{Element, zeros};
 
 use crate::values::{Slice, Values};
 
@@ -126,7 +126,7 @@ fn added<T: Element + WithDType>(
         candle_core::bail!("{count} cells are no rows of {columns} windows of {m}×{m}");
     }
     let (cells, places) = (Values::of(cells, cells.dims())?, Values::of(places, &[m * m, width])?);
-    let mut out = vec![T::round(0.0); batch * count * width];
+    let mut out = zeros::<T>(batch * count * width);
     zoo_kernels::add_per_key(cells.read()?.values()?, places.read()?.values()?, columns, m, &mut out);
     Tensor::from_vec(out, (batch, count, width), &Device::Cpu)
 }
