@@ -4,15 +4,17 @@
 //! plugin, with weights from a seed. Nothing is timed that a user could not run.
 //!
 //! `cargo bench -p zoo-benches` runs everything in a few minutes; `cargo bench -p zoo-benches -- encode` one
-//! group. Groups are `preprocess`, `kernels`, `encode/<encoder>/<dtype>-<batch>`, `sva`, `read`, `prefill`, `decode` and
-//! `boundary`; throughput is in images or tokens per second where criterion writes `elem/s`, and below each encoder
-//! stand its GFLOP/s and its shares of the machine's peaks. `ZOO_BENCH=openclip-convnext-l,clip-vit-l-14-336` adds
-//! encoders of the registry in full size.
+//! group. Groups are `preprocess`, `kernels`, `attention`, `encode/<encoder>/<dtype>-<batch>`,
+//! `sva/<connector>/<dtype>-<batch>`, `read`, `prefill`, `decode` and `boundary`; throughput is in images or tokens per
+//! second where criterion writes `elem/s`, and below each encoder stand its GFLOP/s and its shares of the machine's
+//! peaks. `ZOO_BENCH=openclip-convnext-l,cambrian-8b-sva` adds encoders and connectors of the registry in full size,
+//! `ZOO_BENCH=kernels` and `ZOO_BENCH=loading` print tables.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -120,8 +122,25 @@ pub fn noise(shape: &[usize], seed: u32) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
+/// Seconds that the threads of this process have run on a core, so that other work on the machine counts little; without
+/// Linux's accounts those of the clock. What a thread did is forgotten when it ends.
+pub fn processor_time() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let threads = || -> Option<f64> {
+        let of = |thread: std::fs::DirEntry| -> Option<f64> {
+            std::fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+        };
+        let threads = std::fs::read_dir("/proc/self/task").ok()?;
+        threads.map(|thread| of(thread.ok()?)).sum::<Option<f64>>()
+    };
+    threads().map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
+}
+
 /// A folder that lasts as long as the process.
-fn scratch() -> Result<PathBuf> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn scratch() -> Result<PathBuf> {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     if FOLDER.get().is_none() {
         // Two threads at once make two folders, of which the second is removed again.

@@ -15,15 +15,16 @@ use zoo_host::plugins::ObjectKind;
 use zoo_measure::Machine;
 use zoo_registry::{Registry, Selection, Weights};
 
+use crate::asked;
+
 pub fn group(c: &mut Criterion) {
     let registry = Registry::shipped().unwrap();
     let mut machine = Machine::new();
     for row in registry.encoders().filter(|row| matches!(row.weights, Weights::Seed(_))) {
         run(c, &mut machine, &Selection::of(row));
     }
-    let asked = std::env::var("ZOO_BENCH").unwrap_or_default();
-    for name in asked.split(',').filter(|name| !["", "kernels"].contains(name)) {
-        run(c, &mut machine, &registry.select(name).unwrap());
+    for selection in asked::encoders(&registry) {
+        run(c, &mut machine, &selection);
     }
 }
 

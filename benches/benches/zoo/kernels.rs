@@ -1,13 +1,10 @@
 //! Matrix products of the encoders, here and in candle: `kernels/<size>/{f32,bf16,candle}`; and what share of the
 //! multipliers' measured speed they reach.
 
-use std::sync::LazyLock;
-use std::time::Instant;
-
 use candle_core::Tensor;
 use criterion::{Criterion, Throughput};
 use half::bf16;
-use zoo_benches::noise;
+use zoo_benches::{noise, processor_time};
 use zoo_kernels::{Activation, Epilogue, Packed, peak};
 use zoo_measure::Summary;
 
@@ -84,26 +81,23 @@ pub fn group(c: &mut Criterion) {
     group.finish();
 }
 
-/// The table of docs/performance.md, when `ZOO_BENCH` is `kernels`: candle and ours in turns, on the threads that
-/// `RAYON_NUM_THREADS` allows. Times are those in which a core was ours, so that other work on the machine counts
-/// little; without Linux's accounts they are those of the clock.
-pub fn table(_: &mut Criterion) {
-    if std::env::var("ZOO_BENCH").is_ok_and(|asked| asked == "kernels") {
-        let peak = |half| peak::flops(half, 50).unwrap_or(f64::NAN) / 1e9;
-        let peaks = [peak(false), peak(true)];
-        println!("threads: {}", candle_core::utils::get_num_threads());
-        println!("instruction peak of one core: {:.0} (f32), {:.0} (bf16) GFLOP/s", peaks[0], peaks[1]);
-        println!("| product | f32 | of peak | ÷ candle | bf16 | of peak | ÷ candle f32 |");
-        println!("| --- | --: | --: | --: | --: | --: | --: |");
-        SIZES.iter().for_each(|&(name, size)| row(&Product::new(name, size), peaks));
-    }
+/// The table of docs/performance.md: candle and ours in turns, on the threads that `RAYON_NUM_THREADS` allows, in
+/// processor time.
+pub fn table() {
+    let peak = |half| peak::flops(half, 50).unwrap_or(f64::NAN) / 1e9;
+    let peaks = [peak(false), peak(true)];
+    println!("threads: {}", candle_core::utils::get_num_threads());
+    println!("instruction peak of one core: {:.0} (f32), {:.0} (bf16) GFLOP/s", peaks[0], peaks[1]);
+    println!("| product | f32 | of peak | ÷ candle | bf16 | of peak | ÷ candle f32 |");
+    println!("| --- | --: | --: | --: | --: | --: | --: |");
+    SIZES.iter().for_each(|&(name, size)| row(&Product::new(name, size), peaks));
 }
 
 fn row(product: &Product, peaks: [f64; 2]) {
     let speed = |run: &dyn Fn()| {
-        let begun = busy();
+        let begun = processor_time();
         (0..REPEATS).for_each(|_| run());
-        (REPEATS as u64 * product.operations()) as f64 / (busy() - begun) / 1e9
+        (REPEATS as u64 * product.operations()) as f64 / (processor_time() - begun) / 1e9
     };
     let mut runs = [Vec::new(), Vec::new()];
     for _ in 0..PAIRS {
@@ -121,17 +115,4 @@ fn row(product: &Product, peaks: [f64; 2]) {
         format!("{speed:.0} | {:.0} % | {ratio:.2}", 100.0 * speed / peak)
     };
     println!("| {} | {} | {} |", product.name, cells(&runs[0], peaks[0]), cells(&runs[1], peaks[1]));
-}
-
-/// Seconds that the threads of this process have run on a core.
-fn busy() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let threads = || -> Option<f64> {
-        let of = |thread: std::fs::DirEntry| -> Option<f64> {
-            std::fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        let threads = std::fs::read_dir("/proc/self/task").ok()?;
-        threads.map(|thread| of(thread.ok()?)).sum::<Option<f64>>()
-    };
-    threads().map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
 }

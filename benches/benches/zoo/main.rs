@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+mod asked;
 mod attention;
 mod boundary;
 mod decode;
 mod encode;
 mod kernels;
+mod loading;
 mod preprocess;
 mod sva;
 
@@ -23,9 +25,32 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
+/// The groups that the filter may ask for, and the tables.
+fn all(c: &mut Criterion) {
+    let groups: [(&str, &[fn(&mut Criterion)]); 7] = [
+        ("preprocess", &[preprocess::group]),
+        ("kernels", &[kernels::group]),
+        ("attention", &[attention::group]),
+        ("encode", &[encode::group, encode::peers]),
+        ("sva", &[sva::group]),
+        ("decode", &[decode::group]),
+        ("boundary", &[boundary::group]),
+    ];
+    for (name, groups) in groups {
+        if asked::group(name) {
+            groups.iter().for_each(|group| group(c));
+        }
+    }
+    for (name, table) in [("kernels", kernels::table as fn()), ("loading", loading::table)] {
+        if asked::table(name) {
+            table();
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = short();
-    targets = preprocess::group, kernels::group, kernels::table, attention::group, encode::group, encode::peers, sva::group, decode::group, boundary::group
+    targets = all
 }
 criterion_main!(benches);

@@ -1,28 +1,54 @@
-//! The Spatial Vision Aggregator alone, on features that are there already: `sva/<ensemble>/<batch>`.
+//! The Spatial Vision Aggregator alone, on features that are there already: `sva/<connector>/<dtype>-<batch>`. The small
+//! untrained one always, others when `ZOO_BENCH` names them.
+
+use std::cell::Cell;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use zoo_benches::{connector, linked, noise, spec};
-use zoo_core::ConnectorInputs;
-use zoo_registry::{Registry, Weights};
+use zoo_benches::{connector, linked, noise, processor_time, spec};
+use zoo_core::{ConnectorInputs, Precision, Spec};
+use zoo_registry::{ConnectorRow, Registry, Weights};
+
+use crate::asked;
 
 pub fn group(c: &mut Criterion) {
     let registry = Registry::shipped().unwrap();
-    let mut group = c.benchmark_group("sva");
     let rows = registry.connectors().filter(|row| row.plugin == "sva");
     for row in rows.filter(|row| matches!(row.weights, Some(Weights::Seed(_)))) {
+        run(c, row, &[1, 8]);
+    }
+    for row in asked::connectors(&registry) {
+        run(c, row, &[1]);
+    }
+}
+
+fn run(c: &mut Criterion, row: &ConnectorRow, batches: &[usize]) {
+    let mut group = c.benchmark_group(format!("sva/{}", row.id));
+    for (precision, dtype) in [(Precision::F32, "f32"), (Precision::Bf16, "bf16")] {
         let spec = spec(&row.id, &row.architecture, row.arch.clone().into()).unwrap();
-        let connector = connector(&linked(&row.plugin).unwrap(), &spec).unwrap();
-        let shapes = &connector.descriptor().inputs;
-        for batch in [1, 8] {
-            let features = shapes
-                .iter()
-                .map(|input| noise(&[batch, input.tokens.unwrap(), input.channels], 1).unwrap())
-                .collect();
-            let inputs = ConnectorInputs { features, image_sizes: vec![(640, 480); batch] };
-            group.throughput(Throughput::Elements(batch as u64));
-            group.bench_function(format!("{}/{batch}", row.id), |b| {
-                b.iter(|| connector.forward(&inputs).unwrap());
+        let connector = connector(&linked(&row.plugin).unwrap(), &Spec { precision, ..spec }).unwrap();
+        for &batch in batches {
+            let features = connector.descriptor().inputs.iter().map(|input| {
+                let shape = [batch, input.tokens.unwrap(), input.channels];
+                noise(&shape, 1).unwrap().to_dtype(precision.dtype()).unwrap()
             });
+            let inputs =
+                ConnectorInputs { features: features.collect(), image_sizes: vec![(640, 480); batch] };
+            let (calls, spent) = (Cell::new(0), Cell::new(0.0));
+            group.throughput(Throughput::Elements(batch as u64));
+            group.bench_function(format!("{dtype}-{batch}"), |b| {
+                b.iter_custom(|times| {
+                    let (begun, busy) = (Instant::now(), processor_time());
+                    (0..times).for_each(|_| drop(connector.forward(&inputs).unwrap()));
+                    calls.set(calls.get() + times * batch as u64);
+                    spent.set(spent.get() + processor_time() - busy);
+                    begun.elapsed()
+                });
+            });
+            if calls.get() > 0 {
+                let milliseconds = 1e3 * spent.get() / calls.get() as f64;
+                println!("                        {milliseconds:.3} ms of processor time an image");
+            }
         }
     }
     group.finish();
