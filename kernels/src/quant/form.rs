@@ -149,17 +149,41 @@ pub(super) trait Form {
     /// The sums over the quantised activations `x` of a block.
     fn extras(x: &[i8], extras: &mut [i32]);
 
+    /// Adds the products of one block of a panel with `R` rows of activations to their sums.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `L`. `body` stands on a line and holds [`Form::LINES`] of them, `tail` holds
+    /// [`Form::TAIL`] bytes; `x` holds [`Form::WORDS`] words of each row, those of the rows side by side.
+    unsafe fn add<L: Lanes, const R: usize>(
+        sums: &mut [L::Float; R],
+        body: *const u8,
+        tail: *const u8,
+        x: *const i32,
+    );
+
     /// The products of `R` rows of activations with the rows of a panel.
     ///
     /// # Safety
     /// The machine has the instructions of `L`. `panel` stands on a line and holds `blocks` bodies and tails; `x`
     /// holds the words of `blocks` blocks, those of the rows side by side.
+    #[inline(always)]
     unsafe fn sums<L: Lanes, const R: usize>(
         panel: *const u8,
         blocks: usize,
         x: *const i32,
         sums: &mut [[f32; COLUMNS]; R],
-    );
+    ) {
+        // SAFETY: the caller vouches for instructions and lengths; every step stays within them.
+        unsafe {
+            let mut total = [L::zero(); R];
+            let tails = panel.add(blocks * Self::LINES * LINE);
+            for b in 0..blocks {
+                let (body, tail) = (panel.add(b * Self::LINES * LINE), tails.add(b * Self::TAIL));
+                Self::add::<L, R>(&mut total, body, tail, x.add(b * Self::WORDS * R));
+            }
+            total.into_iter().zip(sums).for_each(|(total, sums)| L::store(total, sums));
+        }
+    }
 }
 
 /// A number of a block, which lie at any address.

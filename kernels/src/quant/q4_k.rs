@@ -153,65 +153,60 @@ impl Form for Q4K {
     }
 
     #[inline(always)]
-    unsafe fn sums<L: Lanes, const R: usize>(
-        panel: *const u8,
-        blocks: usize,
+    unsafe fn add<L: Lanes, const R: usize>(
+        sums: &mut [L::Float; R],
+        body: *const u8,
+        _: *const u8,
         x: *const i32,
-        sums: &mut [[f32; COLUMNS]; R],
     ) {
         // SAFETY: the caller vouches for instructions and lengths.
         unsafe {
-            let mut total = [L::zero(); R];
             let (nibble, pair) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
             let (six, byte, even) = (L::splat(0x3f3f_3f3f), L::splat(0xff), L::splat(0x00ff_00ff));
-            for b in 0..blocks {
-                let (body, x) = (panel.add(b * Self::LINES * LINE), x.add(b * Self::WORDS * R));
-                let packed = body.add(SCALES * LINE);
-                let packed = [L::line(packed), L::line(packed.add(LINE)), L::line(packed.add(2 * LINE))];
-                // Four scales, and four minima, as the bytes of a lane.
-                let fours = [
-                    (L::and(packed[0], six), L::and(packed[1], six)),
-                    (
-                        L::or(L::and(packed[2], nibble), L::and(L::right(packed[0], 2), pair)),
-                        L::or(L::and(L::right(packed[2], 4), nibble), L::and(L::right(packed[1], 2), pair)),
-                    ),
-                ];
-                let mut dots = [L::splat(0); R];
-                for g in 0..GROUPS {
-                    let scale = L::and(L::right(fours[g / 4].0, 8 * (g as u32 % 4)), byte);
-                    let mut group = [L::splat(0); R];
-                    for line in 0..GROUP_LINES {
-                        let line = g * GROUP_LINES + line;
-                        let codes = L::line(body.add(line * LINE));
-                        let (first, second) = (L::and(codes, nibble), L::and(L::right(codes, 4), nibble));
-                        for (r, dot) in group.iter_mut().enumerate() {
-                            *dot = L::dot_bytes(*dot, first, L::splat(*x.add(2 * line * R + r)));
-                            *dot = L::dot_bytes(*dot, second, L::splat(*x.add((2 * line + 1) * R + r)));
-                        }
-                    }
-                    for (dots, group) in dots.iter_mut().zip(group) {
-                        *dots = L::add(*dots, L::mul(group, scale));
+            let packed = body.add(SCALES * LINE);
+            let packed = [L::line(packed), L::line(packed.add(LINE)), L::line(packed.add(2 * LINE))];
+            // Four scales, and four minima, as the bytes of a lane.
+            let fours = [
+                (L::and(packed[0], six), L::and(packed[1], six)),
+                (
+                    L::or(L::and(packed[2], nibble), L::and(L::right(packed[0], 2), pair)),
+                    L::or(L::and(L::right(packed[2], 4), nibble), L::and(L::right(packed[1], 2), pair)),
+                ),
+            ];
+            let mut dots = [L::splat(0); R];
+            for g in 0..GROUPS {
+                let scale = L::and(L::right(fours[g / 4].0, 8 * (g as u32 % 4)), byte);
+                let mut group = [L::splat(0); R];
+                for line in 0..GROUP_LINES {
+                    let line = g * GROUP_LINES + line;
+                    let codes = L::line(body.add(line * LINE));
+                    let (first, second) = (L::and(codes, nibble), L::and(L::right(codes, 4), nibble));
+                    for (r, dot) in group.iter_mut().enumerate() {
+                        *dot = L::dot_bytes(*dot, first, L::splat(*x.add(2 * line * R + r)));
+                        *dot = L::dot_bytes(*dot, second, L::splat(*x.add((2 * line + 1) * R + r)));
                     }
                 }
-                let (scale, minimum) =
-                    (L::halves(body.add(HALVES * LINE)), L::halves(body.add(HALVES * LINE + 2 * COLUMNS)));
-                for (r, (total, dot)) in total.iter_mut().zip(dots).enumerate() {
-                    let mut minima = L::splat(0);
-                    for (i, (_, four)) in fours.iter().enumerate() {
-                        for (odd, four) in
-                            [L::and(*four, even), L::and(L::right(*four, 8), even)].into_iter().enumerate()
-                        {
-                            let sums = L::splat(*x.add((QUADS + 2 * i + odd) * R + r));
-                            minima = L::dot_words(minima, four, sums);
-                        }
-                    }
-                    let by = *x.add((QUADS + GROUPS / 2) * R + r);
-                    let above = L::times(L::float(dot), L::scaled(scale, by));
-                    let below = L::times(L::float(minima), L::scaled(minimum, by));
-                    *total = L::plus(*total, L::minus(above, below));
+                for (dots, group) in dots.iter_mut().zip(group) {
+                    *dots = L::add(*dots, L::mul(group, scale));
                 }
             }
-            total.into_iter().zip(sums).for_each(|(total, sums)| L::store(total, sums));
+            let (scale, minimum) =
+                (L::halves(body.add(HALVES * LINE)), L::halves(body.add(HALVES * LINE + 2 * COLUMNS)));
+            for (r, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
+                let mut minima = L::splat(0);
+                for (i, (_, four)) in fours.iter().enumerate() {
+                    for (odd, four) in
+                        [L::and(*four, even), L::and(L::right(*four, 8), even)].into_iter().enumerate()
+                    {
+                        let sums = L::splat(*x.add((QUADS + 2 * i + odd) * R + r));
+                        minima = L::dot_words(minima, four, sums);
+                    }
+                }
+                let by = *x.add((QUADS + GROUPS / 2) * R + r);
+                let above = L::times(L::float(dot), L::scaled(scale, by));
+                let below = L::times(L::float(minima), L::scaled(minimum, by));
+                *sum = L::plus(*sum, L::minus(above, below));
+            }
         }
     }
 }

@@ -135,46 +135,40 @@ impl Form for Q6K {
     }
 
     #[inline(always)]
-    unsafe fn sums<L: Lanes, const R: usize>(
-        panel: *const u8,
-        blocks: usize,
+    unsafe fn add<L: Lanes, const R: usize>(
+        sums: &mut [L::Float; R],
+        body: *const u8,
+        tail: *const u8,
         x: *const i32,
-        sums: &mut [[f32; COLUMNS]; R],
     ) {
         // SAFETY: the caller vouches for instructions and lengths.
         unsafe {
-            let mut total = [L::zero(); R];
             let (nibble, pair) = (L::splat(0x0f0f_0f0f), L::splat(0x3030_3030));
-            let tails = panel.add(blocks * Self::LINES * LINE);
-            for b in 0..blocks {
-                let (body, x) = (panel.add(b * Self::LINES * LINE), x.add(b * Self::WORDS * R));
-                let mut dots = [L::splat(0); R];
-                for g in 0..GROUPS {
-                    let lines = body.add(g * GROUP_LINES * LINE);
-                    let low = [L::line(lines), L::line(lines.add(LINE))];
-                    let high = L::line(lines.add(2 * LINE));
-                    let codes = [
-                        L::or(L::and(low[0], nibble), L::and(L::left(high, 4), pair)),
-                        L::or(L::and(L::right(low[0], 4), nibble), L::and(L::left(high, 2), pair)),
-                        L::or(L::and(low[1], nibble), L::and(high, pair)),
-                        L::or(L::and(L::right(low[1], 4), nibble), L::and(L::right(high, 2), pair)),
-                    ];
-                    let scale = L::signed_bytes(body.add(SCALES + g * COLUMNS));
-                    for (r, dots) in dots.iter_mut().enumerate() {
-                        let mut dot = L::splat(*x.add((QUADS + g) * R + r));
-                        for (q, &codes) in codes.iter().enumerate() {
-                            dot = L::dot_bytes(dot, codes, L::splat(*x.add((4 * g + q) * R + r)));
-                        }
-                        *dots = L::add(*dots, L::mul(dot, scale));
+            let mut dots = [L::splat(0); R];
+            for g in 0..GROUPS {
+                let lines = body.add(g * GROUP_LINES * LINE);
+                let low = [L::line(lines), L::line(lines.add(LINE))];
+                let high = L::line(lines.add(2 * LINE));
+                let codes = [
+                    L::or(L::and(low[0], nibble), L::and(L::left(high, 4), pair)),
+                    L::or(L::and(L::right(low[0], 4), nibble), L::and(L::left(high, 2), pair)),
+                    L::or(L::and(low[1], nibble), L::and(high, pair)),
+                    L::or(L::and(L::right(low[1], 4), nibble), L::and(L::right(high, 2), pair)),
+                ];
+                let scale = L::signed_bytes(body.add(SCALES + g * COLUMNS));
+                for (r, dots) in dots.iter_mut().enumerate() {
+                    let mut dot = L::splat(*x.add((QUADS + g) * R + r));
+                    for (q, &codes) in codes.iter().enumerate() {
+                        dot = L::dot_bytes(dot, codes, L::splat(*x.add((4 * g + q) * R + r)));
                     }
-                }
-                let scale = L::halves(tails.add(b * Self::TAIL));
-                for (r, (total, dot)) in total.iter_mut().zip(dots).enumerate() {
-                    let scale = L::scaled(scale, *x.add((QUADS + GROUPS) * R + r));
-                    *total = L::plus(*total, L::times(L::float(dot), scale));
+                    *dots = L::add(*dots, L::mul(dot, scale));
                 }
             }
-            total.into_iter().zip(sums).for_each(|(total, sums)| L::store(total, sums));
+            let scale = L::halves(tail);
+            for (r, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
+                let scale = L::scaled(scale, *x.add((QUADS + GROUPS) * R + r));
+                *sum = L::plus(*sum, L::times(L::float(dot), scale));
+            }
         }
     }
 }

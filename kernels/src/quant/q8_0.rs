@@ -57,35 +57,29 @@ impl Form for Q8_0 {
     }
 
     #[inline(always)]
-    unsafe fn sums<L: Lanes, const R: usize>(
-        panel: *const u8,
-        blocks: usize,
+    unsafe fn add<L: Lanes, const R: usize>(
+        sums: &mut [L::Float; R],
+        body: *const u8,
+        tail: *const u8,
         x: *const i32,
-        sums: &mut [[f32; COLUMNS]; R],
     ) {
         // SAFETY: the caller vouches for instructions and lengths.
         unsafe {
-            let mut total = [L::zero(); R];
-            let tails = panel.add(blocks * QUADS * LINE);
-            for b in 0..blocks {
-                let (body, x) = (panel.add(b * QUADS * LINE), x.add(b * Self::WORDS * R));
-                let mut dots = [L::splat(0); R];
+            let mut dots = [L::splat(0); R];
+            for (r, dot) in dots.iter_mut().enumerate() {
+                *dot = L::splat(*x.add(QUADS * R + r));
+            }
+            for q in 0..QUADS {
+                let codes = L::line(body.add(q * LINE));
                 for (r, dot) in dots.iter_mut().enumerate() {
-                    *dot = L::splat(*x.add(QUADS * R + r));
-                }
-                for q in 0..QUADS {
-                    let codes = L::line(body.add(q * LINE));
-                    for (r, dot) in dots.iter_mut().enumerate() {
-                        *dot = L::dot_bytes(*dot, codes, L::splat(*x.add(q * R + r)));
-                    }
-                }
-                let scale = L::halves(tails.add(b * Self::TAIL));
-                for (r, (total, dot)) in total.iter_mut().zip(dots).enumerate() {
-                    let scale = L::scaled(scale, *x.add((QUADS + 1) * R + r));
-                    *total = L::plus(*total, L::times(L::float(dot), scale));
+                    *dot = L::dot_bytes(*dot, codes, L::splat(*x.add(q * R + r)));
                 }
             }
-            total.into_iter().zip(sums).for_each(|(total, sums)| L::store(total, sums));
+            let scale = L::halves(tail);
+            for (r, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
+                let scale = L::scaled(scale, *x.add((QUADS + 1) * R + r));
+                *sum = L::plus(*sum, L::times(L::float(dot), scale));
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What the tests of all kernels need.
 
-// Every test file compiles its own copy and few use all of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every test file compiles its own copy and few use all of it")]
 
 use zoo_kernels::{Element, Isa};
 
