@@ -5,9 +5,14 @@ use libfuzzer_sys::fuzz_target;
 use zoo_preprocess::{DecodeOptions, Orientation, decode};
 
 fuzz_target!(|data: &[u8]| {
-    let options = DecodeOptions { orientation: Orientation::Upright, max_pixels: 1 << 20 };
-    if let Ok(decoded) = decode(data, "fuzz", &options) {
-        let (width, height) = decoded.image.dimensions();
-        assert!(width > 0 && height > 0 && u64::from(width) * u64::from(height) <= options.max_pixels);
+    let full = DecodeOptions { orientation: Orientation::Upright, max_pixels: 1 << 20, reduce_for: None };
+    // Small enough that both decoders see every JPEG of more than a few pixels.
+    for options in [DecodeOptions { reduce_for: Some(1), ..full.clone() }, full] {
+        if let Ok(decoded) = decode(data, "fuzz", &options) {
+            let (width, height) = decoded.size;
+            assert!(width > 0 && height > 0 && u64::from(width) * u64::from(height) <= options.max_pixels);
+            let reduced = [width, height].map(|side| side.div_ceil(decoded.reduction));
+            assert_eq!(decoded.image.dimensions(), reduced.into());
+        }
     }
 });

@@ -9,7 +9,7 @@ use zoo_core::{
     Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin,
     Preprocess, Spec,
 };
-use zoo_preprocess::{Decoded, ResizeMode, RgbImage, prepare_batch};
+use zoo_preprocess::{DecodeOptions, Decoded, prepare_batch};
 
 use crate::HostError;
 use crate::plugins::PluginDoor;
@@ -61,14 +61,14 @@ pub(crate) struct EncoderOpening {
     pub options: OpenOptions,
     pub plan: Plan,
     pub device: Device,
-    pub mode: ResizeMode,
+    pub fast_resize: bool,
 }
 
 impl EncoderOpening {
     /// Reads the weights.
     pub fn open(&self) -> Result<EncoderSession, HostError> {
         let encoder = self.door.open_encoder(&self.spec, &self.options)?;
-        Ok(EncoderSession::new(self.plan.clone(), encoder, self.device.clone(), self.mode))
+        Ok(EncoderSession::new(self.plan.clone(), encoder, self.device.clone(), self.fast_resize))
     }
 }
 
@@ -78,7 +78,7 @@ pub struct EncoderSession {
     plan: Plan,
     encoder: Box<dyn Encoder>,
     device: Device,
-    mode: ResizeMode,
+    fast_resize: bool,
 }
 
 /// What an encoder saw, as one tensor.
@@ -97,8 +97,8 @@ pub struct Encoded {
 }
 
 impl EncoderSession {
-    pub(crate) fn new(plan: Plan, encoder: Box<dyn Encoder>, device: Device, mode: ResizeMode) -> Self {
-        Self { label: plan.id.clone(), plan, encoder, device, mode }
+    pub(crate) fn new(plan: Plan, encoder: Box<dyn Encoder>, device: Device, fast_resize: bool) -> Self {
+        Self { label: plan.id.clone(), plan, encoder, device, fast_resize }
     }
 
     /// Registry id.
@@ -122,9 +122,11 @@ impl EncoderSession {
         &self.plan.preprocess
     }
 
-    /// How pixels are resampled.
-    pub fn resize_mode(&self) -> ResizeMode {
-        self.mode
+    /// How to decode the images that it will look at: in full, or with [`crate::Options::fast_resize`] as small as
+    /// serves it.
+    pub fn decode_options(&self) -> DecodeOptions {
+        let reduce_for = self.fast_resize.then_some(self.plan.preprocess.size);
+        DecodeOptions { reduce_for, ..DecodeOptions::default() }
     }
 
     /// Whether its weights come from a seed and not from training.
@@ -157,8 +159,7 @@ impl EncoderSession {
     /// # Errors
     /// [`HostError::Image`] for an image that cannot be prepared, [`HostError::Core`] when the device is full.
     pub fn prepare(&self, images: &[Decoded]) -> Result<ImageBatch, HostError> {
-        let rgb: Vec<&RgbImage> = images.iter().map(|d| &d.image).collect();
-        Ok(prepare_batch(&rgb, &self.plan.preprocess, self.mode)?.to_batch(&self.device)?)
+        Ok(prepare_batch(images, &self.plan.preprocess)?.to_batch(&self.device)?)
     }
 
     /// Looks at images.

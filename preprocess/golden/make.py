@@ -1,6 +1,6 @@
 """Makes the golden files of zoo-preprocess with Pillow and torchvision-style arithmetic.
 
-    python make.py        # writes sources/, decode/, resize.json, pipeline.json, decode.json beside itself
+    python make.py        # writes sources/, decode/, reduced/, resize.json, pipeline.json, decode.json beside itself
 
 Versions: see tests/reference/requirements.txt. Needs Pillow, numpy and torch.
 """
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 HERE = Path(__file__).parent
-SOURCES, DECODE = HERE / "sources", HERE / "decode"
+SOURCES, DECODE, REDUCED = HERE / "sources", HERE / "decode", HERE / "reduced"
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 CLIP = dict(mean=[0.48145466, 0.4578275, 0.40821073], std=[0.26862954, 0.26130258, 0.27577711])
 IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
@@ -210,6 +210,39 @@ def decode_cases():
         yield case
 
 
+def photograph(width: int, height: int) -> Image.Image:
+    """Light and colour that change slowly, edges, and a texture as fine as pixels."""
+    rng = np.random.default_rng(55)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(np.float64)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    image += (20 * np.sin(2.1 * x + 0.3 * y) * (x > width / 2))[..., None]
+    image += rng.normal(0, 12, image.shape) * (y > height / 2)[..., None]
+    image[height // 4 : height // 3, width // 8 : width // 2] = (230, 40, 60)
+    return Image.fromarray(image.clip(0, 255).round().astype(np.uint8))
+
+
+def reduced_files() -> dict[str, bytes]:
+    """JPEGs of every kind, of sides that no block divides, to be decoded at a reduced size."""
+    image = photograph(203, 149)
+    coarse_table = [[min(4 * (i + 1) * (2 + i // 8), 2000) for i in range(64)]] * 2
+    jpeg = lambda image, **options: encoded(image, "JPEG", **{"quality": 90, **options})
+    return {
+        "420.jpg": jpeg(image, subsampling="4:2:0"),
+        "422.jpg": jpeg(image, subsampling="4:2:2"),
+        "444.jpg": jpeg(image, subsampling="4:4:4"),
+        "portrait.jpg": jpeg(image.transpose(Image.Transpose.ROTATE_90)),
+        "progressive.jpg": jpeg(image, progressive=True),
+        "restarts.jpg": jpeg(image, restart_marker_blocks=3),
+        "rgb.jpg": jpeg(image, keep_rgb=True),
+        "wide-tables.jpg": jpeg(image, qtables=coarse_table, quality=-1),
+        "grey.jpg": jpeg(image.convert("L")),
+        "cmyk.jpg": jpeg(image.convert("CMYK")),
+        "turned.jpg": jpeg(image, exif=oriented(6)),
+        "turned-whole.jpg": jpeg(image.crop((0, 0, 200, 144)), exif=oriented(6)),
+    }
+
+
 def write(name, cases):
     lines = ",\n".join(json.dumps(c) for c in cases)
     (HERE / name).write_text(f"[\n{lines}\n]\n")
@@ -218,6 +251,9 @@ def write(name, cases):
 if __name__ == "__main__":
     SOURCES.mkdir(exist_ok=True)
     DECODE.mkdir(exist_ok=True)
+    REDUCED.mkdir(exist_ok=True)
+    for name, data in reduced_files().items():
+        (REDUCED / name).write_bytes(data)
     images = sources()
     write("resize.json", resize_cases(images))
     write("pipeline.json", pipeline_cases(images))

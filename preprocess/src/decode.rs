@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::sniff::{Format, HEAD, sniff};
-use crate::{Error, Result, jpeg, rgb};
+use crate::{Error, Result, jpeg, reduced, rgb};
 
 /// Pixels at which Pillow refuses an image as a decompression bomb.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -34,11 +34,15 @@ pub struct DecodeOptions {
     pub orientation: Orientation,
     /// Images that declare more pixels are refused before anything is allocated for them.
     pub max_pixels: u64,
+    /// The largest side, in pixels, that encoders will see. JPEGs that are much larger are then decoded at a half or
+    /// a quarter of their size, such that at least 2.5 times this side is left: faster, and not byte-exact
+    /// ([`Note::Reduced`]). `None` decodes in full.
+    pub reduce_for: Option<u32>,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { orientation: Orientation::default(), max_pixels: MAX_PIXELS }
+        Self { orientation: Orientation::default(), max_pixels: MAX_PIXELS, reduce_for: None }
     }
 }
 
@@ -59,6 +63,8 @@ pub enum Note {
     OrientationIgnored(u8),
     /// The file has this EXIF orientation (2 to 8), which was applied.
     OrientationApplied(u8),
+    /// Decoded at a half or a quarter (2, 4) of its size, as [`DecodeOptions::reduce_for`] allows.
+    Reduced(u8),
 }
 
 impl std::fmt::Display for Note {
@@ -72,6 +78,7 @@ impl std::fmt::Display for Note {
                 write!(f, "EXIF orientation {n} not applied, as in the reference code")
             }
             Self::OrientationApplied(n) => write!(f, "EXIF orientation {n} applied"),
+            Self::Reduced(n) => write!(f, "decoded at 1/{n} of its size, not byte-exact"),
         }
     }
 }
@@ -79,12 +86,24 @@ impl std::fmt::Display for Note {
 /// A decoded image.
 #[derive(Debug, Clone)]
 pub struct Decoded {
-    /// The pixels. Their size is what the rest of the program calls the size of the original.
+    /// The pixels.
     pub image: RgbImage,
+    /// Width and height of the original: what the rest of the program calls the size of the image.
+    pub size: (u32, u32),
+    /// How many pixels of the original each pixel of `image` stands for along each axis: 1, or 2 or 4 where
+    /// [`DecodeOptions::reduce_for`] allows it.
+    pub reduction: u32,
     /// Format of the file.
     pub format: Format,
     /// What was lost or decided.
     pub notes: Vec<Note>,
+}
+
+impl Decoded {
+    /// An image that is there in full.
+    pub fn new(image: RgbImage, format: Format) -> Self {
+        Self { size: image.dimensions(), image, reduction: 1, format, notes: Vec::new() }
+    }
 }
 
 /// Reads and decodes the image at `path`.
@@ -134,20 +153,40 @@ pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decod
     }
     // Unreadable metadata is no reason to refuse the pixels.
     let stored = decoder.orientation().unwrap_or(exif::Orientation::NoTransforms);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    // Pillow turns TIFF images while it reads them.
+    let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
+    let turned = turn && stored != exif::Orientation::NoTransforms;
+    let mut size = (width, height);
+    let mut reduction = match options.reduce_for {
+        Some(side) if format == Format::Jpeg => reduced::reduction(size, side, turned),
+        _ => 1,
+    };
+    let smaller = if reduction == 1 { None } else { reduced::decode(bytes, size, reduction) };
+    let decoded = match smaller {
+        Some(image) => {
+            notes.push(Note::Reduced(reduction as u8));
+            image
+        }
+        None => {
+            reduction = 1;
+            DynamicImage::from_decoder(decoder).map_err(failed)?
+        }
+    };
 
     let mut image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
         Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
     })?;
-    // Pillow turns TIFF images while it reads them.
-    let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
-    if stored != exif::Orientation::NoTransforms && turn {
+    if turned {
+        let across = image.width();
         image = upright(image, stored);
+        if image.width() != across {
+            size = (size.1, size.0);
+        }
         notes.push(Note::OrientationApplied(stored.to_exif()));
     } else if stored != exif::Orientation::NoTransforms {
         notes.push(Note::OrientationIgnored(stored.to_exif()));
     }
-    Ok(Decoded { image, format, notes })
+    Ok(Decoded { image, size, reduction, format, notes })
 }
 
 fn upright(image: RgbImage, stored: exif::Orientation) -> RgbImage {

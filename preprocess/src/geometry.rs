@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use image::RgbImage;
-use image::imageops::crop_imm;
+use image::imageops::{crop_imm, replace};
+use image::{Rgb, RgbImage};
 
-use crate::resize::from_raw;
+use crate::picture::Picture;
 use crate::{Error, Result};
 
 /// Bytes of a pixel.
-const RGB: usize = 3;
+pub(crate) const RGB: usize = 3;
 
 /// `image` centred on a square of its longer side filled with `color`, offset `(max - min) / 2` rounded down
 /// (`expand2square` of LLaVA and Cambrian-1). A square image is returned as it is.
@@ -17,11 +17,17 @@ const RGB: usize = 3;
 /// # Errors
 /// [`Error::Pipeline`] when the image has no pixels.
 pub fn pad_to_square(image: &RgbImage, color: [u8; 3]) -> Result<Cow<'_, RgbImage>> {
-    let framed = Framed::square(image, color);
-    if framed.is_empty() {
+    let (width, height) = image.dimensions();
+    if image.as_raw().is_empty() {
         return Err(Error::Pipeline("cannot pad an image without pixels".into()));
     }
-    framed.to_image()
+    if width == height {
+        return Ok(Cow::Borrowed(image));
+    }
+    let side = width.max(height);
+    let mut square = RgbImage::from_pixel(side, side, Rgb(color));
+    replace(&mut square, image, ((side - width) / 2).into(), ((side - height) / 2).into());
+    Ok(Cow::Owned(square))
 }
 
 /// The central `size × size` pixels, offset `(side - size) / 2` rounded half to even as torchvision's `CenterCrop`
@@ -44,101 +50,73 @@ fn half_to_even(n: u32) -> u32 {
     half + (n & half & 1)
 }
 
+/// One axis of a [`Framed`] image, in its samples. The grid of samples goes on into the border.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Axis {
+    /// Samples of the image.
+    pub(crate) samples: usize,
+    /// How much of the last of them is image: less than 1 where the reduction does not divide the size.
+    pub(crate) tail: f64,
+    /// Samples of the border before the image; the frame may begin within the first.
+    pub(crate) lead: usize,
+    /// Samples of border, image and border.
+    pub(crate) total: usize,
+    /// Where the frame begins, from the first sample on: a part of a sample.
+    pub(crate) start: f64,
+    /// Length of the frame, in samples.
+    pub(crate) length: f64,
+}
+
+impl Axis {
+    /// No border.
+    fn bare(samples: usize) -> Self {
+        Self { samples, tail: 1.0, lead: 0, total: samples, start: 0.0, length: samples as f64 }
+    }
+
+    /// `pixels` in the middle of `side`, of which `samples` of `reduction` pixels each are there.
+    fn centred(pixels: u32, side: u32, samples: u32, reduction: u32) -> Self {
+        let [before, image, length] =
+            [(side - pixels) / 2, pixels, side].map(|pixels| f64::from(pixels) / f64::from(reduction));
+        let lead = before.ceil();
+        let start = lead - before;
+        Self {
+            samples: samples as usize,
+            tail: image + 1.0 - f64::from(samples),
+            lead: lead as usize,
+            total: (start + length).ceil() as usize,
+            start,
+            length,
+        }
+    }
+
+    /// Whether resampling to `size` samples gives what is there.
+    pub(crate) fn is_plain(&self, size: usize) -> bool {
+        *self == Self::bare(size)
+    }
+}
+
 /// An image within a border of one colour that is not stored.
 pub(crate) struct Framed<'a> {
-    image: &'a RgbImage,
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
-    color: [u8; RGB],
+    pub(crate) image: &'a RgbImage,
+    pub(crate) horizontal: Axis,
+    pub(crate) vertical: Axis,
+    pub(crate) color: [u8; RGB],
 }
 
 impl<'a> Framed<'a> {
     /// No border.
     pub(crate) fn bare(image: &'a RgbImage) -> Self {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        Self { image, left: 0, top: 0, width, height, color: [0; RGB] }
+        let (width, height) = image.dimensions();
+        let [horizontal, vertical] = [width, height].map(|samples| Axis::bare(samples as usize));
+        Self { image, horizontal, vertical, color: [0; RGB] }
     }
 
-    /// Centred on a square.
-    pub(crate) fn square(image: &'a RgbImage, color: [u8; RGB]) -> Self {
-        let (width, height) = (image.width() as usize, image.height() as usize);
+    /// Centred on a square, to the original pixel.
+    pub(crate) fn square(picture: &'a impl Picture, color: [u8; RGB]) -> Self {
+        let (image, (width, height)) = (picture.pixels(), picture.size());
         let side = width.max(height);
-        Self { image, left: (side - width) / 2, top: (side - height) / 2, width: side, height: side, color }
-    }
-
-    /// The same border around another image, `(width, height)` with it: what is left after a pass along one axis.
-    pub(crate) fn around<'b>(&self, image: &'b RgbImage, (width, height): (usize, usize)) -> Framed<'b> {
-        let left = if width == self.width { self.left } else { 0 };
-        let top = if height == self.height { self.top } else { 0 };
-        Framed { image, left, top, width, height, color: self.color }
-    }
-
-    /// The image alone.
-    pub(crate) fn image(&self) -> &'a RgbImage {
-        self.image
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.image.as_raw().is_empty()
-    }
-
-    /// Width and height with the border.
-    pub(crate) fn outer(&self) -> (usize, usize) {
-        (self.width, self.height)
-    }
-
-    pub(crate) fn left(&self) -> usize {
-        self.left
-    }
-
-    pub(crate) fn top(&self) -> usize {
-        self.top
-    }
-
-    pub(crate) fn image_width(&self) -> usize {
-        self.image.width() as usize
-    }
-
-    pub(crate) fn image_height(&self) -> usize {
-        self.image.height() as usize
-    }
-
-    /// Bytes of the image alone.
-    pub(crate) fn bytes(&self) -> &'a [u8] {
-        self.image.as_raw()
-    }
-
-    /// `width × height` pixels of the border's colour.
-    pub(crate) fn border_rows(&self, width: usize, height: usize) -> Vec<u8> {
-        self.color.repeat(width * height)
-    }
-
-    /// One row of the border, each byte `LANES` times.
-    pub(crate) fn border_tile<const LANES: usize>(&self) -> Vec<[u8; LANES]> {
-        self.color.map(|c| [c; LANES]).repeat(self.width)
-    }
-
-    /// Bytes with the border.
-    pub(crate) fn paint(&self) -> Vec<u8> {
-        if self.outer() == (self.image_width(), self.image_height()) {
-            return self.bytes().to_vec();
-        }
-        let mut out = self.border_rows(self.width, self.height);
-        let (row, inner) = (self.width * RGB, self.image_width() * RGB);
-        let lines = out.chunks_exact_mut(row).skip(self.top);
-        for (line, pixels) in lines.zip(self.bytes().chunks_exact(inner)) {
-            line[self.left * RGB..][..inner].copy_from_slice(pixels);
-        }
-        out
-    }
-
-    /// The image with its border, borrowed where there is none.
-    pub(crate) fn to_image(&self) -> Result<Cow<'a, RgbImage>> {
-        if self.outer() == (self.image_width(), self.image_height()) {
-            return Ok(Cow::Borrowed(self.image));
-        }
-        from_raw(self.width as u32, self.height as u32, self.paint()).map(Cow::Owned)
+        let axis = |pixels, samples| Axis::centred(pixels, side, samples, picture.reduction());
+        let (horizontal, vertical) = (axis(width, image.width()), axis(height, image.height()));
+        Self { image, horizontal, vertical, color }
     }
 }

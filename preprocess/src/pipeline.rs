@@ -1,7 +1,5 @@
 //! The whole way from RGB images to a batch of normalised pixels.
 
-use std::borrow::Borrow;
-
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
@@ -9,7 +7,8 @@ use zoo_core::{ImageBatch, Origin, Preprocess};
 
 use crate::geometry::{Framed, center_crop};
 use crate::normalize::normalize;
-use crate::resize::{ResizeMode, resize, resize_framed};
+use crate::picture::Picture;
+use crate::resize::{resize, resize_framed};
 use crate::{Error, Result};
 
 /// What the encoder will see of `image`, before normalisation: padded to a square, resized and, where the pipeline
@@ -17,13 +16,13 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Pipeline`] when the image has no pixels or the pipeline is impossible.
-pub fn render(image: &RgbImage, pipeline: &Preprocess, mode: ResizeMode) -> Result<RgbImage> {
+pub fn render(image: &impl Picture, pipeline: &Preprocess) -> Result<RgbImage> {
     check(pipeline)?;
     let size = pipeline.size;
-    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter, mode)?;
+    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter)?;
     match &pipeline.then {
         None => Ok(squared),
-        Some(then) => center_crop(&resize(&squared, then.resize, then.resize, then.filter, mode)?, size),
+        Some(then) => center_crop(&resize(&squared, then.resize, then.resize, then.filter)?, size),
     }
 }
 
@@ -31,18 +30,15 @@ pub fn render(image: &RgbImage, pipeline: &Preprocess, mode: ResizeMode) -> Resu
 ///
 /// # Errors
 /// As [`render`].
-pub fn prepare(image: &RgbImage, pipeline: &Preprocess, mode: ResizeMode) -> Result<Prepared> {
-    prepare_batch(&[image], pipeline, mode)
+pub fn prepare(image: &impl Picture, pipeline: &Preprocess) -> Result<Prepared> {
+    prepare_batch(&[image], pipeline)
 }
 
 /// Several images, ready for an encoder: in parallel, into one buffer.
 ///
 /// # Errors
 /// As [`render`], with the position of the image; and when there is no image.
-pub fn prepare_batch<I>(images: &[I], pipeline: &Preprocess, mode: ResizeMode) -> Result<Prepared>
-where
-    I: Borrow<RgbImage> + Sync,
-{
+pub fn prepare_batch(images: &[impl Picture], pipeline: &Preprocess) -> Result<Prepared> {
     check(pipeline)?;
     if images.is_empty() {
         return Err(Error::Pipeline("no image was given".into()));
@@ -54,17 +50,16 @@ where
         .zip(images)
         .enumerate()
         .map(|(index, (out, image))| {
-            let image = image.borrow();
-            let seen = render(image, pipeline, mode).map_err(|e| match e {
+            let seen = render(image, pipeline).map_err(|e| match e {
                 Error::Pipeline(m) if images.len() > 1 => Error::Pipeline(format!("image {index}: {m}")),
                 e => e,
             })?;
             normalize(&seen, pipeline, out);
-            let size = image.dimensions();
+            let size = image.size();
             Ok(Origin { image: index, size, crop: None, padded: size.0 != size.1 })
         })
         .collect::<Result<_>>()?;
-    Ok(Prepared { pixels, side: pipeline.size as usize, mode, origins })
+    Ok(Prepared { pixels, side: pipeline.size as usize, origins })
 }
 
 /// Refuses what cannot be carried out.
@@ -77,7 +72,6 @@ fn check(pipeline: &Preprocess) -> Result<()> {
 pub struct Prepared {
     pixels: Vec<f32>,
     side: usize,
-    mode: ResizeMode,
     origins: Vec<Origin>,
 }
 
@@ -90,11 +84,6 @@ impl Prepared {
     /// Side in pixels.
     pub fn side(&self) -> usize {
         self.side
-    }
-
-    /// How the pixels were resampled.
-    pub fn mode(&self) -> ResizeMode {
-        self.mode
     }
 
     /// One per image, in the order given: original size, and whether it was padded.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zoo_core::{Filter, Preprocess};
-use zoo_preprocess::{DecodeOptions, Decoded, Note, Orientation, ResizeMode, open, prepare, render, resize};
+use zoo_preprocess::{DecodeOptions, Decoded, Note, Orientation, open, prepare, render, resize};
 
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(path)
@@ -47,7 +47,7 @@ fn resize_is_pillows() {
     for case in &cases {
         let (width, height): (u32, u32) = get(&case["size"]);
         let filter: Filter = get(&case["filter"]);
-        let resized = resize(&source(case).image, width, height, filter, ResizeMode::Exact).unwrap();
+        let resized = resize(&source(case).image, width, height, filter).unwrap();
         if digest(resized.as_raw()) != case["sha256"] {
             faults.push(case.to_string());
         }
@@ -62,11 +62,11 @@ fn pipelines_are_pillows_and_torchvisions() {
     for case in &cases {
         let pipeline: Preprocess = get(&case["pipeline"]);
         let image = source(case).image;
-        let seen = render(&image, &pipeline, ResizeMode::Exact).unwrap();
+        let seen = render(&image, &pipeline).unwrap();
         if digest(seen.as_raw()) != case["seen"] {
             faults.push(format!("bytes: {case}"));
         }
-        let prepared = prepare(&image, &pipeline, ResizeMode::Exact).unwrap();
+        let prepared = prepare(&image, &pipeline).unwrap();
         let pixels: Vec<u8> = prepared.pixels().iter().flat_map(|x| x.to_le_bytes()).collect();
         if digest(pixels) != case["pixels"] {
             faults.push(format!("floats: {case}"));

@@ -5,17 +5,11 @@
 use proptest::prelude::*;
 use zoo_core::{Filter, Preprocess, ResizeCrop};
 use zoo_preprocess::{
-    ResizeMode, RgbImage, center_crop, normalize, pad_to_square, prepare, prepare_batch, render, resize,
+    RgbImage, center_crop, normalize, pad_to_square, prepare, prepare_batch, render, resize,
 };
-
-const MODES: [ResizeMode; 2] = [ResizeMode::Exact, ResizeMode::Fast];
 
 fn filter() -> impl Strategy<Value = Filter> {
     prop_oneof![Just(Filter::Bicubic), Just(Filter::Bilinear)]
-}
-
-fn mode() -> impl Strategy<Value = ResizeMode> {
-    prop_oneof![Just(ResizeMode::Exact), Just(ResizeMode::Fast)]
 }
 
 fn image(side: u32) -> impl Strategy<Value = RgbImage> {
@@ -41,21 +35,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_size_to_any_size(image in image(64), w in 1u32..=64, h in 1u32..=64, f in filter(), m in mode()) {
-        prop_assert_eq!(resize(&image, w, h, f, m).unwrap().dimensions(), (w, h));
+    fn any_size_to_any_size(image in image(64), w in 1u32..=64, h in 1u32..=64, f in filter()) {
+        prop_assert_eq!(resize(&image, w, h, f).unwrap().dimensions(), (w, h));
     }
 
     #[test]
-    fn the_same_size_is_the_identity(image in image(40), f in filter(), m in mode()) {
+    fn the_same_size_is_the_identity(image in image(40), f in filter()) {
         let (w, h) = image.dimensions();
-        prop_assert_eq!(resize(&image, w, h, f, m).unwrap(), image);
+        prop_assert_eq!(resize(&image, w, h, f).unwrap(), image);
     }
 
     #[test]
     fn one_colour_stays_one_colour(
-        color in any::<[u8; 3]>(), from in (1u32..=64, 1u32..=64), to in (1u32..=64, 1u32..=64), f in filter(), m in mode(),
+        color in any::<[u8; 3]>(), from in (1u32..=64, 1u32..=64), to in (1u32..=64, 1u32..=64), f in filter(),
     ) {
-        let resized = resize(&RgbImage::from_pixel(from.0, from.1, image::Rgb(color)), to.0, to.1, f, m).unwrap();
+        let resized = resize(&RgbImage::from_pixel(from.0, from.1, image::Rgb(color)), to.0, to.1, f).unwrap();
         prop_assert!(resized.pixels().all(|p| p.0 == color));
     }
 
@@ -63,8 +57,8 @@ proptest! {
     /// positions are computed from the other end.
     #[test]
     fn a_mirrored_image_gives_a_mirrored_result(image in image(40), w in 1u32..=40, h in 1u32..=40, f in filter()) {
-        let plain = resize(&image, w, h, f, ResizeMode::Exact).unwrap();
-        let mirrored = resize(&image::imageops::flip_horizontal(&image), w, h, f, ResizeMode::Exact).unwrap();
+        let plain = resize(&image, w, h, f).unwrap();
+        let mirrored = resize(&image::imageops::flip_horizontal(&image), w, h, f).unwrap();
         let back = image::imageops::flip_horizontal(&mirrored);
         let largest = plain.iter().zip(back.iter()).map(|(a, b)| a.abs_diff(*b)).max();
         prop_assert!(largest <= Some(1), "{:?}", largest);
@@ -72,22 +66,17 @@ proptest! {
 
     #[test]
     fn the_fused_pipeline_is_its_stages(
-        image in image(48), size in 1u32..=40, then in prop::option::of(0u32..=9), f in filter(), m in mode(),
+        image in image(48), size in 1u32..=40, then in prop::option::of(0u32..=9), f in filter(),
     ) {
         let pipeline = pipeline(size, then.map(|more| size + more), f);
-        // The fast mode paints a border between its passes, where the stages paint it before them.
-        let image = match m {
-            ResizeMode::Exact => image,
-            ResizeMode::Fast => pad_to_square(&image, pipeline.pad).unwrap().into_owned(),
-        };
-        let mut staged = resize(&pad_to_square(&image, pipeline.pad).unwrap(), size, size, f, m).unwrap();
+        let mut staged = resize(&pad_to_square(&image, pipeline.pad).unwrap(), size, size, f).unwrap();
         if let Some(then) = &pipeline.then {
-            staged = center_crop(&resize(&staged, then.resize, then.resize, f, m).unwrap(), size).unwrap();
+            staged = center_crop(&resize(&staged, then.resize, then.resize, f).unwrap(), size).unwrap();
         }
-        prop_assert_eq!(&render(&image, &pipeline, m).unwrap(), &staged);
+        prop_assert_eq!(&render(&image, &pipeline).unwrap(), &staged);
         let mut floats = vec![0.0; staged.as_raw().len()];
         normalize(&staged, &pipeline, &mut floats);
-        let prepared = prepare(&image, &pipeline, m).unwrap();
+        let prepared = prepare(&image, &pipeline).unwrap();
         prop_assert_eq!(prepared.pixels(), floats);
     }
 
@@ -111,17 +100,14 @@ fn a_batch_is_its_images() {
         RgbImage::from_fn(w, h, |x, y| image::Rgb([(x * 7) as u8, (y * 11) as u8, (x * y) as u8]))
     });
     let pipeline = pipeline(14, None, Filter::Bicubic);
-    for mode in MODES {
-        let batch = prepare_batch(&images, &pipeline, mode).unwrap();
-        let singles: Vec<f32> =
-            images.iter().flat_map(|i| prepare(i, &pipeline, mode).unwrap().pixels().to_vec()).collect();
-        assert_eq!(batch.pixels(), singles);
-        assert_eq!(batch.mode(), mode);
-        let origins: Vec<_> = batch.origins().iter().map(|o| (o.image, o.size, o.padded)).collect();
-        assert_eq!(origins, [(0, (31, 9), true), (1, (8, 8), false), (2, (1, 50), true)]);
-        let tensor = batch.to_batch(&candle_core::Device::Cpu).unwrap();
-        assert_eq!(tensor.pixels().dims(), [3, 3, 14, 14]);
-    }
+    let batch = prepare_batch(&images, &pipeline).unwrap();
+    let singles: Vec<f32> =
+        images.iter().flat_map(|i| prepare(i, &pipeline).unwrap().pixels().to_vec()).collect();
+    assert_eq!(batch.pixels(), singles);
+    let origins: Vec<_> = batch.origins().iter().map(|o| (o.image, o.size, o.padded)).collect();
+    assert_eq!(origins, [(0, (31, 9), true), (1, (8, 8), false), (2, (1, 50), true)]);
+    let tensor = batch.to_batch(&candle_core::Device::Cpu).unwrap();
+    assert_eq!(tensor.pixels().dims(), [3, 3, 14, 14]);
 }
 
 #[test]
@@ -134,37 +120,10 @@ fn the_crop_rounds_half_to_even() {
     }
 }
 
-/// On full-range noise, the worst case, from a square to a square, as in every pipeline.
-#[test]
-fn fast_stays_near_exact() {
-    let noisy = |width, height| {
-        RgbImage::from_fn(width, height, |x, y| {
-            let noise =
-                (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 24;
-            image::Rgb([noise as u8, (x * 5) as u8, (y * 3) as u8])
-        })
-    };
-    // A square, and borders on either axis.
-    for image in [noisy(301, 301), noisy(301, 170), noisy(120, 301)] {
-        for filter in [Filter::Bicubic, Filter::Bilinear] {
-            for side in [37, 224, 301, 512] {
-                let [exact, fast] = MODES.map(|m| render(&image, &pipeline(side, None, filter), m).unwrap());
-                let differences: Vec<u8> =
-                    exact.iter().zip(fast.iter()).map(|(a, b)| a.abs_diff(*b)).collect();
-                let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / differences.len() as f64;
-                let largest = differences.into_iter().max();
-                let case = format!("{:?} to {side}, {filter:?}", image.dimensions());
-                println!("{case}: mean difference {mean:.4}, largest {largest:?}");
-                assert!(mean < 0.2 && largest <= Some(24), "{case}: {mean}, {largest:?}");
-            }
-        }
-    }
-}
-
 #[test]
 fn impossible_pipelines_say_why() {
     let image = RgbImage::new(4, 4);
-    let message = |p: Preprocess| render(&image, &p, ResizeMode::Exact).unwrap_err().to_string();
+    let message = |p: Preprocess| render(&image, &p).unwrap_err().to_string();
     assert_eq!(
         message(pipeline(0, None, Filter::Bicubic)),
         "preprocessing: size is 0, it must be in 1..=16384"
@@ -176,9 +135,9 @@ fn impossible_pipelines_say_why() {
     );
     let flat = Preprocess { std: [1.0, 0.0, 1.0], ..pipeline(8, None, Filter::Bicubic) };
     assert!(message(flat).contains("channel 1 has mean 0.456 and std 0"));
-    let none = render(&RgbImage::new(0, 5), &pipeline(8, None, Filter::Bicubic), ResizeMode::Exact);
+    let none = render(&RgbImage::new(0, 5), &pipeline(8, None, Filter::Bicubic));
     assert!(none.unwrap_err().to_string().contains("cannot resize"));
-    assert!(prepare_batch::<RgbImage>(&[], &pipeline(8, None, Filter::Bicubic), ResizeMode::Exact).is_err());
+    assert!(prepare_batch(&[] as &[RgbImage], &pipeline(8, None, Filter::Bicubic)).is_err());
 }
 
 #[test]

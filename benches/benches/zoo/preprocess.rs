@@ -1,8 +1,10 @@
-//! From decoded images to normalised pixels: `preprocess/<mode>/<photo>-<side>`.
+//! From decoded images to normalised pixels: `preprocess/<photo>-<side>`; and decoding a JPEG for an encoder of 336
+//! pixels: `preprocess/decode/<exact or fast>/<photo>`.
 
 use criterion::{Criterion, Throughput};
+use image::codecs::jpeg::JpegEncoder;
 use zoo_core::{Filter, Preprocess};
-use zoo_preprocess::{ResizeMode, RgbImage, prepare};
+use zoo_preprocess::{DecodeOptions, RgbImage, decode, prepare};
 
 pub fn group(c: &mut Criterion) {
     let mut group = c.benchmark_group("preprocess");
@@ -20,11 +22,17 @@ pub fn group(c: &mut Criterion) {
                 mean: [0.5; 3],
                 std: [0.5; 3],
             };
-            for (name, mode) in [("exact", ResizeMode::Exact), ("fast", ResizeMode::Fast)] {
-                group.bench_function(format!("{name}/{width}x{height}-{side}"), |b| {
-                    b.iter(|| prepare(&photo, &pipeline, mode).unwrap());
-                });
-            }
+            group.bench_function(format!("{width}x{height}-{side}"), |b| {
+                b.iter(|| prepare(&photo, &pipeline).unwrap());
+            });
+        }
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(&photo).unwrap();
+        for (name, reduce_for) in [("exact", None), ("fast", Some(336))] {
+            let options = DecodeOptions { reduce_for, ..DecodeOptions::default() };
+            group.bench_function(format!("decode/{name}/{width}x{height}"), |b| {
+                b.iter(|| decode(&jpeg, "photo", &options).unwrap());
+            });
         }
     }
     group.finish();

@@ -27,7 +27,7 @@ use zoo_benches::{Result, linked};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Encoder, FeatureRequest, Precision, Preprocess, Spec};
 use zoo_measure::{Machine, memory};
-use zoo_preprocess::{DecodeOptions, ResizeMode, prepare};
+use zoo_preprocess::{DecodeOptions, prepare};
 use zoo_registry::{Layer, Registry};
 
 /// One request.
@@ -158,7 +158,7 @@ impl Work for Encode {
 
 struct Prepare {
     pipeline: Preprocess,
-    mode: ResizeMode,
+    options: DecodeOptions,
     photo: PathBuf,
     pixels: Option<Tensor>,
 }
@@ -167,8 +167,9 @@ impl Prepare {
     fn new(encoder: &str, side: &str, mode: &str) -> Result<Self> {
         let registry = Registry::shipped()?;
         let pipeline = registry.encoder(encoder)?.preprocess_at(side.parse()?);
-        let mode = if mode == "fast" { ResizeMode::Fast } else { ResizeMode::Exact };
-        Ok(Self { pipeline, mode, photo: PathBuf::new(), pixels: None })
+        let reduce_for = (mode == "fast").then_some(pipeline.size);
+        let options = DecodeOptions { reduce_for, ..DecodeOptions::default() };
+        Ok(Self { pipeline, options, photo: PathBuf::new(), pixels: None })
     }
 }
 
@@ -179,8 +180,8 @@ impl Work for Prepare {
     }
 
     fn run(&mut self) -> Result<()> {
-        let photo = zoo_preprocess::open(&self.photo, &DecodeOptions::default())?;
-        self.pixels = Some(prepare(&photo.image, &self.pipeline, self.mode)?.to_tensor(&Device::Cpu)?);
+        let photo = zoo_preprocess::open(&self.photo, &self.options)?;
+        self.pixels = Some(prepare(&photo, &self.pipeline)?.to_tensor(&Device::Cpu)?);
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl EncoderArgs {
 /// How images are read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PixelArgs {
-    /// Resize with SIMD; not byte-exact with Pillow, and recorded in the output
+    /// Let `encode` and `preprocess` decode large JPEGs at a reduced size; not byte-exact with Pillow, and recorded
     #[arg(long)]
     pub fast_resize: bool,
     /// Apply the EXIF orientation, which the reference code ignores

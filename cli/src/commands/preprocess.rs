@@ -1,7 +1,7 @@
 //! `zoo preprocess`
 
 use serde_json::json;
-use zoo_preprocess::ResizeMode;
+use zoo_preprocess::DecodeOptions;
 
 use super::session::{decode_options, pixel_metadata};
 use crate::args::PreprocessArgs;
@@ -17,18 +17,17 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     let selection = zoo.registry().select(&args.encoder).map_err(zoo_host::HostError::from)?;
     let pipeline = selection.row.preprocess_at(args.resolution.unwrap_or(selection.resolution));
 
-    let decoded = zoo_preprocess::open(&args.image, &decode_options(&args.pixels))
-        .map_err(zoo_host::HostError::from)?;
-    let mode = if args.pixels.fast_resize { ResizeMode::Fast } else { ResizeMode::Exact };
-    let prepared =
-        zoo_preprocess::prepare(&decoded.image, &pipeline, mode).map_err(zoo_host::HostError::from)?;
+    let reduce_for = args.pixels.fast_resize.then_some(pipeline.size);
+    let options = DecodeOptions { reduce_for, ..decode_options(&args.pixels) };
+    let decoded = zoo_preprocess::open(&args.image, &options).map_err(zoo_host::HostError::from)?;
+    let prepared = zoo_preprocess::prepare(&decoded, &pipeline).map_err(zoo_host::HostError::from)?;
 
     let shape = vec![1, 3, prepared.side(), prepared.side()];
     let mut metadata = pixel_metadata(&args.pixels);
     metadata.insert("encoder".into(), selection.row.id.clone().into());
     metadata.insert("preprocess".into(), json!(pipeline));
     metadata.insert("inputs".into(), json!([args.image.display().to_string()]));
-    metadata.insert("image_sizes".into(), json!([decoded.image.dimensions()]));
+    metadata.insert("image_sizes".into(), json!([decoded.size]));
     metadata.insert("notes".into(), json!(decoded.notes.iter().map(ToString::to_string).collect::<Vec<_>>()));
     let tensor = Plain::F32("pixels".to_owned(), shape.clone(), prepared.pixels().to_vec());
     write_safetensors(&args.out, &mut [tensor], &metadata)?;

@@ -7,7 +7,7 @@ use zoo_core::sdk::DeviceName;
 use zoo_host::{
     Encoded, EncoderRequest, EncoderSession, EnsembleOutput, EnsembleRequest, EnsembleSession, Zoo,
 };
-use zoo_preprocess::{DecodeOptions, Orientation, ResizeMode};
+use zoo_preprocess::{DecodeOptions, Orientation};
 
 use crate::args::{PixelArgs, Subject};
 use crate::output::Metadata;
@@ -63,6 +63,15 @@ impl Session {
         }
     }
 
+    /// How the images that it looks at are decoded.
+    pub fn decode_options(&self, pixels: &PixelArgs) -> DecodeOptions {
+        let reduce_for = match self {
+            Self::Encoder(encoder) => encoder.decode_options().reduce_for,
+            Self::Ensemble(ensemble) => ensemble.decode_options().reduce_for,
+        };
+        DecodeOptions { reduce_for, ..decode_options(pixels) }
+    }
+
     /// The warning that goes with every output of untrained weights.
     pub fn warning(&self) -> Option<String> {
         self.untrained()
@@ -81,7 +90,7 @@ fn arch_override(path: &Path) -> Result<Map<String, Value>, CliError> {
     }
 }
 
-/// How images are decoded.
+/// How images are decoded in full.
 pub(super) fn decode_options(pixels: &PixelArgs) -> DecodeOptions {
     let orientation = if pixels.upright { Orientation::Upright } else { Orientation::AsStored };
     DecodeOptions { orientation, ..DecodeOptions::default() }
@@ -89,10 +98,10 @@ pub(super) fn decode_options(pixels: &PixelArgs) -> DecodeOptions {
 
 /// What is recorded about decoding and resizing.
 pub(super) fn pixel_metadata(pixels: &PixelArgs) -> Metadata {
-    let mode = if pixels.fast_resize { ResizeMode::Fast } else { ResizeMode::Exact };
+    let mode = if pixels.fast_resize { "fast" } else { "exact" };
     let mut out = Metadata::new();
     out.insert("zoo".into(), env!("CARGO_PKG_VERSION").into());
-    out.insert("resize".into(), json!(mode));
+    out.insert("resize".into(), mode.into());
     out.insert("orientation".into(), json!(decode_options(pixels).orientation));
     out
 }

@@ -90,7 +90,7 @@ impl ModelSession {
                 self.id()
             )));
         };
-        let size = image.image.dimensions();
+        let size = image.size;
         let inputs = self.eyes.inputs(image, progress)?;
         let mut looks = Vec::new();
         for layer in connector.attention(&inputs)? {

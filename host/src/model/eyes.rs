@@ -118,7 +118,7 @@ impl Eyes {
             .iter()
             .map(|f| f.to_dtype(self.dtype)?.to_device(&self.device))
             .collect::<Result<_, _>>()?;
-        Ok(ConnectorInputs { features, image_sizes: images.iter().map(|d| d.image.dimensions()).collect() })
+        Ok(ConnectorInputs { features, image_sizes: images.iter().map(|d| d.size).collect() })
     }
 
     fn fuse(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<Sight, HostError> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::look::look;
 use self::sink::Sink;
 use self::source::{Item, Work, read};
-use super::session::{Session, decode_options, pixel_metadata, run_metadata};
+use super::session::{Session, pixel_metadata, run_metadata};
 use crate::args::EncodeArgs;
 use crate::context::Context;
 use crate::inputs::{self, BadInput};
@@ -71,7 +71,7 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     common.extend(pixel_metadata(&args.subject.pixels));
     let mut sink = Sink::new(target, &inputs, common);
 
-    let options = decode_options(&args.subject.pixels);
+    let options = session.decode_options(&args.subject.pixels);
     // The next batch is read and decoded while the current one is computed.
     let (sender, receiver) = sync_channel::<Work>(1);
     std::thread::scope(|scope| {

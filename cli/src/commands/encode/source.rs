@@ -63,7 +63,7 @@ pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, send
                     input: index,
                     name: input.path.display().to_string(),
                     row: None,
-                    size: decoded.image.dimensions(),
+                    size: decoded.size,
                     notes: decoded.notes.clone(),
                 });
                 images.push(decoded);
