@@ -6,9 +6,13 @@ use crate::activation::Activation;
 use crate::element::Element;
 use crate::epilogue::{Epilogue, Residual};
 use crate::norm::Norm;
+use crate::out::Out;
+use crate::packing;
+use crate::panels::{self, Line, room};
 use crate::product::Packed;
+use crate::results::{Panels, Results};
 
-/// Bytes of wide values that are held at a time: what the second-level caches of a few cores hold.
+/// Bytes of hidden values that are held at a time: what the second-level caches of a few cores hold.
 const HIDDEN: usize = 2 << 20;
 /// Fewest rows that are computed at a time: every turn reads all weights again.
 const ROWS: usize = 640;
@@ -69,28 +73,34 @@ impl<T: Element> FeedForward<'_, T> {
         assert_eq!(out.len(), rows * outputs, "out: not [{rows}, {outputs}]");
         epilogue.check(rows, outputs);
         let part = turn(rows, hidden * size_of::<T>());
-        // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
-        thread_local!(static WIDE: Cell<Vec<u32>> = const { Cell::new(Vec::new()) });
-        let mut wide = WIDE.take();
-        let words = (part * hidden * size_of::<T>()).div_ceil(size_of::<u32>());
-        wide.resize(words.max(wide.len()), 0);
-        // SAFETY: an f32 or a bf16 is at most as large and as aligned as a word, and any bits are one; the words are as
-        // many as was computed.
-        let wide_values =
-            unsafe { std::slice::from_raw_parts_mut(wide.as_mut_ptr().cast::<T>(), part * hidden) };
         let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
+        before.check(rows, hidden);
+        if let Some(norm) = norm {
+            norm.check(inputs);
+        }
+        let kernel = self.first.kernel();
+        assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
+        // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
+        thread_local!(static SCRATCH: Cell<[Vec<Line>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) });
+        let [mut narrow, mut wide] = SCRATCH.take();
         for (turn, (x, out)) in x.chunks(part * inputs).zip(out.chunks_mut(part * outputs)).enumerate() {
-            let wide = &mut wide_values[..x.len() / inputs * hidden];
-            match norm {
-                Some(norm) => self.first.apply_normed(x, norm, &before, wide),
-                None => self.first.apply(x, &before, wide),
-            }
+            let rows = x.len() / inputs;
+            let [narrow, wide] = [(&mut narrow, inputs), (&mut wide, hidden)].map(|(memory, inputs)| {
+                let count = packing::cells(kernel, rows, inputs);
+                &mut panels::cells_mut(room(memory, count))[..count]
+            });
+            packing::pack(kernel, x, inputs, norm, narrow);
+            let panels = Results::Panels(Panels::new(wide, kernel, hidden));
+            // SAFETY: the cells are as many as the rows need; the second product takes what the first gives.
+            unsafe { self.first.multiply(narrow, 0..rows, &before, &panels) };
             let residual = epilogue.residual.map(|Residual { shortcut, scale }| Residual {
                 shortcut: &shortcut[turn * part * outputs..][..out.len()],
                 scale,
             });
-            self.second.apply(wide, &Epilogue { residual, ..*epilogue }, out);
+            let (epilogue, out) = (Epilogue { residual, ..*epilogue }, Results::Rows(Out::new(out)));
+            // SAFETY: as above; `out` and the epilogue were checked.
+            unsafe { self.second.multiply(wide, 0..rows, &epilogue, &out) };
         }
-        WIDE.set(wide);
+        SCRATCH.set([narrow, wide]);
     }
 }

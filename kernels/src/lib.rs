@@ -40,6 +40,7 @@ mod patches;
 pub mod peak;
 mod product;
 pub mod quant;
+mod results;
 mod rotary;
 mod stored;
 mod tile;

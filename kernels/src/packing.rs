@@ -2,22 +2,57 @@
 
 use std::cell::Cell;
 
+use rayon::prelude::*;
+
 use crate::element::Element;
+use crate::kernel::{Kernel, Shape};
 use crate::norm::Norm;
 use crate::out::Out;
 use crate::panels::{self, Line, room, weave_rows};
 use crate::tile::{Job, Tile};
 
+/// Heights of the last tile, where they are lower than the kernel's own.
+const FEW: [usize; 4] = [1, 2, 4, 8];
+
+/// Cells that so many rows of `inputs` numbers take.
+pub(crate) fn cells(kernel: Kernel, rows: usize, inputs: usize) -> usize {
+    let Shape { height, pairs, .. } = kernel.shape();
+    let last = match rows % height {
+        0 => 0,
+        rest => FEW.into_iter().find(|&few| rest <= few && few < height).unwrap_or(height),
+    };
+    (rows / height * height + last) * panels::steps(inputs, pairs)
+}
+
+/// Packs `[rows, inputs]` tile by tile into `to`, [`cells`] in all. Runs on the threads of rayon.
+pub(crate) fn pack<T: Element>(
+    kernel: Kernel,
+    x: &[T],
+    inputs: usize,
+    norm: Option<&Norm<'_, T>>,
+    to: &mut [u32],
+) {
+    let Shape { height, pairs, .. } = kernel.shape();
+    let steps = panels::steps(inputs, pairs);
+    let tiles = to.par_chunks_mut((steps * height).max(1)).zip(x.par_chunks((height * inputs).max(1)));
+    tiles.with_max_len(1).for_each(|(panel, rows)| {
+        let (cells, height) = (panel.len(), panel.len() / steps.max(1));
+        let packing = Packing { panel: Out::new(panel), cells, height, rows, inputs, norm };
+        // SAFETY: the panel is as long as it says, and this task's alone.
+        unsafe { kernel.run(&packing) }
+    });
+}
+
 /// At most `height` rows that become one panel.
-pub(crate) struct Packing<'a, T> {
-    pub panel: Out<u32>,
+struct Packing<'a, T> {
+    panel: Out<u32>,
     /// Length of the panel.
-    pub cells: usize,
-    pub height: usize,
+    cells: usize,
+    height: usize,
     /// `[rows, inputs]`.
-    pub rows: &'a [T],
-    pub inputs: usize,
-    pub norm: Option<&'a Norm<'a, T>>,
+    rows: &'a [T],
+    inputs: usize,
+    norm: Option<&'a Norm<'a, T>>,
 }
 
 impl<T: Element> Job for Packing<'_, T> {

@@ -12,15 +12,14 @@ use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
 use crate::norm::Norm;
 use crate::out::Out;
-use crate::packing::Packing;
+use crate::packing;
 use crate::pages;
 use crate::panels::{self, LINE, Line, room};
+use crate::results::{Finished, Results};
 use crate::tile::{Job, ROWS, Tile};
 
 /// Most cells of activations that are packed at a time.
 const SLAB: usize = 2 << 20;
-/// Heights of the last tile, where they are lower than the kernel's own.
-const FEW: [usize; 4] = [1, 2, 4, 8];
 /// Blocks of work for each thread: enough to even out threads of unequal speed.
 const BLOCKS_PER_THREAD: usize = 16;
 
@@ -163,57 +162,60 @@ impl Packed {
         assert_eq!(out.len(), rows * self.outputs, "out: not [rows, {}]", self.outputs);
         assert_eq!(x.len(), rows * self.inputs, "x: not [{rows}, {}]", self.inputs);
         epilogue.check(rows, self.outputs);
-        let Shape { height, columns, pairs } = self.kernel.shape();
-        let steps = panels::steps(self.inputs, pairs);
-        let slab = (SLAB / steps.max(1)).next_multiple_of(height).max(height);
-        let out = Out::new(out);
+        let Shape { height, pairs, .. } = self.kernel.shape();
+        let slab = SLAB / panels::steps(self.inputs, pairs).max(1);
+        let slab = slab.next_multiple_of(height).max(height);
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another
         // product.
         thread_local!(static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) });
         let mut scratch = SCRATCH.take();
         for start in (0..rows).step_by(slab) {
             let end = rows.min(start + slab);
-            let tiles = (end - start).div_ceil(height);
-            let packed_rows = (end - start) / height * height + last_height((end - start) % height, height);
-            let cells =
-                &mut panels::cells_mut(room(&mut scratch, steps * packed_rows))[..steps * packed_rows];
-            let part = &x[start * self.inputs..end * self.inputs];
-            cells
-                .par_chunks_mut((steps * height).max(1))
-                .zip(part.par_chunks((height * self.inputs).max(1)))
-                .with_max_len(1)
-                .for_each(|(panel, rows)| {
-                    let (cells, inputs) = (panel.len(), self.inputs);
-                    let height = cells / steps.max(1);
-                    let packing = Packing { panel: Out::new(panel), cells, height, rows, inputs, norm };
-                    // SAFETY: the panel is as long as it says, and this task's alone.
-                    unsafe { self.kernel.run(&packing) }
-                });
-            let cells = &*cells;
-            let panels = self.outputs.div_ceil(columns);
-            let wanted = BLOCKS_PER_THREAD * rayon::current_num_threads();
-            let run = tiles.div_ceil(wanted.div_ceil(panels));
-            let runs = tiles.div_ceil(run);
-            // One by one, so that whoever is done early finds something to take over.
-            (0..panels * runs).into_par_iter().with_max_len(1).for_each(|block| {
-                let (panel, first) = (block / runs, block % runs * run);
-                let tiles = first..tiles.min(first + run);
-                let block =
-                    Block { packed: self, steps, height, x: cells, start, end, tiles, panel, epilogue, out };
-                // SAFETY: lengths were checked above; each pair of panel and tiles is given out once; the kernel
-                // was chosen among those whose instructions the machine has.
-                unsafe { self.kernel.run(&block) }
-            });
+            let count = packing::cells(self.kernel, end - start, self.inputs);
+            let cells = &mut panels::cells_mut(room(&mut scratch, count))[..count];
+            packing::pack(self.kernel, &x[start * self.inputs..end * self.inputs], self.inputs, norm, cells);
+            // SAFETY: lengths were checked above.
+            unsafe { self.multiply(cells, start..end, epilogue, &Results::Rows(Out::new(out))) };
         }
         SCRATCH.set(scratch);
     }
-}
 
-/// The height of a tile of the last `rows`, fewer than the kernel's `height`.
-fn last_height(rows: usize, height: usize) -> usize {
-    match rows {
-        0 => 0,
-        _ => FEW.into_iter().find(|&few| rows <= few && few < height).unwrap_or(height),
+    /// The product of `rows`, packed as `x`, followed by `epilogue`.
+    ///
+    /// # Safety
+    /// `x` are the [`cells`](packing::cells) of so many rows, `results` have a place for all of them, and `epilogue`
+    /// was checked for them.
+    pub(crate) unsafe fn multiply<T: Element>(
+        &self,
+        x: &[u32],
+        rows: Range<usize>,
+        epilogue: &Epilogue<'_, T>,
+        results: &Results<T>,
+    ) {
+        let Shape { height, columns, pairs } = self.kernel.shape();
+        let steps = panels::steps(self.inputs, pairs);
+        let (tiles, panels) = (rows.len().div_ceil(height), self.outputs.div_ceil(columns));
+        if tiles == 0 || panels == 0 {
+            return;
+        }
+        let wanted = BLOCKS_PER_THREAD * rayon::current_num_threads();
+        let run = tiles.div_ceil(wanted.div_ceil(panels));
+        let runs = tiles.div_ceil(run);
+        // One by one, so that whoever is done early finds something to take over.
+        (0..panels * runs).into_par_iter().with_max_len(1).for_each(|block| {
+            let (panel, first) = (block / runs, block % runs * run);
+            let tiles = first..tiles.min(first + run);
+            let rows = rows.clone();
+            let block = Block { packed: self, steps, height, x, rows, tiles, panel, epilogue, results };
+            // SAFETY: the caller's; each pair of panel and tiles is given out once; the kernel was chosen among those
+            // whose instructions the machine has.
+            unsafe { self.kernel.run(&block) }
+        });
+    }
+
+    /// Which tile reads the panels.
+    pub(crate) fn kernel(&self) -> Kernel {
+        self.kernel
     }
 }
 
@@ -223,22 +225,21 @@ struct Block<'a, T> {
     steps: usize,
     /// Rows of a tile, but for the last.
     height: usize,
-    /// Packed rows `start..end`.
+    /// The packed rows.
     x: &'a [u32],
-    start: usize,
-    end: usize,
+    rows: Range<usize>,
     tiles: Range<usize>,
     panel: usize,
     epilogue: &'a Epilogue<'a, T>,
-    out: Out<T>,
+    results: &'a Results<T>,
 }
 
 impl<T: Element> Job for Block<'_, T> {
     /// Writes its outputs.
     ///
     /// # Safety
-    /// That of [`Job::run`]; `x` holds the tiles, the weights the panel, for this kernel; `out` is
-    /// `[rows, outputs]` with at least `end` rows, and nobody else uses the places of this block.
+    /// That of [`Job::run`]; `x` holds the tiles, the weights the panel, for this kernel; `results` have places for
+    /// the rows, and nobody else uses those of this block.
     #[inline(always)]
     unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
         #[repr(align(64))]
@@ -266,16 +267,28 @@ impl<T: Element> Job for Block<'_, T> {
                     _ => K::sums(steps, x, w, to),
                 }
             };
-            let row = self.start + tile * self.height;
-            for (row, sums) in (row..self.end).zip(&mut sums.0[..height]) {
+            let row = self.rows.start + tile * self.height;
+            let live = height.min(self.rows.end - row);
+            for (row, sums) in (row..).zip(&mut sums.0[..live]) {
                 epilogue.finish::<K::Arithmetic>(row, sums);
-                // SAFETY: inside `out`, and this block's alone.
-                let out = unsafe { self.out.slice(row * outputs + first, columns) };
-                if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
-                    // SAFETY: the caller's.
-                    unsafe { K::round(sums, out) };
-                } else {
-                    out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
+            }
+            let sums = &sums.0[..height];
+            // SAFETY: the caller's; the places are this block's alone.
+            unsafe {
+                match self.results {
+                    Results::Rows(out) => {
+                        for (row, sums) in (row..).zip(&sums[..live]) {
+                            let out = out.slice(row * outputs + first, columns);
+                            if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
+                                K::round(sums, out);
+                            } else {
+                                out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = T::round(sum));
+                            }
+                        }
+                    }
+                    Results::Panels(panels) => {
+                        panels.write::<K, T, COLUMNS>(Finished { tile, sums, live, first });
+                    }
                 }
             }
         }
