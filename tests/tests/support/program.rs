@@ -16,6 +16,8 @@ use serde_json::Value;
 use zoo_preprocess::RgbImage;
 
 const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
+/// Set where the program is to use the streams of its process.
+const TERMINAL: &str = "ZOO_TEST_TERMINAL";
 
 /// The program. As a test of its own it says its version; told its arguments, it is what the other tests run.
 pub fn run() {
@@ -25,6 +27,11 @@ pub fn run() {
         Some(given) => serde_json::from_str(given).unwrap(),
         None => ["zoo", "--version"].map(str::to_owned).to_vec(),
     };
+    if std::env::var_os(TERMINAL).is_some() {
+        let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
+        let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: true });
+        std::process::exit(code.into());
+    }
     let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
     if given.is_none() {
         assert_eq!((code, out.starts_with(b"zoo ")), (0, true), "{}", String::from_utf8_lossy(&out));
@@ -117,17 +124,8 @@ impl Place {
     /// [`Place::run_with`], with `input` on its standard input.
     #[track_caller]
     pub fn run_typing(&self, arguments: &[&str], input: &str, code: i32) -> Ran {
-        let all: Vec<&str> = std::iter::once("zoo").chain(arguments.iter().copied()).collect();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
-            .current_dir(self.folder.path())
-            .env(ARGUMENTS, serde_json::to_string(&all).unwrap())
-            .env("ZOO_PLUGIN_PATH", &self.plugins)
-            .env("ZOO_CACHE", crate::support::folder().join("cache"))
-            .env("ZOO_DATA", self.path("data"))
-            .env("ZOO_CONFIG", self.path("config"))
-            .env("HF_HOME", self.path("hf"))
-            .envs(self.environment.iter().map(|(k, v)| (k, v)))
+        let mut child = self
+            .command(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -141,6 +139,29 @@ impl Place {
         let died = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "`zoo {arguments:?}`\n{}\n{}\n{died}", ran.out, ran.err);
         ran
+    }
+
+    /// `zoo` and `arguments`, for a terminal: the streams are those of the process, after what the test harness says.
+    pub fn on_terminal(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env(TERMINAL, "1").env("TERM", "xterm");
+        command
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let all: Vec<&str> = std::iter::once("zoo").chain(arguments.iter().copied()).collect();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["program", "--exact", "--nocapture", "--test-threads=1"])
+            .current_dir(self.folder.path())
+            .env(ARGUMENTS, serde_json::to_string(&all).unwrap())
+            .env("ZOO_PLUGIN_PATH", &self.plugins)
+            .env("ZOO_CACHE", crate::support::folder().join("cache"))
+            .env("ZOO_DATA", self.path("data"))
+            .env("ZOO_CONFIG", self.path("config"))
+            .env("HF_HOME", self.path("hf"))
+            .envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
     }
 
     /// The document that `zoo … --json` prints.

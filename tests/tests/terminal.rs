@@ -1,0 +1,180 @@
+//! `zoo chat` and `zoo ask` at a terminal: what is typed is edited and remembered, Ctrl-C ends an answer, Ctrl-D the
+//! chat. Nothing here waits for a time: every step waits for what the program shows.
+
+#![cfg(any(target_os = "linux", target_os = "macos"))]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use program::Place;
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+use serde_json::Value;
+
+const PLUGINS: [&str; 6] = [
+    "plugins/clip",
+    "plugins/convnext",
+    "plugins/dinov2",
+    "plugins/llama",
+    "plugins/sva",
+    "plugins/timm-vit",
+];
+/// A program that shows nothing for so long hangs.
+const HANGS: Option<u64> = Some(300_000);
+/// What the line editor writes when it begins to read a line (bracketed paste on), and when it has one (off).
+const BEGINS: &str = "\u{1b}[?2004h";
+const READ: &str = "\u{1b}[?2004l";
+const UP: &str = "\u{1b}[A";
+const BACKSPACE: &str = "\u{7f}";
+/// Some answers are over before they can be stopped.
+const ATTEMPTS: usize = 10;
+
+/// What the other tests run.
+#[test]
+fn program() {
+    program::run();
+}
+
+fn model() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/cambrian-vicuna").display().to_string()
+}
+
+fn start(place: &Place, arguments: &[&str]) -> PtySession {
+    let model = model();
+    let all = [arguments, &["--model", &model]].concat();
+    spawn_command(place.on_terminal(&all), HANGS).unwrap()
+}
+
+/// A chat at its first prompt.
+fn chat(place: &Place, tokens: &str) -> PtySession {
+    let mut terminal = start(place, &["chat", "--max-new-tokens", tokens]);
+    terminal.exp_string(BEGINS).unwrap();
+    terminal
+}
+
+fn press(terminal: &mut PtySession, keys: &str) {
+    terminal.send(keys).unwrap();
+    terminal.flush().unwrap();
+}
+
+/// Types a line, and waits for the next prompt.
+fn say(terminal: &mut PtySession, line: &str) {
+    press(terminal, &format!("{line}\r"));
+    terminal.exp_string(READ).unwrap();
+    terminal.exp_string(BEGINS).unwrap();
+}
+
+/// Ends a chat at its prompt.
+fn end(mut terminal: PtySession) {
+    terminal.send_control('d').unwrap();
+    terminal.exp_eof().unwrap();
+    assert_eq!(code(&terminal), 0);
+}
+
+fn code(terminal: &PtySession) -> i32 {
+    match terminal.process().wait().unwrap() {
+        WaitStatus::Exited(_, code) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What was said so far, questions and answers in turn.
+fn said(place: &Place, terminal: &mut PtySession) -> Vec<String> {
+    press(terminal, "/save said.json\r");
+    terminal.exp_string("turns in said.json").unwrap();
+    terminal.exp_string(BEGINS).unwrap();
+    let saved: Value = serde_json::from_str(&fs::read_to_string(place.path("said.json")).unwrap()).unwrap();
+    let turns = saved[0]["conversations"].as_array().unwrap();
+    turns.iter().map(|turn| turn["value"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn lines_are_edited_and_remembered() {
+    let place = Place::new(&PLUGINS);
+    let mut terminal = chat(&place, "2");
+    say(&mut terminal, &format!("Whx{BACKSPACE}y?"));
+    say(&mut terminal, "Who?");
+    // Two lines back, and changed.
+    say(&mut terminal, &format!("{UP}{UP}{BACKSPACE} not?"));
+    let lines = said(&place, &mut terminal);
+    assert_eq!([&lines[0], &lines[2], &lines[4]], ["Why?", "Who?", "Why not?"]);
+    end(terminal);
+
+    // The next chat remembers: the last line was `/save`.
+    let mut terminal = chat(&place, "2");
+    say(&mut terminal, &format!("{UP}{UP}"));
+    assert_eq!(said(&place, &mut terminal)[0], "Why not?");
+    end(terminal);
+}
+
+#[test]
+fn ctrl_c_at_the_prompt_forgets_the_line_and_ctrl_d_ends_the_chat() {
+    let place = Place::new(&PLUGINS);
+    let mut terminal = chat(&place, "2");
+    press(&mut terminal, "Never mi");
+    terminal.exp_string("mi").unwrap();
+    terminal.send_control('c').unwrap();
+    terminal.exp_string(BEGINS).unwrap();
+    say(&mut terminal, "Who?");
+    assert_eq!(said(&place, &mut terminal)[0], "Who?");
+    end(terminal);
+}
+
+#[test]
+fn ctrl_c_during_an_answer_returns_to_the_prompt() {
+    let place = Place::new(&PLUGINS);
+    let long = "1500";
+    let model = model();
+    let asked = place.json_with(&["ask", "Why?", "--model", &model, "--max-new-tokens", long], 0);
+    let whole = asked["answers"][0]["answer"].as_str().unwrap();
+    let mut terminal = chat(&place, long);
+    let mut stopped = false;
+    for _ in 0..ATTEMPTS {
+        press(&mut terminal, "Why?\r");
+        terminal.exp_string(READ).unwrap();
+        // The beginning of the answer.
+        terminal.exp_regex("[^\\s\u{1b}]").unwrap();
+        terminal.send_control('c').unwrap();
+        // Where the answer was over already, this is the prompt that Ctrl-C then repeats.
+        terminal.exp_string(BEGINS).unwrap();
+        let lines = said(&place, &mut terminal);
+        // A character of several tokens may have lacked the last ones.
+        let answer = lines[1].trim_end_matches(char::REPLACEMENT_CHARACTER);
+        assert!(whole.starts_with(answer), "{answer:?} is not the beginning of {whole:?}");
+        stopped = answer.len() < whole.len();
+        if stopped {
+            break;
+        }
+        say(&mut terminal, "/reset");
+    }
+    assert!(stopped, "{ATTEMPTS} answers were written to their ends");
+    // The chat goes on, with what was written.
+    say(&mut terminal, "/reset");
+    end(terminal);
+}
+
+#[test]
+fn ctrl_c_ends_the_answer_of_ask() {
+    let place = Place::new(&PLUGINS);
+    let cancelled = (0..ATTEMPTS).any(|_| {
+        let mut terminal = start(&place, &["ask", "Why?", "--max-new-tokens", "1500", "--quiet"]);
+        // The last word of the test harness.
+        terminal.exp_string("test program ... ").unwrap();
+        terminal.exp_regex("[^\\s]").unwrap();
+        terminal.send_control('c').unwrap();
+        terminal.exp_eof().unwrap();
+        match code(&terminal) {
+            0 => false,
+            code => {
+                assert_eq!(code, 1);
+                true
+            }
+        }
+    });
+    assert!(cancelled, "{ATTEMPTS} answers were written to their ends");
+}
