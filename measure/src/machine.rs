@@ -1,5 +1,7 @@
 //! What this machine could do at most.
 
+use std::fmt;
+
 use half::bf16;
 use serde::{Deserialize, Serialize};
 use zoo_kernels::{Element, Epilogue, Isa, Packed, peak};
@@ -67,6 +69,20 @@ impl Machine {
     }
 }
 
+/// For people: the processor, and a line of peaks for each element type.
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.threads == 1 { "" } else { "s" };
+        writeln!(f, "{}, {}, {} thread{plural}; peaks:", self.processor, self.instructions, self.threads)?;
+        let speed = |speed: f64| format!("{:.0} GFLOP/s", speed / 1e9);
+        for (name, peak) in [("f32", &self.f32), ("bf16", &self.bf16)] {
+            let instructions = peak.instructions.map_or_else(|| "unknown".to_owned(), speed);
+            writeln!(f, "  {name:<5} multipliers {instructions}, matrix product {}", speed(peak.product))?;
+        }
+        Ok(())
+    }
+}
+
 impl Default for Machine {
     fn default() -> Self {
         Self::new()
@@ -118,5 +134,19 @@ mod tests {
         assert_eq!(peak, Peak { instructions: Some(3.0), product: 5.0 });
         raise(&mut peak, None, 1.0);
         assert_eq!(peak, Peak { instructions: Some(3.0), product: 5.0 });
+    }
+
+    #[test]
+    fn peaks_that_are_not_known_are_said_to_be() {
+        let machine = Machine {
+            processor: "a processor".into(),
+            instructions: "AVX2 and FMA".into(),
+            threads: 2,
+            f32: Peak { instructions: Some(4.04e10), product: 3e10 },
+            bf16: Peak { instructions: None, product: 2.5e10 },
+        };
+        let lines = "a processor, AVX2 and FMA, 2 threads; peaks:\n  f32   multipliers 40 GFLOP/s, matrix product 30 GFLOP/s\n\
+                     \x20 bf16  multipliers unknown, matrix product 25 GFLOP/s\n";
+        assert_eq!(machine.to_string(), lines);
     }
 }

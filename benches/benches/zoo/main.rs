@@ -16,6 +16,7 @@ mod sva;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use zoo_measure::Machine;
 
 /// Short runs: figures to see changes by, not to publish.
 fn short() -> Criterion {
@@ -25,9 +26,12 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
+/// What a filter asks for by this name, and what runs then.
+type Group = (&'static str, &'static [fn(&mut Criterion)]);
+
 /// The groups that the filter may ask for, and the tables.
 fn all(c: &mut Criterion) {
-    let groups: [(&str, &[fn(&mut Criterion)]); 7] = [
+    let groups: [Group; 7] = [
         ("preprocess", &[preprocess::group]),
         ("kernels", &[kernels::group]),
         ("attention", &[attention::group]),
@@ -36,6 +40,9 @@ fn all(c: &mut Criterion) {
         ("decode", &[decode::group]),
         ("boundary", &[boundary::group]),
     ];
+    if ["kernels", "attention", "encode", "sva"].into_iter().any(asked::group) {
+        print!("{}", Machine::new());
+    }
     for (name, groups) in groups {
         if asked::group(name) {
             groups.iter().for_each(|group| group(c));

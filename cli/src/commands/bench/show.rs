@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zoo_core::Precision;
-use zoo_measure::{Machine, Peak, Summary};
+use zoo_measure::Summary;
 
 use super::Measured;
 use super::cell::{Cell, Speed};
@@ -21,7 +21,7 @@ pub(super) fn dtype(precision: Precision) -> &'static str {
 pub(super) fn text(measured: &Measured) -> String {
     let mut out = String::new();
     for machine in &measured.machines {
-        out.push_str(&peaks(machine));
+        out.push_str(&machine.to_string());
     }
     let mut table = Table::new(&[
         "",
@@ -126,23 +126,6 @@ fn notes(measured: &Measured) -> Vec<String> {
         notes.push("Interrupted: this is what was measured until then".into());
     }
     notes
-}
-
-fn peaks(machine: &Machine) -> String {
-    let line = |name: &str, peak: &Peak| {
-        let speed = |speed: f64| format!("{:.0} GFLOP/s", speed / 1e9);
-        let instructions = peak.instructions.map_or_else(|| "unknown".to_owned(), speed);
-        format!("  {name:<5} multipliers {instructions}, matrix product {}\n", speed(peak.product))
-    };
-    let threads =
-        if machine.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", machine.threads) };
-    format!(
-        "{}, {}, {threads}; peaks measured between the rounds:\n{}{}",
-        machine.processor,
-        machine.instructions,
-        line("f32", &machine.f32),
-        line("bf16", &machine.bf16)
-    )
 }
 
 /// The columns of a speed.
