@@ -101,7 +101,8 @@ fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
     let ran = place.run("encode a.png --encoder odd --plugin-dir extra --out g.safetensors", 1);
     let error = format!("extra.plugin.toml:{line} is wrong: unknown key `colour`");
     assert!(ran.err.contains("the encoder `odd` cannot be used") && ran.err.contains(&error), "{}", ran.err);
-    let doctor = place.run("doctor --plugin-dir extra", 0).out;
+    // It has something else to complain of besides: the library is for no machine.
+    let doctor = place.run("doctor --plugin-dir extra", 1).out;
     assert!(doctor.contains(&wrong), "{doctor}");
 }
 
