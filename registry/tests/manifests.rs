@@ -1,5 +1,7 @@
 //! Rows that come with plugins: what is wrong with them is no reason to stop.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use zoo_registry::{Kind, Layer, LookupError, Registry, Row};
 
 const GOOD: &str = include_str!("messages/good.toml");
