@@ -157,30 +157,26 @@ pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decod
     let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
     let turned = turn && stored != exif::Orientation::NoTransforms;
     let mut size = (width, height);
-    let mut reduction = match options.reduce_for {
-        Some(side) if format == Format::Jpeg => reduced::reduction(size, side, turned),
-        _ => 1,
+    let smaller = match options.reduce_for {
+        Some(side) if format == Format::Jpeg => reduced::decode(bytes, size, side, turned),
+        _ => None,
     };
-    let smaller = if reduction == 1 { None } else { reduced::decode(bytes, size, reduction) };
-    let decoded = match smaller {
-        Some(image) => {
-            notes.push(Note::Reduced(reduction as u8));
-            image
+    let (decoded, reduction) = match smaller {
+        Some((image, reduction)) => {
+            notes.push(Note::Reduced(reduction));
+            (image, reduction.into())
         }
-        None => {
-            reduction = 1;
-            DynamicImage::from_decoder(decoder).map_err(failed)?
-        }
+        None => (DynamicImage::from_decoder(decoder).map_err(failed)?, 1),
     };
 
     let mut image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
         Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
     })?;
     if turned {
-        let across = image.width();
         image = upright(image, stored);
-        if image.width() != across {
-            size = (size.1, size.0);
+        // Orientations from 5 on exchange the sides.
+        if stored.to_exif() >= 5 {
+            size = (height, width);
         }
         notes.push(Note::OrientationApplied(stored.to_exif()));
     } else if stored != exif::Orientation::NoTransforms {

@@ -256,6 +256,26 @@ fn choices_are_recorded_and_quiet_is_quiet() {
     assert_ne!(half.values("features")[..64], file.values("features")[..64]);
 }
 
+/// The pixels that were never decoded leave no trace but a note.
+#[test]
+fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
+    let place = Place::new();
+    place.image("a.jpg", 1920, 1441);
+    for line in [
+        "encode a.jpg --encoder trilobite-clip --fast-resize --out f.safetensors",
+        "encode a.jpg --ensemble trilobite-four --fast-resize --out f.safetensors",
+        "preprocess a.jpg --encoder trilobite-clip --fast-resize --out f.safetensors",
+    ] {
+        let ran = place.run(line, 0);
+        let file = place.tensors("f.safetensors");
+        assert_eq!(file.metadata("image_sizes"), "[[1920,1441]]", "{line}");
+        let noted = ran.err.contains("decoded at 1/2") || file.metadata("notes").contains("decoded at 1/2");
+        assert!(noted, "{line}: {}", ran.err);
+    }
+    let ran = place.run("encode a.jpg --encoder trilobite-clip --out e.safetensors", 0);
+    assert!(!ran.err.contains("decoded at"), "{}", ran.err);
+}
+
 #[test]
 fn npy_comes_with_its_metadata() {
     let place = Place::new();

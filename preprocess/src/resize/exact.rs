@@ -131,3 +131,41 @@ fn dispatch_vertical(source: &[u8], row: usize, weights: &[i32], begin: [i32; RG
     }
     vertical_row(source, row, weights, begin, out);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::RgbImage;
+
+    /// On whatever instructions there are, for rows shorter and longer than what they read at once, and for borders of
+    /// any width.
+    #[test]
+    fn the_fast_horizontal_pass_is_the_plain_one() {
+        const COLOR: [u8; RGB] = [122, 0, 255];
+        for (width, height) in [(1, 1), (2, 9), (7, 8), (8, 7), (9, 40), (50, 5), (131, 37), (37, 131)] {
+            let mut state = 1u32;
+            let image = RgbImage::from_fn(width, height, |_, _| {
+                image::Rgb([(); RGB].map(|()| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    // Mostly black and white, so that the cubic kernel overshoots.
+                    [0, 255, (state >> 16) as u8][(state >> 24) as usize % 3]
+                }))
+            });
+            for frame in [Framed::bare(&image), Framed::square(&image, COLOR)] {
+                for (size, filter) in [1, 2, 14, 56, 301]
+                    .into_iter()
+                    .flat_map(|s| [(s, Filter::Bicubic), (s, Filter::Bilinear)])
+                {
+                    let taps = Taps::new(&frame.horizontal, size, filter);
+                    let row = width as usize * RGB;
+                    let fast = horizontal(&image, row, &taps, COLOR);
+                    let mut plain = vec![0; fast.len()];
+                    for (out, row) in plain.chunks_exact_mut(size * RGB).zip(image.chunks_exact(row)) {
+                        horizontal_row(row, &taps, COLOR, out);
+                    }
+                    assert_eq!(fast, plain, "{width}×{height} to {size}, {filter:?}");
+                }
+            }
+        }
+    }
+}
