@@ -1,9 +1,6 @@
 //! Encoders of the registry: `encode/<encoder>/<dtype>-<batch>`. The small untrained ones always, others when
 //! `ZOO_BENCH` names them; and one beside the same network in candle-transformers.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
-
 use candle_core::{Device, Module};
 use candle_nn::VarBuilder;
 use candle_transformers::models::clip::vision_model::{ClipVisionConfig, ClipVisionTransformer};
@@ -16,6 +13,7 @@ use zoo_measure::Machine;
 use zoo_registry::{Registry, Selection, Weights};
 
 use crate::asked;
+use crate::spent::Spent;
 
 pub fn group(c: &mut Criterion) {
     let registry = Registry::shipped().unwrap();
@@ -40,23 +38,17 @@ fn run(c: &mut Criterion, machine: &mut Machine, selection: &Selection<'_>) {
         let encoder = encoder(&linked(&row.plugin).unwrap(), &Spec { precision, ..spec }).unwrap();
         for batch in [1, 8] {
             let pixels = noise(&[batch, 3, side, side], 1).unwrap();
-            let (calls, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
+            let spent = Spent::default();
             let mut group = c.benchmark_group(format!("encode/{}", row.id));
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(format!("{dtype}-{batch}"), |b| {
-                b.iter_custom(|times| {
-                    let begun = Instant::now();
-                    (0..times).for_each(|_| drop(encoder.forward(&pixels, &request).unwrap()));
-                    calls.set(calls.get() + times);
-                    spent.set(spent.get() + begun.elapsed());
-                    begun.elapsed()
-                });
+                b.iter_custom(|times| spent.run(times, || encoder.forward(&pixels, &request).unwrap()));
             });
             group.finish();
-            let flops = 2.0 * encoder.cost(batch, side, side).macs as f64 * calls.get() as f64;
-            if calls.get() > 0 {
-                speed(machine, precision, flops / spent.get().as_secs_f64());
+            if let Some(seconds) = spent.seconds() {
+                speed(machine, precision, 2.0 * encoder.cost(batch, side, side).macs as f64 / seconds);
             }
+            spent.say(batch);
         }
     }
 }

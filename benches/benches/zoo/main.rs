@@ -11,6 +11,7 @@ mod encode;
 mod kernels;
 mod loading;
 mod preprocess;
+mod spent;
 mod sva;
 
 use std::time::Duration;

@@ -1,15 +1,13 @@
 //! The Spatial Vision Aggregator alone, on features that are there already: `sva/<connector>/<dtype>-<batch>`. The small
 //! untrained one always, others when `ZOO_BENCH` names them.
 
-use std::cell::Cell;
-use std::time::Instant;
-
 use criterion::{Criterion, Throughput};
-use zoo_benches::{connector, linked, noise, processor_time, spec};
+use zoo_benches::{connector, linked, noise, spec};
 use zoo_core::{ConnectorInputs, Precision, Spec};
 use zoo_registry::{ConnectorRow, Registry, Weights};
 
 use crate::asked;
+use crate::spent::Spent;
 
 pub fn group(c: &mut Criterion) {
     let registry = Registry::shipped().unwrap();
@@ -34,21 +32,12 @@ fn run(c: &mut Criterion, row: &ConnectorRow, batches: &[usize]) {
             });
             let inputs =
                 ConnectorInputs { features: features.collect(), image_sizes: vec![(640, 480); batch] };
-            let (calls, spent) = (Cell::new(0), Cell::new(0.0));
+            let spent = Spent::default();
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(format!("{dtype}-{batch}"), |b| {
-                b.iter_custom(|times| {
-                    let (begun, busy) = (Instant::now(), processor_time());
-                    (0..times).for_each(|_| drop(connector.forward(&inputs).unwrap()));
-                    calls.set(calls.get() + times * batch as u64);
-                    spent.set(spent.get() + processor_time() - busy);
-                    begun.elapsed()
-                });
+                b.iter_custom(|times| spent.run(times, || connector.forward(&inputs).unwrap()));
             });
-            if calls.get() > 0 {
-                let milliseconds = 1e3 * spent.get() / calls.get() as f64;
-                println!("                        {milliseconds:.3} ms of processor time an image");
-            }
+            spent.say(batch);
         }
     }
     group.finish();
