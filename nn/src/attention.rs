@@ -59,15 +59,14 @@ impl SelfAttention {
         residual: Option<Residual<'_>>,
     ) -> Result<Tensor> {
         let qkv = self.qkv.forward(x)?;
-        let (batch, tokens, width) = qkv.dims3()?;
+        let tokens = qkv.dim(1)?;
         if tokens != grid.cells() || tokens == 0 {
             let Grid { h, w } = grid;
             return Err(Error::invalid(format!(
                 "relative positions: {tokens} tokens on a grid of {h} by {w}"
             )));
         }
-        let parts = qkv.reshape((batch, grid.h, grid.w, 3, self.heads, width / 3 / self.heads))?;
-        let bias = positions.bias(&parts.narrow(3, 0, 1)?.squeeze(3)?)?;
+        let bias = positions.bias(&qkv, self.heads, grid)?;
         self.mix(&qkv, Some(&bias), residual)
     }
 

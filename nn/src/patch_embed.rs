@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{Grid, Result};
-use zoo_kernels::{Element, Patches};
+use zoo_kernels::{Element, Patches, zeros};
 
 use crate::linear::Linear;
 use crate::values::{Slice, Values};
@@ -104,8 +104,8 @@ impl PatchEmbed {
         };
         let pixels = pixels.read()?;
         let images = pixels.values::<S>()?.chunks_exact(planes * height * width);
-        let mut rows = vec![T::round(0.0); cells * proj.inputs()];
-        let mut tokens = vec![T::round(0.0); batch * (before + cells) * channels];
+        let mut rows = zeros(cells * proj.inputs());
+        let mut tokens = zeros::<T>(batch * (before + cells) * channels);
         for (pixels, tokens) in images.zip(tokens.chunks_exact_mut((before + cells) * channels)) {
             let (first, patches) = tokens.split_at_mut(before * channels);
             first.copy_from_slice(prefix);

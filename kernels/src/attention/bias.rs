@@ -116,16 +116,36 @@ impl Decomposed<'_> {
         scores: &mut [[f32; COLUMNS]],
     ) {
         let (rows, columns) = table.split_at(self.grid.0);
-        for (key, scores) in (first..).zip(scores) {
-            match key.checked_sub(self.prefix) {
-                None => scores.iter_mut().for_each(|score| *score *= scale),
-                Some(cell) => {
-                    let (row, column) = (&rows[cell / columns.len()], &columns[cell % columns.len()]);
-                    for ((score, row), column) in scores.iter_mut().zip(row).zip(column) {
-                        *score = *score * scale + (row + column);
-                    }
-                }
+        let (before, mut scores) = scores.split_at_mut(self.prefix.saturating_sub(first).min(scores.len()));
+        before.as_flattened_mut().iter_mut().for_each(|score| *score *= scale);
+        if scores.is_empty() {
+            return;
+        }
+        let cell = first + before.len() - self.prefix;
+        let mut column = cell % columns.len();
+        // The keys of a row at a time.
+        for row in &rows[cell / columns.len()..] {
+            let (now, later) = scores.split_at_mut((columns.len() - column).min(scores.len()));
+            add(now, row, &columns[column..], scale);
+            if later.is_empty() {
+                return;
             }
+            (scores, column) = (later, 0);
+        }
+    }
+}
+
+/// Of the keys of one row. Not inlined: that the parts are apart, which vectors need, is known only here.
+#[inline(never)]
+fn add<const COLUMNS: usize>(
+    scores: &mut [[f32; COLUMNS]],
+    row: &[f32; COLUMNS],
+    columns: &[[f32; COLUMNS]],
+    scale: f32,
+) {
+    for (scores, column) in scores.iter_mut().zip(columns) {
+        for ((score, row), column) in scores.iter_mut().zip(row).zip(column) {
+            *score = *score * scale + (row + column);
         }
     }
 }
