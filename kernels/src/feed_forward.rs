@@ -9,7 +9,7 @@ use crate::norm::Norm;
 use crate::out::Out;
 use crate::packing;
 use crate::panels::{self, Line, room};
-use crate::product::Packed;
+use crate::product::{Packed, Product};
 use crate::results::{Panels, Results};
 
 /// Bytes of hidden values that are held at a time: what the second-level caches of a few cores hold.
@@ -17,7 +17,8 @@ const HIDDEN: usize = 2 << 20;
 /// Fewest rows that are computed at a time: every turn reads all weights again.
 const ROWS: usize = 640;
 
-/// `second(activation(first(x) + bias))`, the feed-forward half of transformer and ConvNeXt blocks.
+/// `second(activation(first(x) + bias))` or, gated, `second(activation(first(x) + bias) · up(x))`: the feed-forward half
+/// of transformer and ConvNeXt blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedForward<'a, T> {
     /// `[hidden, inputs]`.
@@ -26,6 +27,9 @@ pub struct FeedForward<'a, T> {
     pub bias: Option<&'a [T]>,
     /// Between the products.
     pub activation: Activation,
+    /// Of a gated network (arXiv 2002.05202): what the activated numbers are multiplied by, from weights
+    /// `[hidden, inputs]` and a bias `[hidden]`.
+    pub up: Option<(&'a Packed, Option<&'a [T]>)>,
     /// `[outputs, hidden]`.
     pub second: &'a Packed,
 }
@@ -78,6 +82,11 @@ impl<T: Element> FeedForward<'_, T> {
         if let Some(norm) = norm {
             norm.check(inputs);
         }
+        if let Some((up, bias)) = self.up {
+            assert_eq!((up.outputs(), up.inputs()), (hidden, inputs), "gate and up are of one size");
+            assert_eq!(up.kernel(), self.first.kernel(), "gate and up are packed for the same instructions");
+            Epilogue { bias, ..Epilogue::default() }.check(rows, hidden);
+        }
         let kernel = self.first.kernel();
         assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
@@ -90,16 +99,19 @@ impl<T: Element> FeedForward<'_, T> {
                 &mut panels::cells_mut(room(memory, count))[..count]
             });
             packing::pack(kernel, x, inputs, norm, narrow);
-            let panels = Results::Panels(Panels::new(wide, kernel, hidden));
-            // SAFETY: the cells are as many as the rows need; the second product takes what the first gives.
-            unsafe { self.first.multiply(narrow, 0..rows, &before, &panels) };
+            let results = Results::Panels(Panels::new(wide, kernel, hidden));
+            let first = Product { x: narrow, rows: 0..rows, epilogue: before, up: self.up, results };
+            // SAFETY: the cells are as many as the rows need, the second product takes what the first gives, and
+            // everything was checked.
+            unsafe { self.first.multiply(&first) };
             let residual = epilogue.residual.map(|Residual { shortcut, scale }| Residual {
                 shortcut: &shortcut[turn * part * outputs..][..out.len()],
                 scale,
             });
-            let (epilogue, out) = (Epilogue { residual, ..*epilogue }, Results::Rows(Out::new(out)));
-            // SAFETY: as above; `out` and the epilogue were checked.
-            unsafe { self.second.multiply(wide, 0..rows, &epilogue, &out) };
+            let (epilogue, results) = (Epilogue { residual, ..*epilogue }, Results::Rows(Out::new(out)));
+            let second = Product { x: wide, rows: 0..rows, epilogue, up: None, results };
+            // SAFETY: as above.
+            unsafe { self.second.multiply(&second) };
         }
         SCRATCH.set([narrow, wide]);
     }

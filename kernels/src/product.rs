@@ -174,24 +174,20 @@ impl Packed {
             let count = packing::cells(self.kernel, end - start, self.inputs);
             let cells = &mut panels::cells_mut(room(&mut scratch, count))[..count];
             packing::pack(self.kernel, &x[start * self.inputs..end * self.inputs], self.inputs, norm, cells);
+            let results = Results::Rows(Out::new(out));
+            let product = Product { x: cells, rows: start..end, epilogue: *epilogue, up: None, results };
             // SAFETY: lengths were checked above.
-            unsafe { self.multiply(cells, start..end, epilogue, &Results::Rows(Out::new(out))) };
+            unsafe { self.multiply(&product) };
         }
         SCRATCH.set(scratch);
     }
 
-    /// The product of `rows`, packed as `x`, followed by `epilogue`.
+    /// A product of packed rows.
     ///
     /// # Safety
-    /// `x` are the [`cells`](packing::cells) of so many rows, `results` have a place for all of them, and `epilogue`
-    /// was checked for them.
-    pub(crate) unsafe fn multiply<T: Element>(
-        &self,
-        x: &[u32],
-        rows: Range<usize>,
-        epilogue: &Epilogue<'_, T>,
-        results: &Results<T>,
-    ) {
+    /// What the fields of [`Product`] say is so.
+    pub(crate) unsafe fn multiply<T: Element>(&self, product: &Product<'_, T>) {
+        let Product { rows, .. } = product;
         let Shape { height, columns, pairs } = self.kernel.shape();
         let steps = panels::steps(self.inputs, pairs);
         let (tiles, panels) = (rows.len().div_ceil(height), self.outputs.div_ceil(columns));
@@ -205,8 +201,7 @@ impl Packed {
         (0..panels * runs).into_par_iter().with_max_len(1).for_each(|block| {
             let (panel, first) = (block / runs, block % runs * run);
             let tiles = first..tiles.min(first + run);
-            let rows = rows.clone();
-            let block = Block { packed: self, steps, height, x, rows, tiles, panel, epilogue, results };
+            let block = Block { packed: self, steps, height, tiles, panel, product };
             // SAFETY: the caller's; each pair of panel and tiles is given out once; the kernel was chosen among those
             // whose instructions the machine has.
             unsafe { self.kernel.run(&block) }
@@ -219,19 +214,29 @@ impl Packed {
     }
 }
 
+/// What is multiplied by the weights, and what follows.
+pub(crate) struct Product<'a, T> {
+    /// The [`cells`](packing::cells) of `rows`.
+    pub x: &'a [u32],
+    pub rows: Range<usize>,
+    /// Checked for these rows.
+    pub epilogue: Epilogue<'a, T>,
+    /// Other weights of the same size and kernel, and their bias, checked too: the result is multiplied by their product
+    /// with the same rows.
+    pub up: Option<(&'a Packed, Option<&'a [T]>)>,
+    /// With a place for every number.
+    pub results: Results<T>,
+}
+
 /// What one task computes: some tiles of rows, by one panel of outputs.
 struct Block<'a, T> {
     packed: &'a Packed,
     steps: usize,
     /// Rows of a tile, but for the last.
     height: usize,
-    /// The packed rows.
-    x: &'a [u32],
-    rows: Range<usize>,
     tiles: Range<usize>,
     panel: usize,
-    epilogue: &'a Epilogue<'a, T>,
-    results: &'a Results<T>,
+    product: &'a Product<'a, T>,
 }
 
 impl<T: Element> Job for Block<'_, T> {
@@ -244,38 +249,40 @@ impl<T: Element> Job for Block<'_, T> {
     unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
         #[repr(align(64))]
         struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);
+        let Product { x, rows, epilogue, up, results } = self.product;
         let outputs = self.packed.outputs;
         let first = self.panel * COLUMNS;
         let columns = COLUMNS.min(outputs - first);
-        let epilogue = self.epilogue.columns::<COLUMNS>(outputs, first);
-        let weights = &panels::cells(&self.packed.lines)[self.panel * self.steps * COLUMNS..];
-        let mut sums = Sums([[0.0; COLUMNS]; ROWS]);
+        let epilogue = epilogue.columns::<COLUMNS>(outputs, first);
+        let up = up.map(|(packed, bias)| {
+            let epilogue = Epilogue { bias, ..Epilogue::default() };
+            (self.weights::<COLUMNS>(packed), epilogue.columns::<COLUMNS>(outputs, first))
+        });
+        let weights = self.weights::<COLUMNS>(self.packed);
+        let (mut sums, mut factors) = (Sums([[0.0; COLUMNS]; ROWS]), Sums([[0.0; COLUMNS]; ROWS]));
         for tile in self.tiles.clone() {
-            let x = &self.x[tile * self.steps * self.height..];
-            let rows = x.len().checked_div(self.steps).unwrap_or(self.height);
-            let height = self.height.min(rows);
-            let x = x[..self.steps * height].as_ptr();
-            let (steps, w) = (self.steps, weights[..self.steps * COLUMNS].as_ptr());
-            let to = sums.0.as_mut_ptr();
-            // SAFETY: the slices hold that much; panels begin on cache lines, their length being whole lines.
-            unsafe {
-                match height {
-                    1 => K::few::<1>(steps, x, w, to),
-                    2 => K::few::<2>(steps, x, w, to),
-                    4 => K::few::<4>(steps, x, w, to),
-                    8 => K::few::<8>(steps, x, w, to),
-                    _ => K::sums(steps, x, w, to),
-                }
-            };
-            let row = self.rows.start + tile * self.height;
-            let live = height.min(self.rows.end - row);
+            let x = &x[tile * self.steps * self.height..];
+            let height = self.height.min(x.len().checked_div(self.steps).unwrap_or(self.height));
+            let x = &x[..self.steps * height];
+            let row = rows.start + tile * self.height;
+            let live = height.min(rows.end - row);
+            // SAFETY: the caller's; the slices hold as many steps.
+            unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut sums.0) };
             for (row, sums) in (row..).zip(&mut sums.0[..live]) {
                 epilogue.finish::<K::Arithmetic>(row, sums);
+            }
+            if let Some((weights, epilogue)) = &up {
+                // SAFETY: as above.
+                unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut factors.0) };
+                for ((row, sums), factors) in (row..).zip(&mut sums.0[..live]).zip(&mut factors.0) {
+                    epilogue.finish::<K::Arithmetic>(row, factors);
+                    sums.iter_mut().zip(factors).for_each(|(sum, factor)| *sum *= *factor);
+                }
             }
             let sums = &sums.0[..height];
             // SAFETY: the caller's; the places are this block's alone.
             unsafe {
-                match self.results {
+                match results {
                     Results::Rows(out) => {
                         for (row, sums) in (row..).zip(&sums[..live]) {
                             let out = out.slice(row * outputs + first, columns);
@@ -290,6 +297,39 @@ impl<T: Element> Job for Block<'_, T> {
                         panels.write::<K, T, COLUMNS>(Finished { tile, sums, live, first });
                     }
                 }
+            }
+        }
+    }
+}
+
+impl<T: Element> Block<'_, T> {
+    /// The panel of `packed`.
+    #[inline(always)]
+    fn weights<'p, const COLUMNS: usize>(&self, packed: &'p Packed) -> &'p [u32] {
+        &panels::cells(&packed.lines)[self.panel * self.steps * COLUMNS..][..self.steps * COLUMNS]
+    }
+
+    /// The sums of one tile.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `K`; `x` and `weights` hold `steps` of `height` and `COLUMNS` cells.
+    #[inline(always)]
+    unsafe fn sums<K: Tile<COLUMNS>, const COLUMNS: usize>(
+        &self,
+        x: &[u32],
+        weights: &[u32],
+        height: usize,
+        sums: &mut [[f32; COLUMNS]; ROWS],
+    ) {
+        let (steps, x, w, to) = (self.steps, x.as_ptr(), weights.as_ptr(), sums.as_mut_ptr());
+        // SAFETY: the caller's; panels begin on cache lines, their length being whole lines.
+        unsafe {
+            match height {
+                1 => K::few::<1>(steps, x, w, to),
+                2 => K::few::<2>(steps, x, w, to),
+                4 => K::few::<4>(steps, x, w, to),
+                8 => K::few::<8>(steps, x, w, to),
+                _ => K::sums(steps, x, w, to),
             }
         }
     }

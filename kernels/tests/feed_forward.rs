@@ -1,7 +1,7 @@
 //! Feed-forward networks in parts beside the two products apart.
 
 use half::bf16;
-use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Packed, Residual};
+use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Packed, Residual};
 
 fn noise<T: Element>(count: usize, seed: usize) -> Vec<T> {
     (0..count).map(|i| T::round(((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)).collect()
@@ -24,9 +24,36 @@ fn check<T: Element + PartialEq>(rows: usize, [inputs, hidden, outputs]: [usize;
     let mut expected = vec![T::round(0.0); rows * outputs];
     second.apply(&wide, &epilogue, &mut expected);
     let mut got = vec![T::round(f32::NAN); rows * outputs];
-    FeedForward { first: &first, bias: Some(&bias), activation, second: &second }
-        .apply(&x, &epilogue, &mut got);
+    let plain = FeedForward { first: &first, bias: Some(&bias), activation, up: None, second: &second };
+    plain.apply(&x, &epilogue, &mut got);
     assert!(got == expected, "{rows} rows of {inputs}, {hidden}, {outputs}");
+    gated(&plain, &x, &epilogue);
+}
+
+/// The gated form beside three products and [`Gated`]: with rounding between them, so not bit by bit.
+fn gated<T: Element>(plain: &FeedForward<'_, T>, x: &[T], epilogue: &Epilogue<'_, T>) {
+    let (inputs, hidden, outputs) = (plain.first.inputs(), plain.first.outputs(), plain.second.outputs());
+    let rows = x.len() / inputs;
+    let up = Packed::new::<T>(&noise(hidden * inputs, 8), hidden, inputs);
+    let bias = noise::<T>(hidden, 9);
+    let activation = Activation::Silu;
+    let product = |weights: &Packed, bias| {
+        let mut out = vec![T::round(0.0); rows * hidden];
+        weights.apply(x, &Epilogue { bias, ..Epilogue::default() }, &mut out);
+        out
+    };
+    let (gate, factor) = (product(plain.first, plain.bias), product(&up, Some(&bias[..])));
+    let mut wide = vec![T::round(0.0); rows * hidden];
+    Gated { activation, gate: &gate, up: &factor, width: hidden, step: hidden }.apply(&mut wide);
+    let [mut expected, mut got] = [0.0, f32::NAN].map(|x| vec![T::round(x); rows * outputs]);
+    plain.second.apply(&wide, epilogue, &mut expected);
+    FeedForward { activation, up: Some((&up, Some(&bias))), ..*plain }.apply(x, epilogue, &mut got);
+    let power =
+        |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let size = power(&mut expected.iter().map(|x| x.widen()));
+    let gap = power(&mut got.iter().zip(&expected).map(|(got, expected)| got.widen() - expected.widen()));
+    let tolerance: f64 = if T::HALF { 0.01 } else { 1e-6 };
+    assert!(gap <= tolerance * tolerance * size, "{rows} rows of {inputs}, {hidden}: {gap:e} of {size:e}");
 }
 
 #[test]
@@ -35,6 +62,9 @@ fn in_parts_as_in_one() {
         check::<f32>(rows, [24, 96, 40]);
         check::<bf16>(rows, [24, 96, 40]);
     }
+    // Hidden numbers that fill no panel.
+    check::<f32>(30, [16, 75, 20]);
+    check::<bf16>(30, [15, 75, 20]);
     // Several turns: 1.3 MB of wide values in 193 rows.
     check::<f32>(500, [8, 1700, 8]);
     check::<bf16>(900, [8, 3300, 8]);

@@ -102,8 +102,13 @@ fn feed_forward<T: Element>() {
     let first = Packed::new(&noise::<T>(2, hidden * inputs), hidden, inputs);
     let second = Packed::new(&noise::<T>(3, inputs * hidden), inputs, hidden);
     let (bias, gain, shift) = (noise::<T>(4, hidden), noise::<T>(5, inputs), noise::<T>(6, inputs));
-    let network =
-        FeedForward { first: &first, bias: Some(&bias), activation: Activation::QuickGelu, second: &second };
+    let network = FeedForward {
+        first: &first,
+        bias: Some(&bias),
+        activation: Activation::QuickGelu,
+        up: None,
+        second: &second,
+    };
     check("feed-forward", |images: Range<usize>| {
         let x = of(&x, images);
         let mut out = empty::<T>(x.len());

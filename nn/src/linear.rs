@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use rayon::prelude::*;
-use zoo_core::Result;
 use zoo_core::weights::{Init, Params, Rows};
+use zoo_core::{Error, Result};
 use zoo_kernels::quant::Quantised;
 use zoo_kernels::{Element, Packed, zeros};
 
@@ -68,6 +68,35 @@ impl Linear {
         })
     }
 
+    /// Reads maps of one input that are stacked along the rows of one `weight` and one `bias` at `params`, and that have
+    /// so many outputs.
+    pub(crate) fn load_stacked<const N: usize>(
+        params: &Params,
+        inputs: usize,
+        outputs: [usize; N],
+    ) -> Result<[Self; N]> {
+        let (init, total) = (Init::fan_in(inputs), outputs.iter().sum::<usize>());
+        let rows = params.rows("weight", (total, inputs));
+        let weight = match rows {
+            Some(_) => None,
+            None => Some(params.get("weight", (total, inputs), init)?),
+        };
+        let bias = params.get("bias", total, init)?;
+        let mut first = 0;
+        let maps = outputs.into_iter().map(|outputs| {
+            let start = first;
+            first += outputs;
+            let bias = Some(bias.narrow(0, start, outputs)?);
+            Ok(match (&rows, &weight) {
+                (Some(rows), _) => Self::packed_from(rows, start, params.dtype(), (outputs, inputs), bias),
+                (None, Some(weight)) => Self::new(weight.narrow(0, start, outputs)?, bias),
+                (None, None) => return Err(Error::Internal("a map without weights".to_owned())),
+            })
+        });
+        let maps: Vec<Self> = maps.collect::<Result<_>>()?;
+        maps.try_into().map_err(|_| Error::Internal(format!("not {N} maps")))
+    }
+
     /// From weights that are read from `rows` while they are packed for products in `dtype`.
     pub(crate) fn packed(
         rows: &Rows,
@@ -75,9 +104,20 @@ impl Linear {
         (outputs, inputs): (usize, usize),
         bias: Option<Tensor>,
     ) -> Self {
+        Self::packed_from(rows, 0, dtype, (outputs, inputs), bias)
+    }
+
+    /// As [`Linear::packed`], from row `start` on.
+    fn packed_from(
+        rows: &Rows,
+        start: usize,
+        dtype: DType,
+        (outputs, inputs): (usize, usize),
+        bias: Option<Tensor>,
+    ) -> Self {
         let weight = match dtype {
-            DType::BF16 => pack::<bf16>(rows, outputs, inputs),
-            _ => pack::<f32>(rows, outputs, inputs),
+            DType::BF16 => pack::<bf16>(rows, start, outputs, inputs),
+            _ => pack::<f32>(rows, start, outputs, inputs),
         };
         Self { weight: Arc::new(RwLock::new(weight)), bias }
     }
@@ -334,8 +374,8 @@ impl Product for Quantised {
 }
 
 /// Panels made of weights that are read while they are packed.
-fn pack<T: Element + WithDType>(rows: &Rows, outputs: usize, inputs: usize) -> Weight {
-    let read = |first, out: &mut [T]| rows.read(first, out);
+fn pack<T: Element + WithDType>(rows: &Rows, start: usize, outputs: usize, inputs: usize) -> Weight {
+    let read = |first, out: &mut [T]| rows.read(start + first, out);
     Weight::Packed(Arc::new(Packed::read(outputs, inputs, read)), T::DTYPE)
 }
 

@@ -24,8 +24,11 @@ pub enum MlpKind {
 /// The feed-forward network. Tensors: `fc1`, `fc2` or, gated, `w12`, `w3`.
 #[derive(Debug, Clone)]
 pub struct Mlp {
-    kind: MlpKind,
+    activation: Activation,
+    /// The gate, if there is one.
     first: Linear,
+    /// What the activated gate is multiplied by.
+    up: Option<Linear>,
     second: Linear,
 }
 
@@ -36,17 +39,22 @@ impl Mlp {
     /// # Errors
     /// Those of [`Params::get`].
     pub fn load(params: &Params, channels: usize, inner: usize, kind: MlpKind) -> Result<Self> {
-        let (first, wide, second) = match kind {
-            MlpKind::Plain(_) => ("fc1", inner, "fc2"),
-            MlpKind::SwiGlu => ("w12", 2 * inner, "w3"),
-        };
-        let first = Linear::load(&params.pp(first), channels, wide, true)?;
-        Ok(Self::new(kind, first, Linear::load(&params.pp(second), inner, channels, true)?))
+        match kind {
+            MlpKind::Plain(activation) => {
+                let first = Linear::load(&params.pp("fc1"), channels, inner, true)?;
+                Ok(Self::new(activation, first, Linear::load(&params.pp("fc2"), inner, channels, true)?))
+            }
+            MlpKind::SwiGlu => {
+                let [gate, up] = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2])?;
+                let second = Linear::load(&params.pp("w3"), inner, channels, true)?;
+                Ok(Self { activation: Activation::Silu, first: gate, up: Some(up), second })
+            }
+        }
     }
 
-    /// From maps at hand, whatever their names and widths.
-    pub fn new(kind: MlpKind, first: Linear, second: Linear) -> Self {
-        Self { kind, first, second }
+    /// `second(activation(first x))` from maps at hand, whatever their names and widths.
+    pub fn new(activation: Activation, first: Linear, second: Linear) -> Self {
+        Self { activation, first, up: None, second }
     }
 
     /// `[…, inputs]` to `[…, outputs]`; added to `residual`, which has that shape, if there is one.
@@ -71,35 +79,35 @@ impl Mlp {
     }
 
     fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
-        let first = |activation| {
+        let fused = match x.dtype() {
+            DType::F32 => self.fused::<f32>(norm, x, residual)?,
+            DType::BF16 => self.fused::<bf16>(norm, x, residual)?,
+            _ => None,
+        };
+        if let Some(fused) = fused {
+            return Ok(fused);
+        }
+        let map = |map: &Linear, activation| {
             let epilogue = Epilogue { activation, residual: None };
             match norm {
-                Some(norm) => self.first.forward_normed(norm, x, epilogue),
-                None => self.first.forward_with(x, epilogue),
+                Some(norm) => map.forward_normed(norm, x, epilogue),
+                None => map.forward_with(x, epilogue),
             }
         };
-        let x = match self.kind {
-            MlpKind::Plain(act) => {
-                let fused = match x.dtype() {
-                    DType::F32 => self.fused::<f32>(act, norm, x, residual)?,
-                    DType::BF16 => self.fused::<bf16>(act, norm, x, residual)?,
-                    _ => None,
-                };
-                if let Some(fused) = fused {
-                    return Ok(fused);
-                }
-                first(Some(act))?
+        let x = match &self.up {
+            None => map(&self.first, Some(self.activation))?,
+            Some(up) => {
+                let (gate, up) = (map(&self.first, None)?, map(up, None)?);
+                Branches::Apart(&gate, &up).multiply(self.activation)?
             }
-            MlpKind::SwiGlu => Branches::Joint(&first(None)?).multiply(Activation::Silu)?,
         };
         self.second.forward_with(&x, Epilogue { activation: None, residual })
     }
 
-    /// Both products in turns over a few rows, so that the hidden channels of all rows are never in memory. `None` where
+    /// All products in turns over a few rows, so that the hidden channels of all rows are never in memory. `None` where
     /// candle must compute.
     fn fused<T: Element + WithDType>(
         &self,
-        activation: Activation,
         norm: Option<&LayerNorm>,
         x: &Tensor,
         residual: Option<Residual<'_>>,
@@ -115,6 +123,13 @@ impl Mlp {
         else {
             return Ok(None);
         };
+        let up = match &self.up {
+            None => None,
+            Some(up) => match up.parts::<T>()? {
+                None => return Ok(None),
+                parts => parts,
+            },
+        };
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
             Some(last) if *last == first.inputs() => *last = second.outputs(),
@@ -126,6 +141,7 @@ impl Mlp {
         let [before, after, shortcut, scale] =
             [&before, &after, &shortcut, &scale].map(|values| values.as_ref().map(Values::read).transpose());
         let (before, after, shortcut, scale) = (before?, after?, shortcut?, scale?);
+        let factor = up.as_ref().and_then(|(_, bias)| bias.as_ref()).map(Values::read).transpose()?;
         let scale = scale.as_ref().map(Slice::values).transpose()?;
         let residual = shortcut.as_ref().map(|shortcut| {
             Ok::<_, candle_core::Error>(zoo_kernels::Residual { shortcut: shortcut.values()?, scale })
@@ -138,7 +154,11 @@ impl Mlp {
         let feed_forward = zoo_kernels::FeedForward {
             first: &first,
             bias: before.as_ref().map(Slice::values).transpose()?,
-            activation: activation.into(),
+            activation: self.activation.into(),
+            up: match &up {
+                Some((up, _)) => Some((&**up, factor.as_ref().map(Slice::values).transpose()?)),
+                None => None,
+            },
             second: &second,
         };
         let mut out = zeros::<T>(shape.iter().product());

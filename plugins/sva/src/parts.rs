@@ -5,7 +5,7 @@ use zoo_core::Result;
 use zoo_core::weights::Params;
 use zoo_nn::activation::Activation;
 use zoo_nn::linear::{Epilogue, Linear};
-use zoo_nn::mlp::{Mlp, MlpKind};
+use zoo_nn::mlp::Mlp;
 use zoo_nn::norm::LayerNorm;
 
 /// torch's default, which every norm here has.
@@ -31,7 +31,7 @@ impl NormLinear {
 }
 
 /// What stands between the layers of every network here.
-const GELU: MlpKind = MlpKind::Plain(Activation::GeluErf);
+const GELU: Activation = Activation::GeluErf;
 
 /// `linear_1` and `linear_2`, without bias.
 pub fn mlp(p: &Params, from: usize, hidden: usize, to: usize) -> Result<Mlp> {
