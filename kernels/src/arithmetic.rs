@@ -14,6 +14,12 @@ pub(crate) struct Fused;
 #[derive(Clone, Copy)]
 pub(crate) struct Apart;
 
+/// What the compiler's target guarantees.
+#[cfg(target_arch = "aarch64")]
+pub(crate) type Native = Fused;
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) type Native = Apart;
+
 impl Arithmetic for Fused {
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {

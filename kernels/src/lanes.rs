@@ -4,7 +4,9 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use crate::arithmetic::{Apart, Arithmetic, Fused};
+#[cfg(target_arch = "x86_64")]
+use crate::arithmetic::Fused;
+use crate::arithmetic::{Arithmetic, Native};
 use crate::element::Element;
 use crate::isa::Isa;
 
@@ -54,7 +56,7 @@ pub(crate) fn run(work: impl Work) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { run_avx2(work) },
-        _ => work.run::<Plain<Apart>>(),
+        _ => work.run::<Plain<Native>>(),
     }
 }
 
