@@ -57,6 +57,8 @@ pub fn group(c: &mut Criterion) {
         };
         let mut group = c.benchmark_group(format!("prefill/{name}"));
         let (embedded, at) = (model.embed(&ids(1, PROMPT)).unwrap(), positions(1));
+        // Packs the weights.
+        model.prefill(&embedded, &at, &mut model.cache(1).unwrap(), &mut NoHook).unwrap();
         group.throughput(Throughput::Elements(PROMPT as u64)).bench_function("1", |b| {
             b.iter(|| model.prefill(&embedded, &at, &mut model.cache(1).unwrap(), &mut NoHook).unwrap());
         });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use zoo_benches::processor_time;
 
-/// Calls until now, warming up included.
+/// Calls until now, warming up included, but not the very first, which may pack weights.
 #[derive(Default)]
 pub struct Spent {
     calls: Cell<u64>,
@@ -16,6 +16,9 @@ pub struct Spent {
 impl Spent {
     /// Calls `run` so many times; for `iter_custom`.
     pub fn run<R>(&self, times: u64, mut run: impl FnMut() -> R) -> Duration {
+        if self.calls.get() == 0 {
+            drop(run());
+        }
         let (begun, busy) = (Instant::now(), processor_time());
         (0..times).for_each(|_| drop(run()));
         let took = begun.elapsed();
