@@ -1,6 +1,8 @@
 //! The corpora of the fuzz targets `weights` and `gguf`, as plain tests: every file but one is refused in words, none
 //! panics.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use zoo_core::weights::Checkpoint;

@@ -7,7 +7,7 @@ use zoo_core::weights::{Layout, Params, Weights};
 use zoo_core::{Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result};
 
 use crate::autograd::{self, Parameters};
-use crate::pool;
+use crate::{groups, pool};
 
 /// A network that makes feature maps of pixels.
 pub trait Trunk: Sized + Send + Sync {
@@ -89,6 +89,18 @@ impl<T: Trunk> TrunkEncoder<T> {
         Ok(trunk)
     }
 
+    fn cost_at_once(&self, batch: usize, height: usize, width: usize) -> Cost {
+        T::cost(&self.config, self.dtype, batch, height, width)
+    }
+
+    /// Images that go through the trunk at once: a few on a CPU, all of them on other devices, which want work.
+    fn group(&self, batch: usize, height: usize, width: usize) -> usize {
+        if !self.device.is_cpu() {
+            return batch;
+        }
+        groups::size(batch, self.cost_at_once(1, height, width).activation_bytes)
+    }
+
     /// Refuses what the descriptor does not promise.
     fn check(&self, pixels: &Tensor) -> Result<()> {
         let id = &self.descriptor.id;
@@ -112,11 +124,16 @@ impl<T: Trunk> Encoder for TrunkEncoder<T> {
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
         self.check(pixels)?;
         let trunk = self.trunk()?;
-        pool::within(&self.device, || trunk.forward(&pixels.detach(), request))
+        let (batch, _, height, width) = pixels.dims4()?;
+        let (pixels, group) = (pixels.detach(), self.group(batch, height, width));
+        pool::within(&self.device, || {
+            groups::forward(&pixels, group, |images| trunk.forward(images, request))
+        })
     }
 
     fn cost(&self, batch: usize, height: usize, width: usize) -> Cost {
-        T::cost(&self.config, self.dtype, batch, height, width)
+        let held = self.cost_at_once(self.group(batch, height, width), height, width).activation_bytes;
+        Cost { activation_bytes: held, ..self.cost_at_once(batch, height, width) }
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

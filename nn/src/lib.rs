@@ -34,6 +34,7 @@ pub mod decoder;
 pub mod depthwise;
 pub mod encoder;
 mod gated;
+mod groups;
 pub mod linear;
 pub mod local_attention;
 pub mod mlp;
