@@ -1,7 +1,7 @@
 //! The corpora of the fuzz targets `weights` and `gguf`, as plain tests: every file but one is refused in words, none
 //! panics.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use std::path::PathBuf;
 

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use crate::activation::Activation;
 use crate::element::Element;
 use crate::epilogue::{Epilogue, Residual};
+use crate::isa::Isa;
+use crate::kernel::Kernel;
 use crate::norm::Norm;
 use crate::out::Out;
 use crate::packing;
@@ -34,6 +36,11 @@ pub struct FeedForward<'a, T> {
     pub second: &'a Packed,
 }
 
+/// Bytes of a row of hidden values, as the second product reads it.
+fn wide(kernel: Kernel, hidden: usize) -> usize {
+    panels::steps(hidden, kernel.shape().pairs) * size_of::<u32>()
+}
+
 /// Rows that are computed at a time, of rows whose wide values take so many bytes.
 fn turn(rows: usize, wide: usize) -> usize {
     let turns = rows.div_ceil((HIDDEN / wide.max(1)).max(ROWS)).max(1);
@@ -41,16 +48,17 @@ fn turn(rows: usize, wide: usize) -> usize {
 }
 
 impl<T: Element> FeedForward<'_, T> {
-    /// Bytes of wide values that are held at a time, for this many rows of `hidden` numbers.
+    /// Bytes of wide values that are held at a time, for this many rows of `hidden` numbers, on this machine.
     pub fn held(rows: usize, hidden: usize) -> usize {
-        turn(rows, hidden * size_of::<T>()) * hidden * size_of::<T>()
+        let wide = wide(Kernel::choose::<T>(Isa::detect()), hidden);
+        turn(rows, wide) * wide
     }
 
     /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`. Runs on the
     /// threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the products.
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// When a length does not fit, or when weights were packed as bf16 for rows of f32.
     pub fn apply(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
         self.run(x, None, epilogue, out);
     }
@@ -58,7 +66,7 @@ impl<T: Element> FeedForward<'_, T> {
     /// As [`FeedForward::apply`] of the normalised rows of `x`, which are never in memory.
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// As [`FeedForward::apply`].
     pub fn apply_normed(&self, x: &[T], norm: &Norm<'_, T>, epilogue: &Epilogue<'_, T>, out: &mut [T]) {
         self.run(x, Some(norm), epilogue, out);
     }
@@ -74,9 +82,13 @@ impl<T: Element> FeedForward<'_, T> {
             return self.second.apply(&[], epilogue, out);
         }
         let rows = x.len() / inputs;
+        assert_eq!(x.len(), rows * inputs, "x: not [{rows}, {inputs}]");
         assert_eq!(out.len(), rows * outputs, "out: not [{rows}, {outputs}]");
         epilogue.check(rows, outputs);
-        let part = turn(rows, hidden * size_of::<T>());
+        let kernel = self.first.kernel();
+        assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
+        assert!(T::HALF || !kernel.shape().pairs, "weights are packed as bf16, rows are f32");
+        let part = turn(rows, wide(kernel, hidden));
         let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
         before.check(rows, hidden);
         if let Some(norm) = norm {
@@ -84,11 +96,9 @@ impl<T: Element> FeedForward<'_, T> {
         }
         if let Some((up, bias)) = self.up {
             assert_eq!((up.outputs(), up.inputs()), (hidden, inputs), "gate and up are of one size");
-            assert_eq!(up.kernel(), self.first.kernel(), "gate and up are packed for the same instructions");
+            assert_eq!(up.kernel(), kernel, "gate and up are packed for the same instructions");
             Epilogue { bias, ..Epilogue::default() }.check(rows, hidden);
         }
-        let kernel = self.first.kernel();
-        assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
         thread_local!(static SCRATCH: Cell<[Vec<Line>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) });
         let [mut narrow, mut wide] = SCRATCH.take();

@@ -54,7 +54,8 @@ impl Panels {
         let mut cells = Cells([[0; COLUMNS]; ROWS]);
         for (sums, cells) in sums.iter().zip(&mut cells.0).take(live) {
             if K::PAIRS {
-                // SAFETY: the caller's; elements of pairs are half as large as cells, and any bits are one.
+                // SAFETY: the caller's; whoever makes these panels sees to it that elements of pairs are bf16, half as
+                // large as cells, of which any bits are one.
                 unsafe { K::round(sums, &mut *cells.as_mut_ptr().cast::<[T; COLUMNS]>()) };
             } else {
                 cells.iter_mut().zip(sums).for_each(|(cell, &x)| *cell = T::round(x).widen().to_bits());

@@ -1,7 +1,12 @@
 //! Feed-forward networks in parts beside the two products apart.
 
 use half::bf16;
-use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Packed, Residual};
+use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Isa, Packed, Residual};
+
+/// Of the root mean square, where a gated network rounds to bf16 once more or once less.
+const ROUNDED: f64 = 0.01;
+/// Of the root mean square, where f32 sums are rounded in another order.
+const SUMMED: f64 = 1e-6;
 
 fn noise<T: Element>(count: usize, seed: usize) -> Vec<T> {
     (0..count).map(|i| T::round(((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)).collect()
@@ -52,7 +57,7 @@ fn gated<T: Element>(plain: &FeedForward<'_, T>, x: &[T], epilogue: &Epilogue<'_
         |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
     let size = power(&mut expected.iter().map(|x| x.widen()));
     let gap = power(&mut got.iter().zip(&expected).map(|(got, expected)| got.widen() - expected.widen()));
-    let tolerance: f64 = if T::HALF { 0.01 } else { 1e-6 };
+    let tolerance: f64 = if T::HALF { ROUNDED } else { SUMMED };
     assert!(gap <= tolerance * tolerance * size, "{rows} rows of {inputs}, {hidden}: {gap:e} of {size:e}");
 }
 
@@ -68,4 +73,29 @@ fn in_parts_as_in_one() {
     // Several turns: 1.3 MB of wide values in 193 rows.
     check::<f32>(500, [8, 1700, 8]);
     check::<bf16>(900, [8, 3300, 8]);
+}
+
+/// Weights of bf16 and rows of f32: refused where bf16 has instructions of its own, else the same products.
+#[test]
+fn weights_of_another_dtype() {
+    let first = Packed::new::<bf16>(&noise(96 * 24, 1), 96, 24);
+    let second = Packed::new::<bf16>(&noise(40 * 96, 2), 40, 96);
+    let activation = Activation::GeluErf;
+    let network = FeedForward::<f32> { first: &first, bias: None, activation, up: None, second: &second };
+    let x = noise::<f32>(7 * 24, 3);
+    let run = || {
+        let mut out = vec![f32::NAN; 7 * 40];
+        network.apply(&x, &Epilogue::default(), &mut out);
+        out
+    };
+    if Isa::detect() == Isa::Avx512Bf16 {
+        let panic = std::panic::catch_unwind(run).unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"weights are packed as bf16, rows are f32"));
+    } else {
+        let mut hidden = vec![0.0; 7 * 96];
+        first.apply(&x, &Epilogue { activation: Some(activation), ..Epilogue::default() }, &mut hidden);
+        let mut expected = vec![0.0; 7 * 40];
+        second.apply(&hidden, &Epilogue::default(), &mut expected);
+        assert_eq!(run(), expected);
+    }
 }

@@ -1,4 +1,4 @@
-//! What every kernel promises, bit by bit: the same result on any number of threads, and of an image among others the
+//! What kernels promise, bit by bit: the same result on any number of threads, and of an image among others the
 //! same as of that image alone. Sizes are such that 32 images are cut into more tasks, slabs and turns than one.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
@@ -11,12 +11,12 @@ use common::noise;
 use half::bf16;
 use zoo_kernels::quant::{Format, Quantised};
 use zoo_kernels::{
-    Activation, Attention, AttentionSize, Bias, Depthwise, Element, Epilogue, FeedForward, Gated, Heads,
-    LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, Source, add_per_key,
+    Activation, Attention, AttentionSize, Bias, Decomposed, Depthwise, Element, Epilogue, FeedForward, Gated,
+    Heads, LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, Source, add_per_key,
 };
 
 const IMAGES: usize = 32;
-/// Fewer than any machine has, as many, and more.
+/// One, as many as small machines have, and more than there are tasks of some kernels.
 const THREADS: [usize; 4] = [1, 2, 3, 16];
 
 /// `run` computes the results for some of the images.
@@ -117,6 +117,14 @@ fn feed_forward<T: Element>() {
         network.apply_normed(x, &norm(&gain, &shift), &epilogue, &mut out);
         out
     });
+    let up = Packed::new(&noise::<T>(8, hidden * inputs), hidden, inputs);
+    let gated = FeedForward { up: Some((&up, Some(&bias))), ..network };
+    check("gated feed-forward", |images: Range<usize>| {
+        let x = of(&x, images);
+        let mut out = empty::<T>(x.len());
+        gated.apply(x, &Epilogue::default(), &mut out);
+        out
+    });
     let gated = noise::<T>(7, IMAGES * rows * 2 * inputs);
     check("gate", |images: Range<usize>| {
         let joint = of(&gated, images);
@@ -148,7 +156,9 @@ fn attention<T: Element>() {
     let width = heads * channels;
     let qkv = noise::<T>(1, IMAGES * tokens * 3 * width);
     let bias = noise::<f32>(2, tokens * tokens);
-    for bias in [None, Some(Bias::Dense(&bias))] {
+    let sides = [5, 6].map(|seed| noise::<f32>(seed, heads * tokens * 10));
+    let decomposed = Decomposed { prefix: 1, grid: (10, 10), rows: &sides[0], columns: &sides[1] };
+    for bias in [None, Some(Bias::Dense(&bias)), Some(Bias::Decomposed(decomposed))] {
         check("attention", |images: Range<usize>| {
             let batch = images.len();
             let qkv = of(&qkv, images);

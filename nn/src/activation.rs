@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use zoo_core::Result;
-use zoo_kernels::Element;
+use zoo_kernels::{Element, zeros};
 
 /// An elementwise activation. The forms of GELU differ by up to 4e-3 of the feature scale, so each checkpoint
 /// must get the one that it was trained with.
@@ -63,7 +63,7 @@ impl CustomOp1 for Activation {
 
 impl Activation {
     fn map<T: Element>(self, x: &[T]) -> Vec<T> {
-        let mut out = vec![T::round(0.0); x.len()];
+        let mut out = zeros::<T>(x.len());
         zoo_kernels::Activation::from(self).map(x, &mut out);
         out
     }

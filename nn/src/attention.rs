@@ -164,7 +164,7 @@ impl SelfAttention {
         Ok(mixed.transpose(1, 2)?.reshape((batch, tokens, channels))?.to_dtype(dtype)?)
     }
 
-    /// Bytes that the CPU's kernel holds for `batch` images of `tokens` tokens beside the tensors.
+    /// Bytes that a CPU holds for `batch` images of `tokens` tokens beside the tensors.
     pub fn held(batch: usize, heads: usize, tokens: usize, channels: usize, dtype: DType) -> usize {
         let size = AttentionSize {
             batch,
@@ -176,7 +176,12 @@ impl SelfAttention {
         };
         match dtype {
             DType::BF16 => size.held::<bf16>(),
-            _ => size.held::<f32>(),
+            DType::F32 => size.held::<f32>(),
+            // By candle: scores and weights of a few queries.
+            _ => {
+                let query = batch * heads * tokens * DType::F32.size_in_bytes();
+                2 * query * (SCORE_BYTES / query.max(1)).clamp(1, tokens.max(1))
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub trait Trunk: Sized + Send + Sync {
     /// What the encoder of this id says of itself.
     fn descriptor(config: &Self::Config, id: &str, parameters: u64) -> EncoderDescriptor;
 
-    /// As [`Encoder::cost`], for weights of `dtype`.
+    /// As [`Encoder::cost`] of weights of `dtype`, for the whole batch at once.
     fn cost(config: &Self::Config, dtype: DType, batch: usize, height: usize, width: usize) -> Cost;
 }
 

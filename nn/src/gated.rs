@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_kernels::{Element, Gated};
+use zoo_kernels::{Element, Gated, zeros};
 
 use crate::activation::Activation;
 use crate::values::Values;
@@ -51,7 +51,7 @@ impl Branches<'_> {
             Self::Apart(gate, up) => {
                 let (gate, up) = (Values::of(gate, &shape)?, Values::of(up, &shape)?);
                 let (gate, up) = (gate.read()?, up.read()?);
-                let mut out = vec![T::round(0.0); shape.iter().product()];
+                let mut out = zeros::<T>(shape.iter().product());
                 Gated { activation, gate: gate.values()?, up: up.values()?, width, step: width }
                     .apply(&mut out);
                 out
@@ -65,7 +65,7 @@ impl Branches<'_> {
                     *last = width;
                 }
                 let up = both.get(width..).unwrap_or_default();
-                let mut out = vec![T::round(0.0); shape.iter().product()];
+                let mut out = zeros::<T>(shape.iter().product());
                 Gated { activation, gate: both, up, width, step: 2 * width }.apply(&mut out);
                 out
             }

@@ -1,9 +1,9 @@
 //! How many images go through a network at once.
 //!
 //! An image gives the same bits whatever stands beside it, so a batch may be cut as it suits the machine. Weights are
-//! read once a group, which a few images pay for; what a group leaves between two layers should stay small. Beyond
-//! 32 MiB glibc asks the system for every tensor anew, and the system clears each page at its first touch: 3 % of a
-//! ConvNeXt-L in f32 at a batch of eight. Memory then does not grow with the batch either.
+//! read once a group, which a few images pay for; what a group leaves between two layers should stay small. A tensor of
+//! more than 32 MiB glibc asks the system for anew each time, and the system clears its pages. Activations then do not
+//! grow with the batch either; features do.
 
 use candle_core::Tensor;
 use zoo_core::{FeatureMap, Result};

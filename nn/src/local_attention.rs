@@ -77,7 +77,7 @@ impl LocalAttention<'_> {
         let bias = bias.as_ref().map(Values::read).transpose()?;
         let q = Values::of(self.queries, self.queries.dims())?;
         let q = q.read()?;
-        let mut out = vec![T::round(0.0); images * queries * width];
+        let mut out = zeros::<T>(images * queries * width);
         let mut weights = vec![0.0; images * queries * self.heads * keys];
         let attention = zoo_kernels::LocalAttention {
             images,

@@ -11,7 +11,8 @@ use zoo_kernels::{Element, Epilogue, Packed, zeros};
 use crate::pos_embed::PosMode;
 use crate::values::Values;
 
-/// The vectors of all distances. Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
+/// The vectors of all distances, for [`SelfAttention::forward_relative`](crate::attention::SelfAttention::forward_relative):
+/// the families of ViTDet, of which none is a plugin yet. Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
 /// negative distance (query minus key) on, `D` being the channels of a head, all of which share them.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {

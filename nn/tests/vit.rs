@@ -119,16 +119,22 @@ fn blocks_after_the_last_requested_one_do_not_run() {
     assert!(values(&map(-1).tokens).iter().all(|v| v.is_nan()));
 }
 
+/// More images than go through the network at once.
 #[test]
-fn a_batch_equals_its_images_even_where_attention_goes_in_turns() {
-    // 2 images · 2 heads · 2116² scores are more than what is held at a time; one image's are not.
-    let vit = open(&[("depth", 1.into())], false);
-    let x = pixels(2, 46 * 4, 46 * 4);
-    let both = vit.forward(&x, &indices(&[-1])).unwrap().remove(0);
-    assert_eq!(both.grid, Grid::square(46));
-    for i in 0..2 {
+fn images_come_out_the_same_in_every_group() {
+    let numbers = [("depth", 1.into()), ("embed_dim", 64.into()), ("image_size", 56.into())];
+    let (vit, batch) = (open(&numbers, false), 300);
+    let config = ViTConfig::from_spec(&spec(&numbers), STYLE).unwrap();
+    let at_once = VisionTransformer::cost(&config, DType::F32, batch, 56, 56).activation_bytes;
+    assert!(vit.cost(batch, 56, 56).activation_bytes < at_once, "they went through at once");
+    let x = pixels(batch, 56, 56);
+    let all = vit.forward(&x, &indices(&[-1])).unwrap().remove(0);
+    assert_eq!((all.tokens.dims(), all.grid), (&[batch, 196, 64][..], Grid::square(14)));
+    for i in [0, 1, 99, 149, 150, 151, 199, 200, 298, 299] {
         let one = vit.forward(&x.narrow(0, i, 1).unwrap(), &indices(&[-1])).unwrap().remove(0);
-        assert!(largest_difference(&one.tokens, &both.tokens.narrow(0, i, 1).unwrap()) < 1e-5);
+        assert_eq!(values(&one.tokens), values(&all.tokens.narrow(0, i, 1).unwrap()), "image {i}");
+        let prefix = all.prefix.as_ref().unwrap().narrow(0, i, 1).unwrap();
+        assert_eq!(values(one.prefix.as_ref().unwrap()), values(&prefix), "prefix of image {i}");
     }
 }
 
@@ -250,26 +256,39 @@ fn frozen_encoders_still_give_gradients_of_pixels() {
 }
 
 /// Kernels where nothing is tracked, candle where the pixels are.
+#[track_caller]
+fn check_both_paths(what: &str, extra: &[(&str, serde_json::Value)], side: usize) {
+    let spec = spec(extra);
+    let config = ViTConfig::from_spec(&spec, STYLE).unwrap();
+    let params = Weights::tensors(tensors(&spec), DType::F32).params(&SPLIT, &Device::Cpu).unwrap();
+    let trunk = VisionTransformer::load(&params, &config).unwrap();
+    let pixels = normal(&[2, 3, side, side], 7);
+    let request = FeatureRequest { layers: Layers::Indices(vec![0, -1]), norm: true, prefix: true };
+    let plain = trunk.forward(Var::from_tensor(&pixels).unwrap().as_tensor(), &request).unwrap();
+    let fused = trunk.forward(&pixels, &request).unwrap();
+    for (plain, fused) in plain.iter().zip(&fused) {
+        assert!(plain.tokens.track_op() && !fused.tokens.track_op());
+        let error = largest_difference(&plain.tokens.detach(), &fused.tokens);
+        let power: f32 = values(&plain.tokens).iter().map(|x| x * x).sum();
+        let rms = (power / plain.tokens.elem_count() as f32).sqrt();
+        assert!(error <= 1e-4 * rms, "{what}, layer {}: off by {error} of {rms}", plain.layer);
+    }
+}
+
 #[test]
 fn both_paths_agree() {
     for act in ["swiglu", "gelu_erf", "quick_gelu"] {
         // 147 tokens: more than one block of keys; heads of 24 channels: no whole tile.
-        let extra = [("act", act.into()), ("embed_dim", 48.into()), ("image_size", 48.into())];
-        let spec = spec(&extra);
-        let config = ViTConfig::from_spec(&spec, STYLE).unwrap();
-        let params = Weights::tensors(tensors(&spec), DType::F32).params(&SPLIT, &Device::Cpu).unwrap();
-        let trunk = VisionTransformer::load(&params, &config).unwrap();
-        let pixels = normal(&[2, 3, 48, 48], 7);
-        let request = FeatureRequest { layers: Layers::Indices(vec![0, -1]), norm: true, prefix: true };
-        let plain = trunk.forward(Var::from_tensor(&pixels).unwrap().as_tensor(), &request).unwrap();
-        let fused = trunk.forward(&pixels, &request).unwrap();
-        for (plain, fused) in plain.iter().zip(&fused) {
-            assert!(plain.tokens.track_op() && !fused.tokens.track_op());
-            let number = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let largest = |t: Tensor| number(t.abs().unwrap()).into_iter().fold(0.0, f32::max);
-            let error = largest((plain.tokens.detach() - &fused.tokens).unwrap());
-            let rms = number(plain.tokens.sqr().unwrap().mean_all().unwrap())[0].sqrt();
-            assert!(error <= 1e-4 * rms, "{act}, layer {}: off by {error} of {rms}", plain.layer);
-        }
+        check_both_paths(
+            act,
+            &[("act", act.into()), ("embed_dim", 48.into()), ("image_size", 48.into())],
+            48,
+        );
     }
+}
+
+#[test]
+fn both_paths_agree_where_candles_attention_goes_in_turns() {
+    // 2 images · 2 heads · 2116² scores are more than what is held at a time.
+    check_both_paths("turns", &[("depth", 1.into())], 46 * 4);
 }

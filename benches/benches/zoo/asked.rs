@@ -21,7 +21,9 @@ const GROUPS: [&[&str]; 7] = [
 /// everything that it measures, and a language model is not opened in no time.
 pub fn group(name: &str) -> bool {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let asks = |group: &&&[&str]| group.iter().any(|name| filter.contains(name));
+    // `preprocess/decode` is a name of the first group, not of the one that begins with `decode`.
+    let first = filter.split('/').next().unwrap_or_default();
+    let asks = |group: &&&[&str]| group.iter().any(|name| first.contains(name));
     let mut asked = GROUPS.iter().filter(asks).peekable();
     asked.peek().is_none() && filter != NOTHING || asked.any(|group| group.contains(&name))
 }
@@ -39,9 +41,10 @@ pub fn table(name: &str) -> bool {
     names().iter().any(|asked| asked == name)
 }
 
-/// The connectors that are named.
-pub fn connectors(registry: &Registry) -> Vec<&ConnectorRow> {
-    names().iter().filter_map(|name| registry.connectors().find(|row| row.id == *name)).collect()
+/// The connectors of the plugin that are named.
+pub fn connectors<'a>(registry: &'a Registry, plugin: &str) -> Vec<&'a ConnectorRow> {
+    let own = |name: &String| registry.connectors().find(|row| row.id == *name && row.plugin == plugin);
+    names().iter().filter_map(own).collect()
 }
 
 /// The encoders that are named.

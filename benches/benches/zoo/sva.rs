@@ -15,7 +15,7 @@ pub fn group(c: &mut Criterion) {
     for row in rows.filter(|row| matches!(row.weights, Some(Weights::Seed(_)))) {
         run(c, row, &[1, 8]);
     }
-    for row in asked::connectors(&registry) {
+    for row in asked::connectors(&registry, "sva") {
         run(c, row, &[1]);
     }
 }

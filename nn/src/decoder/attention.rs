@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
-use zoo_kernels::{Attention, AttentionSize, Element, Heads};
+use zoo_kernels::{Attention, AttentionSize, Element, Heads, zeros};
 
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
@@ -113,7 +113,7 @@ impl CausalAttention {
             bias: None,
             sight: Some(step.sight(self.windowed)),
         };
-        let mut mixed = vec![T::round(0.0); batch * queries * heads * channels];
+        let mut mixed = zeros::<T>(batch * queries * heads * channels);
         if queries <= FEW {
             attention.apply_few(&mut mixed);
         } else {

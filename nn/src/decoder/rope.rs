@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_kernels::{Element, Rotary};
+use zoo_kernels::{Element, Rotary, zeros};
 
 use super::positions::Positions;
 use super::scaling::{Frequencies, RopeScaling};
@@ -103,7 +103,7 @@ impl Turns {
         let (from, cos, sin) = (x.read()?, cos.read()?, sin.read()?);
         let rotary = Rotary { cos: cos.values()?, sin: sin.values()?, pairs: self.cos.dim(D::Minus1)? };
         let from = from.values()?;
-        let mut out = vec![T::round(0.0); from.len()];
+        let mut out = zeros::<T>(from.len());
         rotary.apply(from, heads, channels, &mut out);
         Tensor::from_vec(out, x.shape(), &Device::Cpu)
     }

@@ -63,15 +63,15 @@ impl Trunk for VisionTransformer {
         let macs = (batch * (embed + c.depth * (attention_macs + mlp_macs))) as u64;
 
         // Of attention: its input, q, k and v, what they make and the result. Of the network: both sums around the
-        // branch and its inner values, of which a gated one holds both factors and their product for all tokens.
+        // branch and its inner values, which kernels make in turns and candle for all tokens.
         let size = dtype.size_in_bytes();
         let rows = batch * tokens;
         let held = SelfAttention::held(batch, c.num_heads, tokens, c.embed_dim, dtype);
         let attention = 6 * rows * c.embed_dim * size + held;
         let inner = match dtype {
-            _ if gated => 3 * rows * c.mlp_dim * size,
             DType::BF16 => FeedForward::<bf16>::held(rows, c.mlp_dim),
-            _ => FeedForward::<f32>::held(rows, c.mlp_dim),
+            DType::F32 => FeedForward::<f32>::held(rows, c.mlp_dim),
+            _ => (if gated { 3 } else { 2 }) * rows * c.mlp_dim * size,
         };
         let mlp = 3 * rows * c.embed_dim * size + inner;
         Cost { macs, activation_bytes: attention.max(mlp) as u64 }

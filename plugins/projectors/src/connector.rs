@@ -6,6 +6,7 @@ use zoo_core::{
     Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock, Result,
     Spec,
 };
+use zoo_nn::pool;
 
 use crate::arch::Arch;
 use crate::c_abstractor::{CAbstractor, Downsampler};
@@ -139,7 +140,7 @@ impl Connector for Projector {
         Grid::of_tokens(counts[0])?;
         let features = inputs.features.iter().map(|f| f.to_dtype(self.dtype));
         let tokens = Tensor::cat(&features.collect::<Result<Vec<_>, _>>()?, 2)?;
-        let tokens = self.net.forward(&tokens)?;
+        let tokens = pool::within(tokens.device(), || self.net.forward(&tokens))?;
         let grid = Grid::of_tokens(tokens.dim(1)?)?;
         let image_sizes = inputs.image_sizes.clone();
         Ok(Fused { tokens, grid, attention: Vec::new(), memory: Vec::new(), image_sizes })

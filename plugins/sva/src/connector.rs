@@ -9,6 +9,7 @@ use zoo_core::{
 use zoo_nn::cast::to_dtype;
 use zoo_nn::mlp::Mlp;
 use zoo_nn::norm::LayerNorm;
+use zoo_nn::pool;
 use zoo_nn::resample::Separable;
 
 use crate::arch::{Arch, LayerType};
@@ -170,17 +171,9 @@ impl Sva {
         let shares = shares.iter().map(|s| Ok(resize.apply(&s.unsqueeze(2)?)?.squeeze(2)?));
         Ok((resize.apply(&tokens)?, shares.collect::<Result<_>>()?))
     }
-}
 
-impl Connector for Sva {
-    fn descriptor(&self) -> &ConnectorDescriptor {
-        &self.descriptor
-    }
-
-    /// An encoder's share of attention is the softmax mass on its keys (of separate layers: its weight in the sum),
-    /// averaged over heads, layers and groups. Shares of groups with another grid are brought to the final one as
-    /// their tokens are.
-    fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
+    /// As [`Connector::forward`], on this thread's pool.
+    fn fuse(&self, inputs: &ConnectorInputs) -> Result<Fused> {
         let features = self.project(inputs)?;
         let groups = (0..self.groups.len()).map(|j| self.group(j, &features, &inputs.image_sizes));
         let groups = groups.collect::<Result<Vec<_>>>()?;
@@ -199,6 +192,19 @@ impl Connector for Sva {
             image_sizes: inputs.image_sizes.clone(),
         })
     }
+}
+
+impl Connector for Sva {
+    fn descriptor(&self) -> &ConnectorDescriptor {
+        &self.descriptor
+    }
+
+    /// An encoder's share of attention is the softmax mass on its keys (of separate layers: its weight in the sum),
+    /// averaged over heads, layers and groups. Shares of groups with another grid are brought to the final one as
+    /// their tokens are.
+    fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
+        pool::within(self.query.device(), || self.fuse(inputs))
+    }
 
     fn block(&self, fused: &Fused, row: usize) -> Result<ImageBlock> {
         let block = ImageBlock::unpadded(fused, row)?;
@@ -210,7 +216,8 @@ impl Connector for Sva {
 
     fn refine(&self, step: usize, cells: &Cells, fused: &Fused) -> Result<Tensor> {
         let (sampler, scene) = self.inside(step, cells, fused)?;
-        let (refined, _) = sampler.forward(cells.hidden.to_dtype(self.dtype)?.unsqueeze(0)?, &scene)?;
+        let hidden = cells.hidden.to_dtype(self.dtype)?.unsqueeze(0)?;
+        let (refined, _) = pool::within(hidden.device(), || sampler.forward(hidden.clone(), &scene))?;
         Ok(refined.squeeze(0)?.to_dtype(cells.hidden.dtype())?)
     }
 
