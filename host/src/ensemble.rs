@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use zoo_core::{Connector, ConnectorDescriptor, ConnectorInputs, Fused};
 use zoo_preprocess::{DecodeOptions, Decoded};
 
@@ -124,15 +124,25 @@ impl EnsembleSession {
         image_sizes: Vec<(u32, u32)>,
     ) -> Result<Option<Fused>, HostError> {
         let Some(open) = &self.connector else { return Ok(None) };
-        let features = members
-            .iter()
-            .map(|m| Ok(zoo_nn::cast::to_dtype(&m.tokens, open.dtype)?.to_device(&open.device)?))
-            .collect::<Result<_, zoo_core::Error>>()?;
-        let mut fused = open.connector.forward(&ConnectorInputs { features, image_sizes })?;
+        let features = members.iter().map(|m| &m.tokens);
+        let inputs = connector_inputs(features, image_sizes, open.dtype, &open.device)?;
+        let mut fused = open.connector.forward(&inputs)?;
         fused.tokens = fused.tokens.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
         for share in &mut fused.attention {
             *share = share.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
         }
         Ok(Some(fused))
     }
+}
+
+/// Features `[B, N, C]` of each member, in order, as a connector of this element type and device takes them.
+pub(crate) fn connector_inputs<'a>(
+    features: impl IntoIterator<Item = &'a Tensor>,
+    image_sizes: Vec<(u32, u32)>,
+    dtype: DType,
+    device: &Device,
+) -> zoo_core::Result<ConnectorInputs> {
+    let moved = |f: &Tensor| Ok(zoo_nn::cast::to_dtype(f, dtype)?.to_device(device)?);
+    let features = features.into_iter().map(moved).collect::<zoo_core::Result<_>>()?;
+    Ok(ConnectorInputs { features, image_sizes })
 }

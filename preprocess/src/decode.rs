@@ -83,7 +83,7 @@ impl std::fmt::Display for Note {
     }
 }
 
-/// A decoded image.
+/// A decoded image. Whoever makes one of parts keeps to what [`crate::Picture`] says of them.
 #[derive(Debug, Clone)]
 pub struct Decoded {
     /// The pixels.
@@ -109,7 +109,7 @@ impl Decoded {
 /// Reads and decodes the image at `path`.
 ///
 /// # Errors
-/// Every variant of [`Error`] but [`Error::Pipeline`], naming the path.
+/// Every variant of [`Error`] but [`Error::Pipeline`] and [`Error::Picture`], naming the path.
 pub fn open(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Decoded> {
     let name = path.as_ref().display().to_string();
     let io = |source| Error::Io { name: name.clone(), source };
@@ -125,7 +125,7 @@ pub fn open(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Decoded> 
 /// Decodes the image file in `bytes`; `name` is what messages call it.
 ///
 /// # Errors
-/// Every variant of [`Error`] but [`Error::Io`] and [`Error::Pipeline`].
+/// Every variant of [`Error`] but [`Error::Io`], [`Error::Pipeline`] and [`Error::Picture`].
 pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decoded> {
     let format = recognise(bytes, name)?;
     let failed = |e: ImageError| explain(e, name, format, bytes.len());

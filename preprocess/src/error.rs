@@ -94,6 +94,9 @@ pub enum Error {
     /// A pipeline that contradicts itself, or a resize to nothing.
     #[error("preprocessing: {0}")]
     Pipeline(String),
+    /// A [`crate::Picture`] whose pixels, size and reduction do not belong together.
+    #[error("preprocessing: {0}")]
+    Picture(String),
 }
 
 fn megapixels(pixels: u64) -> f64 {

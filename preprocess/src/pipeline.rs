@@ -7,7 +7,7 @@ use zoo_core::{ImageBatch, Origin, Preprocess};
 
 use crate::geometry::{Framed, center_crop};
 use crate::normalize::normalize;
-use crate::picture::Picture;
+use crate::picture::{self, Picture};
 use crate::resize::{resize, resize_framed};
 use crate::{Error, Result};
 
@@ -15,9 +15,11 @@ use crate::{Error, Result};
 /// says so, resized again and cropped. `size × size` pixels.
 ///
 /// # Errors
-/// [`Error::Pipeline`] when the image has no pixels or the pipeline is impossible.
+/// [`Error::Pipeline`] when the image has no pixels or the pipeline is impossible; [`Error::Picture`] when pixels, size and
+/// reduction of the image do not belong together.
 pub fn render(image: &impl Picture, pipeline: &Preprocess) -> Result<RgbImage> {
     check(pipeline)?;
+    picture::check(image)?;
     let size = pipeline.size;
     let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter)?;
     match &pipeline.then {
@@ -52,6 +54,7 @@ pub fn prepare_batch(images: &[impl Picture], pipeline: &Preprocess) -> Result<P
         .map(|(index, (out, image))| {
             let seen = render(image, pipeline).map_err(|e| match e {
                 Error::Pipeline(m) if images.len() > 1 => Error::Pipeline(format!("image {index}: {m}")),
+                Error::Picture(m) if images.len() > 1 => Error::Picture(format!("image {index}: {m}")),
                 e => e,
             })?;
             normalize(&seen, pipeline, out);

@@ -23,7 +23,9 @@ pub(crate) fn decode(bytes: &[u8], size: (u32, u32), side: u32, turned: bool) ->
         decoder.scale(u16::MAX, requested.1)
     };
     let info = decoder.info()?;
-    if got.ok() != Some(requested) || info.coding_process == CodingProcess::Lossless {
+    // Other formats would be decoded for nothing.
+    let known = matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::RGB24);
+    if got.ok() != Some(requested) || info.coding_process == CodingProcess::Lossless || !known {
         return None;
     }
     let pixels = decoder.decode().ok()?;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use zoo_core::{Filter, Preprocess};
-use zoo_preprocess::{DecodeOptions, Decoded, Note, Orientation, RgbImage, decode, open, prepare, render};
+use zoo_preprocess::{
+    DecodeOptions, Decoded, Error, Note, Orientation, RgbImage, decode, open, prepare, prepare_batch, render,
+};
 
 fn pipeline(size: u32, filter: Filter) -> Preprocess {
     let pad = [122, 116, 104];
@@ -128,6 +130,29 @@ fn the_original_size_is_what_is_reported() {
     assert_eq!((prepared.origins()[0].size, prepared.origins()[0].padded), ((203, 149), true));
 }
 
+/// Pixels that cannot be those of the original are refused, and no number is divided by zero.
+#[test]
+fn parts_that_do_not_belong_together_are_refused() {
+    let pipeline = pipeline(12, Filter::Bicubic);
+    let good = open(golden("420.jpg"), &for_side(12)).unwrap();
+    assert_eq!((good.size, good.reduction), ((203, 149), 4));
+    for (size, reduction, part) in [
+        ((203, 149), 0, "a reduction of 0"),
+        ((203, 149), 2, "203×149 at 1/2 is 102×75 pixels, and there are 51×38"),
+        ((205, 149), 4, "205×149 at 1/4 is 52×38"),
+        ((203, 148), 4, "203×148 at 1/4 is 51×37"),
+        ((0, 0), 1, "0×0 at 1/1"),
+    ] {
+        let wrong = Decoded { size, reduction, ..good.clone() };
+        let error = render(&wrong, &pipeline).unwrap_err();
+        assert!(matches!(error, Error::Picture(_)) && error.to_string().contains(part), "{error}");
+        let error = prepare_batch(&[&good, &wrong], &pipeline).unwrap_err();
+        assert!(matches!(error, Error::Picture(_)) && error.to_string().contains("image 1: "), "{error}");
+    }
+    // As long as the last pixels stand for something, sizes may differ.
+    assert!(render(&Decoded { size: (201, 152), ..good }, &pipeline).is_ok());
+}
+
 /// Pixels at an edge that stand for less than the others may not come to lie at the beginning.
 #[test]
 fn turned_photographs_keep_whole_pixels() {
@@ -164,14 +189,18 @@ fn errors_are_those_of_full_decoding() {
 #[test]
 fn damaged_files_do_not_panic() {
     let options = DecodeOptions { max_pixels: 1 << 16, ..for_side(12) };
-    let mut state = 7u32;
-    let mut random = |below: usize| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as usize % below
-    };
     let (mut reduced, mut full, mut refused) = (0, 0, 0);
     for entry in std::fs::read_dir(golden("")).unwrap() {
-        let whole = std::fs::read(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        let whole = std::fs::read(&path).unwrap();
+        // Each file has numbers of its own: folders come in any order, and files may be added.
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let mut state =
+            name.bytes().fold(7u32, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
         for _ in 0..60 {
             let mut bytes = whole.clone();
             for _ in 0..=random(4) {

@@ -22,9 +22,6 @@ pub struct Subject {
     /// What is wanted of a single encoder.
     #[command(flatten)]
     pub options: EncoderArgs,
-    /// How images are read.
-    #[command(flatten)]
-    pub pixels: PixelArgs,
 }
 
 /// What can be asked of a single encoder; an ensemble has this in its registry row.
@@ -68,12 +65,20 @@ impl EncoderArgs {
     }
 }
 
-/// How images are read.
+/// How images are read where a known number of pixels is made of them.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PixelArgs {
-    /// Let `encode` and `preprocess` decode large JPEGs at a reduced size; not byte-exact with Pillow, and recorded
+    /// Decode large JPEGs at a reduced size; not byte-exact with Pillow, and recorded
     #[arg(long)]
     pub fast_resize: bool,
+    /// Which side is up.
+    #[command(flatten)]
+    pub orientation: OrientationArgs,
+}
+
+/// How images are read where they are decoded in full: to be shown, or before it is known what will look at them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OrientationArgs {
     /// Apply the EXIF orientation, which the reference code ignores
     #[arg(long)]
     pub upright: bool,
@@ -88,6 +93,9 @@ pub struct EncodeArgs {
     /// Which encoder or ensemble, and what of it.
     #[command(flatten)]
     pub subject: Subject,
+    /// How images are read.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
     /// Also write the prefix tokens (cls, registers)
     #[arg(long, conflicts_with = "ensemble")]
     pub prefix: bool,
@@ -107,6 +115,9 @@ pub struct ViewArgs {
     /// Which encoder or ensemble, and what of it.
     #[command(flatten)]
     pub subject: Subject,
+    /// How the image is read.
+    #[command(flatten)]
+    pub orientation: OrientationArgs,
     /// The picture to write
     #[arg(long, short, value_name = "FILE.png")]
     pub out: PathBuf,

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use zoo_core::Quantisation;
 
 pub use bench::BenchArgs;
-pub use computing::{EncodeArgs, EncoderArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
+pub use computing::{EncodeArgs, EncoderArgs, OrientationArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
 pub use global::{Dtype, Global};
 pub use model::{
     AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,

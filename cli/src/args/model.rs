@@ -8,7 +8,7 @@ use zoo_host::{EncoderMemory, MemoryPolicy, ModelRequest};
 use zoo_language::generate::Options;
 use zoo_language::tokens::NewlineAfterImage;
 
-use super::PixelArgs;
+use super::OrientationArgs;
 
 /// The model of `zoo ask` where none is named.
 pub const DEFAULT_MODEL: &str = "trilobite";
@@ -41,7 +41,7 @@ pub struct ModelArgs {
     pub reference_length: bool,
     /// How images are read.
     #[command(flatten)]
-    pub pixels: PixelArgs,
+    pub orientation: OrientationArgs,
 }
 
 /// `--newline`.

@@ -8,7 +8,7 @@ use zoo_language::generate::{Beams, Control, Finish, Generated, Options};
 use zoo_language::template::Conversation;
 
 use super::model::{Watched, begin, image, metadata, open, sensible};
-use crate::args::AskArgs;
+use crate::args::{AskArgs, PixelArgs};
 use crate::context::Context;
 use crate::inputs::{Input, expand};
 use crate::interrupt;
@@ -17,9 +17,9 @@ use crate::report::{CliError, Report};
 pub(super) fn run(args: &AskArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let (inputs, question) = split(args)?;
     sensible(&args.talk.answer)?;
-    let pixels = &args.talk.model.pixels;
-    let images = inputs.iter().map(|input| image(&input.path, pixels)).collect::<Result<Vec<_>, _>>()?;
-    let zoo = context.computing(pixels)?;
+    let orientation = &args.talk.model.orientation;
+    let images = inputs.iter().map(|input| image(&input.path, orientation)).collect::<Result<Vec<_>, _>>()?;
+    let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
 
     let mut conversation = begin(args.talk.system.as_deref());

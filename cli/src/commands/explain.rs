@@ -6,7 +6,7 @@ use zoo_language::generate::Control;
 
 use super::ask::{Trimmed, written};
 use super::model::{Watched, begin, image, metadata, open, sensible};
-use crate::args::ExplainArgs;
+use crate::args::{ExplainArgs, PixelArgs};
 use crate::context::Context;
 use crate::interrupt;
 use crate::output;
@@ -18,8 +18,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
         return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
     }
     sensible(&args.talk.answer)?;
-    let decoded = image(&args.image, &args.talk.model.pixels)?;
-    let zoo = context.computing(&args.talk.model.pixels)?;
+    let decoded = image(&args.image, &args.talk.model.orientation)?;
+    let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
     let mut conversation = begin(args.talk.system.as_deref());
     conversation.ask_about_image(&args.question).map_err(HostError::from)?;

@@ -27,15 +27,14 @@ pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliE
             let row = row.ok_or_else(|| CliError::Failed(format!("there is no decoder `{id}`")))?;
             Ok(plain("decoder", &row.id, &row.description, &json!(row)))
         }
-        Some(Kind::Encoder) | None => {
-            if let Some(model) = zoo.shipped_models().find(|model| model.id == id) {
-                return Ok(shipped(model));
-            }
-            match registry.select(id) {
-                Ok(selection) => encoder(&zoo, id, &selection),
-                Err(error) => Err(unknown(&zoo, id, error)),
-            }
-        }
+        // Towers are encoders, too, by names that the registry does not list.
+        Some(Kind::Encoder) | None => match registry.select(id) {
+            Ok(selection) => encoder(&zoo, id, &selection),
+            Err(error) => match zoo.shipped_models().find(|model| kind.is_none() && model.id == id) {
+                Some(model) => Ok(shipped(model)),
+                None => Err(unknown(&zoo, id, error)),
+            },
+        },
     }
 }
 

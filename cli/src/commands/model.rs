@@ -9,7 +9,7 @@ use zoo_language::template::Conversation;
 use zoo_preprocess::Decoded;
 
 use super::session::decode_options;
-use crate::args::{AnswerArgs, ModelArgs, PixelArgs};
+use crate::args::{AnswerArgs, ModelArgs, OrientationArgs};
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::report::CliError;
@@ -67,9 +67,9 @@ pub(super) fn begin(system: Option<&str>) -> Conversation {
     }
 }
 
-/// Decodes an image.
-pub(super) fn image(path: &Path, pixels: &PixelArgs) -> Result<Decoded, CliError> {
-    Ok(zoo_preprocess::open(path, &decode_options(pixels)).map_err(HostError::from)?)
+/// Decodes an image in full: before a model is loaded, so that an image that is wrong is told of at once.
+pub(super) fn image(path: &Path, orientation: &OrientationArgs) -> Result<Decoded, CliError> {
+    Ok(zoo_preprocess::open(path, &decode_options(orientation)).map_err(HostError::from)?)
 }
 
 /// Shows the phases of a model's work as bars.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use zoo_preprocess::DecodeOptions;
 
-use super::session::{decode_options, pixel_metadata};
+use super::session::{decode_options, pixel_metadata, resize_mode};
 use crate::args::PreprocessArgs;
 use crate::context::Context;
 use crate::output::{Plain, write_safetensors};
@@ -18,12 +18,13 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     let pipeline = selection.row.preprocess_at(args.resolution.unwrap_or(selection.resolution));
 
     let reduce_for = args.pixels.fast_resize.then_some(pipeline.size);
-    let options = DecodeOptions { reduce_for, ..decode_options(&args.pixels) };
+    let options = DecodeOptions { reduce_for, ..decode_options(&args.pixels.orientation) };
     let decoded = zoo_preprocess::open(&args.image, &options).map_err(zoo_host::HostError::from)?;
     let prepared = zoo_preprocess::prepare(&decoded, &pipeline).map_err(zoo_host::HostError::from)?;
 
     let shape = vec![1, 3, prepared.side(), prepared.side()];
-    let mut metadata = pixel_metadata(&args.pixels);
+    let mut metadata = pixel_metadata(&args.pixels.orientation);
+    metadata.insert("resize".into(), resize_mode(decoded.reduction > 1));
     metadata.insert("encoder".into(), selection.row.id.clone().into());
     metadata.insert("preprocess".into(), json!(pipeline));
     metadata.insert("inputs".into(), json!([args.image.display().to_string()]));

@@ -9,7 +9,7 @@ use zoo_host::{
 };
 use zoo_preprocess::{DecodeOptions, Orientation};
 
-use crate::args::{PixelArgs, Subject};
+use crate::args::{OrientationArgs, PixelArgs, Subject};
 use crate::output::Metadata;
 use crate::report::CliError;
 
@@ -69,7 +69,7 @@ impl Session {
             Self::Encoder(encoder) => encoder.decode_options().reduce_for,
             Self::Ensemble(ensemble) => ensemble.decode_options().reduce_for,
         };
-        DecodeOptions { reduce_for, ..decode_options(pixels) }
+        DecodeOptions { reduce_for, ..decode_options(&pixels.orientation) }
     }
 
     /// The warning that goes with every output of untrained weights.
@@ -91,19 +91,22 @@ fn arch_override(path: &Path) -> Result<Map<String, Value>, CliError> {
 }
 
 /// How images are decoded in full.
-pub(super) fn decode_options(pixels: &PixelArgs) -> DecodeOptions {
-    let orientation = if pixels.upright { Orientation::Upright } else { Orientation::AsStored };
+pub(super) fn decode_options(args: &OrientationArgs) -> DecodeOptions {
+    let orientation = if args.upright { Orientation::Upright } else { Orientation::AsStored };
     DecodeOptions { orientation, ..DecodeOptions::default() }
 }
 
-/// What is recorded about decoding and resizing.
-pub(super) fn pixel_metadata(pixels: &PixelArgs) -> Metadata {
-    let mode = if pixels.fast_resize { "fast" } else { "exact" };
+/// What is recorded about decoding, whatever the images were.
+pub(super) fn pixel_metadata(args: &OrientationArgs) -> Metadata {
     let mut out = Metadata::new();
     out.insert("zoo".into(), env!("CARGO_PKG_VERSION").into());
-    out.insert("resize".into(), mode.into());
-    out.insert("orientation".into(), json!(decode_options(pixels).orientation));
+    out.insert("orientation".into(), json!(decode_options(args).orientation));
     out
+}
+
+/// What is recorded as `resize`: whether any image was decoded at a reduced size, not whether that was allowed.
+pub(super) fn resize_mode(reduced: bool) -> Value {
+    if reduced { "fast" } else { "exact" }.into()
 }
 
 /// What is recorded about how things were computed.

@@ -7,8 +7,8 @@ use serde_json::json;
 use zoo_host::HostError;
 
 use super::model::{Watched, begin, image, metadata, open};
-use super::session::{pixel_metadata, run_metadata};
-use crate::args::TraceArgs;
+use super::session::{pixel_metadata, resize_mode, run_metadata};
+use crate::args::{PixelArgs, TraceArgs};
 use crate::context::Context;
 use crate::output::{Plain, write_safetensors};
 use crate::report::{CliError, Report};
@@ -17,10 +17,10 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("safetensors")) {
         return Err(CliError::Usage(format!("--out {}: give a name in .safetensors", args.out.display())));
     }
-    let pixels = &args.model.pixels;
+    let orientation = &args.model.orientation;
     let path = (args.image != Path::new("-")).then_some(&args.image);
-    let images: Vec<_> = path.map(|path| image(path, pixels)).transpose()?.into_iter().collect();
-    let zoo = context.computing(pixels)?;
+    let images: Vec<_> = path.map(|path| image(path, orientation)).transpose()?.into_iter().collect();
+    let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.model, context)?;
 
     let mut conversation = begin(args.system.as_deref());
@@ -43,7 +43,8 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     for (name, tensor) in tensors {
         files.push(plain(name, tensor)?);
     }
-    let mut recorded = pixel_metadata(pixels);
+    let mut recorded = pixel_metadata(orientation);
+    recorded.insert("resize".into(), resize_mode(images.iter().any(|image| image.reduction > 1)));
     recorded.extend(run_metadata(&zoo, context.global.dtype.into()));
     recorded.insert("model".into(), session.id().into());
     recorded.insert("template".into(), session.template().name.into());

@@ -5,7 +5,7 @@ use serde_json::json;
 use zoo_host::{Encoded, EncoderSession, HostError};
 
 use super::session::{Session, decode_options};
-use crate::args::ViewArgs;
+use crate::args::{PixelArgs, ViewArgs};
 use crate::context::Context;
 use crate::output;
 use crate::report::{CliError, Report};
@@ -16,8 +16,8 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
         return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
     }
     let decoded =
-        zoo_preprocess::open(&args.image, &decode_options(&args.subject.pixels)).map_err(HostError::from)?;
-    let zoo = context.computing(&args.subject.pixels)?;
+        zoo_preprocess::open(&args.image, &decode_options(&args.orientation)).map_err(HostError::from)?;
+    let zoo = context.computing(&PixelArgs::default())?;
     let session = Session::open(&zoo, &args.subject, false)?;
 
     let image = decoded.image.clone();

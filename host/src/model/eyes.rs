@@ -7,6 +7,7 @@ use zoo_preprocess::Decoded;
 use super::request::{ModelProgress, Phase};
 use crate::HostError;
 use crate::encoder::{EncoderOpening, EncoderSession};
+use crate::ensemble::connector_inputs;
 
 /// What a model saw: the images of one conversation, in their order. It belongs to the request and not to the model,
 /// so that nothing of one conversation reaches another.
@@ -114,11 +115,8 @@ impl Eyes {
     }
 
     fn connect(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<ConnectorInputs, HostError> {
-        let features = features
-            .iter()
-            .map(|f| f.to_dtype(self.dtype)?.to_device(&self.device))
-            .collect::<Result<_, _>>()?;
-        Ok(ConnectorInputs { features, image_sizes: images.iter().map(|d| d.size).collect() })
+        let sizes = images.iter().map(|d| d.size).collect();
+        Ok(connector_inputs(&features, sizes, self.dtype, &self.device)?)
     }
 
     fn fuse(&self, features: Vec<Tensor>, images: &[Decoded]) -> Result<Sight, HostError> {

@@ -43,6 +43,14 @@ pub struct Call {
     pub members: Vec<Encoded>,
 }
 
+impl Call {
+    /// Bytes of what the members saw, which stay until all is measured.
+    pub fn kept(&self) -> u64 {
+        let tensors = self.members.iter().flat_map(|seen| std::iter::once(&seen.tokens).chain(&seen.prefix));
+        tensors.map(|t| (t.elem_count() * t.dtype().size_in_bytes()) as u64).sum()
+    }
+}
+
 impl Work {
     /// Does it once. What comes out is given back after the clock has stopped.
     pub fn run(&self, session: &Session) -> Result<Call, CliError> {

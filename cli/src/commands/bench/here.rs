@@ -43,16 +43,21 @@ struct Field {
 /// running, and leaves what was measured.
 pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measured, CliError> {
     let stop = interrupt::flag();
-    let progress = context.progress("bench", count(args, context)? * (args.rounds.get() as u64 + 1));
+    let random = args.random_weights.then_some(SEED);
+    let zoos = args.dtype.iter().map(|&dtype| Ok((dtype, context.measuring(dtype.into(), random)?)));
+    // Opening one loads nothing; all at once, so that what they warn of is not written over the bar.
+    let zoos = zoos.collect::<Result<Vec<_>, CliError>>()?;
+    let Some((_, first)) = zoos.first() else { return Err(CliError::Usage("--dtype is empty".into())) };
+    let progress = context.progress("bench", count(args, first)? * (args.rounds.get() as u64 + 1));
     let mut machine = Machine::new();
     let mut field = Field::default();
-    for &dtype in &args.dtype {
-        let zoo = context.measuring(dtype.into(), args.random_weights.then_some(SEED))?;
+    for (dtype, zoo) in &zoos {
+        let dtype = *dtype;
         let ids = args.encoder.iter().map(|id| (id, true)).chain(args.ensemble.iter().map(|id| (id, false)));
         for (id, encoder) in ids {
             progress.message(id);
             let before = field.contestants.len();
-            field.open(&zoo, args, id, encoder, (dtype.into(), machine.threads))?;
+            field.open(zoo, args, id, encoder, (dtype.into(), machine.threads))?;
             progress.advance((field.contestants.len() - before) as u64);
             if stop.load(Ordering::Relaxed) {
                 return Err(CliError::Failed("interrupted before anything was measured".into()));
@@ -100,9 +105,11 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
 }
 
 /// How many take turns: configurations, and the parts of ensembles.
-fn count(args: &BenchArgs, context: &Context<'_>) -> Result<u64, CliError> {
-    let zoo = context.zoo()?;
-    let parts = |id: &String| Ok::<_, HostError>(2 + zoo.registry().ensemble(id)?.members.len());
+fn count(args: &BenchArgs, zoo: &Zoo) -> Result<u64, CliError> {
+    let parts = |id: &String| {
+        let row = zoo.registry().ensemble(id)?;
+        Ok::<_, HostError>(1 + row.members.len() + usize::from(row.connector.is_some()))
+    };
     let ensembles = args.ensemble.iter().map(parts).sum::<Result<usize, _>>()?;
     let subjects = args.encoder.len() * args.resolution.len().max(1) + ensembles;
     Ok((args.dtype.len() * args.batch.len() * subjects) as u64)
@@ -142,14 +149,19 @@ impl Field {
         };
         self.sessions.push(session);
         let session = self.sessions.len() - 1;
+        // What configurations before hold for the connector, and what is no part of the memory of this one.
+        let mut kept = 0;
         for resolution in sides {
             for batch in args.batch.iter().map(|batch| batch.get()) {
                 let (work, macs) = self.sessions[session].work(zoo.device(), resolution, batch)?;
                 memory::forget_peak();
                 let first = work.run(&self.sessions[session])?;
                 // An `Option` that is none is the smallest, so both must be there.
-                let peak_memory =
-                    opening.zip(memory::peak()).zip(resident).map(|((a, b), r)| a.max(b).saturating_sub(r));
+                let peak_memory = opening
+                    .zip(memory::peak())
+                    .zip(resident)
+                    .map(|((a, b), r)| a.max(b.saturating_sub(kept)).saturating_sub(r));
+                kept += first.kept();
                 let parts = match &work {
                     Work::Photos(photos) => Work::parts(&self.sessions[session], photos, first.members),
                     _ => Vec::new(),

@@ -14,7 +14,7 @@ use zoo_language::template::Conversation;
 
 use super::ask::{Trimmed, written};
 use super::model::{Watched, begin, image, metadata, open, sensible};
-use crate::args::ChatArgs;
+use crate::args::{ChatArgs, PixelArgs};
 use crate::context::Context;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -27,8 +27,8 @@ const SHOWN: usize = 512;
 
 pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliError> {
     sensible(&args.talk.answer)?;
-    let decoded = args.image.as_deref().map(|path| image(path, &args.talk.model.pixels)).transpose()?;
-    let zoo = context.computing(&args.talk.model.pixels)?;
+    let decoded = args.image.as_deref().map(|path| image(path, &args.talk.model.orientation)).transpose()?;
+    let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
     let sight = match decoded {
         Some(decoded) => session.look(&[decoded], &Watched::new(context))?,
@@ -101,7 +101,7 @@ struct Chat<'a, 'c> {
 impl Chat<'_, '_> {
     /// Looks at another image. Models know one image per conversation, so a new one begins.
     fn show(&mut self, path: PathBuf) -> Result<(), CliError> {
-        let decoded = image(&path, &self.args.talk.model.pixels)?;
+        let decoded = image(&path, &self.args.talk.model.orientation)?;
         self.sight = self.session.look(&[decoded], &Watched::new(self.context))?;
         self.context.note(&format!("a new conversation about {}", path.display()));
         self.image = Some(path);

@@ -63,15 +63,15 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
         return Err(CliError::Failed(all_failed(&failures)));
     }
 
-    let zoo = context.computing(&args.subject.pixels)?;
+    let zoo = context.computing(&args.pixels)?;
     let progress = context.progress("encode", inputs.len() as u64);
     progress.message("opening");
     let session = Session::open(&zoo, &args.subject, args.prefix)?;
     let mut common = run_metadata(&zoo, context.global.dtype.into());
-    common.extend(pixel_metadata(&args.subject.pixels));
+    common.extend(pixel_metadata(&args.pixels.orientation));
     let mut sink = Sink::new(target, &inputs, common);
 
-    let options = session.decode_options(&args.subject.pixels);
+    let options = session.decode_options(&args.pixels);
     // The next batch is read and decoded while the current one is computed.
     let (sender, receiver) = sync_channel::<Work>(1);
     std::thread::scope(|scope| {

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use zoo_preprocess::Note;
 
 use super::look::Seen;
 use super::source::Item;
 use super::{Target, Written};
+use crate::commands::session::resize_mode;
 use crate::inputs::Input;
 use crate::output::{Metadata, Plain, Rows, Spool, TensorOut, unique, write_npy, write_safetensors};
 use crate::report::CliError;
@@ -115,6 +117,8 @@ impl Sink {
     fn metadata(&self, items: &[Item], subject: &Metadata) -> Metadata {
         let mut out = self.common.clone();
         out.extend(subject.clone());
+        let reduced = |note: &Note| matches!(note, Note::Reduced(_));
+        out.insert("resize".into(), resize_mode(items.iter().flat_map(|i| &i.notes).any(reduced)));
         out.insert("inputs".into(), items.iter().map(|i| i.name.clone()).collect());
         out.insert("image_sizes".into(), items.iter().map(|i| json!([i.size.0, i.size.1])).collect());
         let notes: Metadata = items
