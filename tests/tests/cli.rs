@@ -99,7 +99,7 @@ fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
     let ran = place.run("encode a.png --encoder mine --plugin-dir extra --out f.safetensors", 0);
     assert!(ran.err.contains(&wrong) && ran.err.contains("ask the author of the plugin"), "{}", ran.err);
     let ran = place.run("encode a.png --encoder odd --plugin-dir extra --out g.safetensors", 1);
-    let error = format!("extra.plugin.toml:{line} is wrong: unknown key `colour`");
+    let error = format!("extra.plugin.toml:{line}: unknown key `colour`");
     assert!(ran.err.contains("the encoder `odd` cannot be used") && ran.err.contains(&error), "{}", ran.err);
     // It has something else to complain of besides: the library is for no machine.
     let doctor = place.run("doctor --plugin-dir extra", 1).out;
@@ -248,7 +248,8 @@ fn choices_are_recorded_and_quiet_is_quiet() {
     assert_eq!(ran.err, "");
     let file = place.tensors("f.safetensors");
     assert_eq!(file.shape("features")[0], 2);
-    assert_eq!((file.metadata("resize"), file.metadata("orientation")), ("fast".into(), "upright".into()));
+    // It was allowed, but these images are small.
+    assert_eq!((file.metadata("resize"), file.metadata("orientation")), ("exact".into(), "upright".into()));
     assert_eq!((file.metadata("dtype"), file.metadata("device")), ("f32".into(), "cpu".into()));
     place.run("encode a.png --encoder trilobite-siglip --dtype bf16 --out g.safetensors", 0);
     let half = place.tensors("g.safetensors");
@@ -256,7 +257,7 @@ fn choices_are_recorded_and_quiet_is_quiet() {
     assert_ne!(half.values("features")[..64], file.values("features")[..64]);
 }
 
-/// The pixels that were never decoded leave no trace but a note.
+/// Sizes are those of the original, and what was done to the pixels is recorded.
 #[test]
 fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
     let place = Place::new();
@@ -266,14 +267,26 @@ fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
         "encode a.jpg --ensemble trilobite-four --fast-resize --out f.safetensors",
         "preprocess a.jpg --encoder trilobite-clip --fast-resize --out f.safetensors",
     ] {
-        let ran = place.run(line, 0);
+        place.run(line, 0);
         let file = place.tensors("f.safetensors");
         assert_eq!(file.metadata("image_sizes"), "[[1920,1441]]", "{line}");
-        let noted = ran.err.contains("decoded at 1/2") || file.metadata("notes").contains("decoded at 1/2");
-        assert!(noted, "{line}: {}", ran.err);
+        assert!(file.metadata("notes").contains("decoded at 1/2"), "{line}: {}", file.metadata("notes"));
+        assert_eq!(file.metadata("resize"), "fast", "{line}");
+    }
+    // Commands that decode in full do not take the flag.
+    for line in [
+        "view a.jpg --encoder trilobite-clip --fast-resize --out v.png",
+        "ask a.jpg what --fast-resize",
+        "explain a.jpg what --fast-resize --out v.png",
+        "trace a.jpg what --fast-resize --out t.safetensors",
+        "chat a.jpg --fast-resize",
+    ] {
+        let ran = place.run(line, 2);
+        assert!(ran.err.contains("unexpected argument '--fast-resize'"), "{line}: {}", ran.err);
     }
     let ran = place.run("encode a.jpg --encoder trilobite-clip --out e.safetensors", 0);
     assert!(!ran.err.contains("decoded at"), "{}", ran.err);
+    assert_eq!(place.tensors("e.safetensors").metadata("resize"), "exact");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! chat. Nothing here waits for a time: every step waits for what the program shows.
 
 #![cfg(any(target_os = "linux", target_os = "macos"))]
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may unwrap as tests do")]
 
 #[path = "support/program.rs"]
 mod program;
@@ -47,7 +47,8 @@ fn model() -> String {
 fn start(place: &Place, arguments: &[&str]) -> PtySession {
     let model = model();
     let all = [arguments, &["--model", &model]].concat();
-    spawn_command(place.on_terminal(&all), HANGS).unwrap()
+    spawn_command(place.on_terminal(&all), HANGS)
+        .expect("this test needs a pseudo-terminal: /dev/ptmx, and /dev/pts mounted")
 }
 
 /// A chat at its first prompt.
