@@ -34,6 +34,7 @@ mod rows;
 mod schema;
 mod select;
 mod spans;
+mod stack;
 mod tower;
 
 pub use compose::{EnsembleShape, LayerShape, MemberShape};

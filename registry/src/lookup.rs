@@ -1,7 +1,7 @@
 //! Names that are not in the registry, or not usable as they stand.
 
 use crate::names::alternatives;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::rows::Kind;
 use crate::tower::TowerError;
 
@@ -20,12 +20,8 @@ pub enum LookupError {
         /// Another kind of row that has this id.
         elsewhere: Option<Kind>,
     },
-    /// A plugin brings the row, but it is wrong.
-    #[error(
-        "the {kind} `{name}` cannot be used: its row at {}:{} is wrong: {}; correct it there, or ask the author of the \
-         plugin",
-        problem.place.file, problem.place.line, problem.message
-    )]
+    /// A plugin brings the row, or one that this row needs, and it is wrong.
+    #[error("{}; correct it there, or ask the author of the plugin", cannot(*kind, name, problem))]
     SetAside {
         /// What was looked for.
         kind: Kind,
@@ -68,6 +64,7 @@ impl LookupError {
     pub(crate) fn parts(&self) -> (String, Option<String>) {
         match self {
             Self::Unknown { kind, name, .. } => (format!("there is no {kind} `{name}`"), self.advice()),
+            Self::SetAside { kind, name, problem } => (cannot(*kind, name, problem), None),
             other => (other.to_string(), None),
         }
     }
@@ -83,4 +80,9 @@ impl LookupError {
             _ => None,
         }
     }
+}
+
+fn cannot(kind: Kind, name: &str, problem: &Problem) -> String {
+    let Place { file, line, .. } = &problem.place;
+    format!("the {kind} `{name}` cannot be used: {file}:{line}: {}", problem.message)
 }

@@ -86,31 +86,44 @@ pub(crate) struct Rows {
 /// # Errors
 /// [`RegistryError`] with the lines that are wrong.
 pub fn strict<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, RegistryError> {
-    let source = Source { name: name.to_owned(), text: text.into() };
+    let source = Source { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
     toml::from_str(text).map_err(|error| RegistryError { problems: vec![explain(&source, &error, 0..0)] })
 }
 
-/// Reads one file; the rows that could be read, and what is wrong with the others.
-pub(crate) fn parse(layer: &Layer) -> (Rows, Vec<Problem>) {
-    let source = Arc::new(Source { name: layer.name.clone(), text: layer.text.as_str().into() });
+/// What could be read of a file.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub rows: Rows,
+    /// What is wrong with other rows or tables.
+    pub problems: Vec<Problem>,
+    /// Why nothing in it can be relied on: it is of another version.
+    pub unreadable: Option<Problem>,
+}
+
+/// Reads one file, the `index`th layer; the rows that could be read, and what is wrong with the others.
+pub(crate) fn parse(layer: &Layer, index: usize) -> Parsed {
+    let (name, text) = (layer.name.clone(), layer.text.as_str().into());
+    let source = Arc::new(Source { name, text, layer: index, guest: layer.guest });
     let (document, errors) = DeTable::parse_recoverable(&layer.text);
     if !errors.is_empty() {
         let problems = errors.iter().map(|e| explain(&source, e, 0..0)).collect();
-        return (Rows::default(), problems);
+        return Parsed { rows: Rows::default(), problems, unreadable: None };
     }
-    let mut reader = Reader { source, rows: Rows::default(), problems: Vec::new() };
+    let mut reader = Reader { source, rows: Rows::default(), problems: Vec::new(), unreadable: None };
     if layer.guest {
         reader.manifest(document.into_inner());
     } else {
         reader.document(document.into_inner());
     }
-    (reader.rows, reader.problems)
+    let Reader { rows, problems, unreadable, .. } = reader;
+    Parsed { rows, problems, unreadable }
 }
 
 struct Reader {
     source: Arc<Source>,
     rows: Rows,
     problems: Vec<Problem>,
+    unreadable: Option<Problem>,
 }
 
 impl Reader {
@@ -144,26 +157,24 @@ impl Reader {
                 }
             }
         }
-        self.version(version);
+        self.unreadable = self.version(version);
         self.problems.sort_by_key(|p| p.place.span.start);
     }
 
-    fn version(&mut self, value: Option<Spanned<DeValue<'_>>>) {
-        let help = || Some(format!("write `version = {VERSION}` at the top"));
+    /// What is wrong with the version.
+    fn version(&self, value: Option<Spanned<DeValue<'_>>>) -> Option<Problem> {
+        let help = Some(format!("write `version = {VERSION}` at the top"));
         let Some(value) = value else {
-            self.problems.push(self.source.problem(0..0, "the file does not say its version", help()));
-            return;
+            return Some(self.source.problem(0..0, "the file does not say its version", help));
         };
         let span = value.span();
         match u32::deserialize(toml::de::ValueDeserializer::from(value)) {
-            Ok(VERSION) => {}
+            Ok(VERSION) => None,
             Ok(other) => {
                 let message = format!("this file has version {other}; this program reads version {VERSION}");
-                self.problems.push(self.source.problem(span, message, None));
+                Some(self.source.problem(span, message, None))
             }
-            Err(_) => {
-                self.problems.push(self.source.problem(span, "the version is a whole number", help()));
-            }
+            Err(_) => Some(self.source.problem(span, "the version is a whole number", help)),
         }
     }
 

@@ -11,6 +11,10 @@ use crate::rows::Kind;
 pub(crate) struct Source {
     pub name: String,
     pub text: Arc<str>,
+    /// Its place among the layers, from 0: later ones lie over earlier ones.
+    pub layer: usize,
+    /// Whether a plugin brought it.
+    pub guest: bool,
 }
 
 impl Source {

@@ -1,11 +1,12 @@
 //! All rows of all layers, and finding them.
 
-use crate::check;
+use crate::check::{self, Links};
 use crate::names::nearest;
 use crate::parse::{self, Entry, Layer, Rows};
 use crate::problem::{Problem, RegistryError};
 use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, Row};
 use crate::select::Selection;
+use crate::stack::{Absent, Sheet};
 use crate::tower::{Tower, composite};
 use crate::{LookupError, TowerError};
 
@@ -16,7 +17,9 @@ const COMPOSITE_TOKENS: usize = 24 * 24;
 #[derive(Debug, Clone)]
 pub struct Registry {
     rows: Rows,
-    /// What is wrong with rows of plugins that were left out.
+    /// Rows that are not used, and for which none of a later layer is.
+    absent: Vec<Absent>,
+    /// What is wrong with rows of plugins.
     aside: Vec<Problem>,
 }
 
@@ -48,50 +51,52 @@ impl Registry {
 
     /// Several files, one over the other: a row replaces the row of the same kind and id in an earlier layer, as a
     /// whole and in its place; a row with a new id is added at the end. Wrong rows of a [`Layer::manifest`] are set
-    /// aside, and with them the rows of plugins that need them.
+    /// aside: those that are wrong in themselves, that take a name of another layer's row, or that replace a row of
+    /// an earlier layer and no longer fit what that layer does with it. Neither they nor the rows that they would
+    /// replace are found, nor is any row that needs them, whichever layer it stands in.
     ///
     /// # Errors
-    /// [`RegistryError`] with everything that is wrong in any of the other layers. What rows say of each other is
-    /// looked at once every row is right in itself.
+    /// [`RegistryError`] with everything else that is wrong in any of the other layers. What rows say of each other
+    /// is looked at once every row is right in itself.
     pub fn load(layers: &[Layer]) -> Result<Self, RegistryError> {
         let (mut problems, mut aside) = (Vec::new(), Vec::new());
-        let mut parsed = Vec::with_capacity(layers.len());
-        for layer in layers {
-            let (mut rows, mut found) = parse::parse(layer);
-            found.extend(check::rows(&rows));
-            found.sort_by_key(|p| p.place.span.start);
+        let mut sheets = Vec::with_capacity(layers.len());
+        for (index, layer) in layers.iter().enumerate() {
+            let parsed = parse::parse(layer, index);
             if layer.is_guest() {
-                // Without a row to blame nothing in the file can be relied on, as in one of another version.
-                if found.iter().any(|p| p.row.is_none()) {
-                    rows = Rows::default();
-                }
-                rows.leave_out(&found);
-                aside.extend(found);
+                let (sheet, wrong) = Sheet::guest(parsed);
+                sheets.push(sheet);
+                aside.extend(wrong);
             } else {
+                let mut found = parsed.problems;
+                found.extend(parsed.unreadable);
+                found.extend(check::duplicates(&parsed.rows));
+                found.extend(check::rows(&parsed.rows));
+                found.sort_by_key(|p| p.place.span.start);
                 problems.extend(found);
+                sheets.push(Sheet::of(parsed.rows));
             }
-            parsed.push(rows);
         }
         none_of(problems)?;
         loop {
-            let mut rows = Rows::default();
-            parsed.iter().for_each(|layer| rows.put(layer.clone()));
-            let registry = Self { rows, aside };
-            let problems = check::links(&registry, &registry.rows);
-            let (theirs, ours): (Vec<_>, Vec<_>) = problems
-                .into_iter()
-                .partition(|p| layers.iter().any(|l| l.is_guest() && l.name == p.place.file));
-            let mut left_out = 0;
-            for (layer, rows) in layers.iter().zip(&mut parsed).filter(|(layer, _)| layer.is_guest()) {
-                let blamed: Vec<_> = theirs.iter().filter(|p| p.place.file == layer.name).cloned().collect();
-                left_out += rows.leave_out(&blamed);
+            let (rows, absent) = Sheet::merge(&sheets);
+            let mut registry = Self { rows, absent, aside: Vec::new() };
+            let Links { wrong, out } = check::links(&registry, &registry.rows);
+            let mut left_out = false;
+            for (layer, problem) in out {
+                // The first reason is enough.
+                if sheets[layer].leave_out(problem.clone()) {
+                    left_out = true;
+                    // Files below those of plugins are right; what they miss is said to whoever asks for it.
+                    let above = layers[..=layer].iter().any(Layer::is_guest);
+                    aside.extend(above.then_some(problem));
+                }
             }
-            if left_out == 0 {
-                none_of(ours)?;
+            if !left_out {
+                none_of(wrong)?;
+                registry.aside = aside;
                 return Ok(registry);
             }
-            aside = registry.aside;
-            aside.extend(theirs);
         }
     }
 
@@ -133,7 +138,8 @@ impl Registry {
     /// The encoder of this id, alias or tower name without suffixes.
     ///
     /// # Errors
-    /// [`LookupError::Unknown`] with the nearest names.
+    /// [`LookupError::Unknown`] with the nearest names; [`LookupError::SetAside`] if a plugin's row of that name is
+    /// wrong.
     pub fn encoder(&self, name: &str) -> Result<&EncoderRow, LookupError> {
         self.find_encoder(name).ok_or_else(|| self.unknown(Kind::Encoder, name))
     }
@@ -141,7 +147,8 @@ impl Registry {
     /// The connector of this id.
     ///
     /// # Errors
-    /// [`LookupError::Unknown`] with the nearest ids.
+    /// [`LookupError::Unknown`] with the nearest ids; [`LookupError::SetAside`] if a plugin's row of that id, or one
+    /// that this row needs, is wrong.
     pub fn connector(&self, id: &str) -> Result<&ConnectorRow, LookupError> {
         self.connectors().find(|row| row.id == id).ok_or_else(|| self.unknown(Kind::Connector, id))
     }
@@ -149,7 +156,8 @@ impl Registry {
     /// The ensemble of this id.
     ///
     /// # Errors
-    /// [`LookupError::Unknown`] with the nearest ids.
+    /// [`LookupError::Unknown`] with the nearest ids; [`LookupError::SetAside`] if a plugin's row of that id, or one
+    /// that this row needs, is wrong.
     pub fn ensemble(&self, id: &str) -> Result<&EnsembleRow, LookupError> {
         self.ensembles().find(|row| row.id == id).ok_or_else(|| self.unknown(Kind::Ensemble, id))
     }
@@ -157,7 +165,8 @@ impl Registry {
     /// The language model of this id.
     ///
     /// # Errors
-    /// [`LookupError::Unknown`] with the nearest ids.
+    /// [`LookupError::Unknown`] with the nearest ids; [`LookupError::SetAside`] if a plugin's row of that id, or one
+    /// that this row needs, is wrong.
     pub fn llm(&self, id: &str) -> Result<&LlmRow, LookupError> {
         self.llms().find(|row| row.id == id).ok_or_else(|| self.unknown(Kind::Llm, id))
     }
@@ -165,7 +174,8 @@ impl Registry {
     /// The model of this id.
     ///
     /// # Errors
-    /// [`LookupError::Unknown`] with the nearest ids.
+    /// [`LookupError::Unknown`] with the nearest ids; [`LookupError::SetAside`] if a plugin's row of that id, or one
+    /// that this row needs, is wrong.
     pub fn model(&self, id: &str) -> Result<&ModelRow, LookupError> {
         self.models().find(|row| row.id == id).ok_or_else(|| self.unknown(Kind::Model, id))
     }
@@ -174,22 +184,28 @@ impl Registry {
     /// later files win.
     ///
     /// # Errors
-    /// [`LookupError::ModelType`] with all that can be read.
+    /// [`LookupError::ModelType`] with all that can be read; [`LookupError::SetAside`] if a plugin's row for it is
+    /// wrong.
     pub fn decoder_for_model_type(&self, model_type: &str) -> Result<&DecoderRow, LookupError> {
         self.decoders().rev().find(|row| row.model_types.iter().any(|t| t == model_type)).ok_or_else(|| {
-            let known = self.decoders().flat_map(|row| row.model_types.iter().cloned()).collect();
-            LookupError::ModelType { name: model_type.to_owned(), known }
+            self.unused(Kind::Decoder, model_type).unwrap_or_else(|| {
+                let known = self.decoders().flat_map(|row| row.model_types.iter().cloned()).collect();
+                LookupError::ModelType { name: model_type.to_owned(), known }
+            })
         })
     }
 
     /// The kind of language model whose GGUF files have this `general.architecture`; of several, the last one.
     ///
     /// # Errors
-    /// [`LookupError::ModelType`] with all that can be read.
+    /// [`LookupError::ModelType`] with all that can be read; [`LookupError::SetAside`] if a plugin's row for it is
+    /// wrong.
     pub fn decoder_for_gguf(&self, architecture: &str) -> Result<&DecoderRow, LookupError> {
         self.decoders().rev().find(|row| row.gguf.iter().any(|t| t == architecture)).ok_or_else(|| {
-            let known = self.decoders().flat_map(|row| row.gguf.iter().cloned()).collect();
-            LookupError::ModelType { name: architecture.to_owned(), known }
+            self.unused(Kind::Decoder, architecture).unwrap_or_else(|| {
+                let known = self.decoders().flat_map(|row| row.gguf.iter().cloned()).collect();
+                LookupError::ModelType { name: architecture.to_owned(), known }
+            })
         })
     }
 
@@ -199,8 +215,18 @@ impl Registry {
     /// # Errors
     /// [`LookupError`] when there is no such encoder, or it cannot do what the suffixes say.
     pub fn select(&self, name: &str) -> Result<Selection<'_>, LookupError> {
+        let (row, tower) = self.resolve(name)?;
+        let Some(tower) = tower else { return Ok(Selection::of(row)) };
+        Selection::of(row)
+            .with_tower(&tower)
+            .and_then(|selection| selection.check().map(|()| selection))
+            .map_err(|fault| LookupError::Selection { name: name.to_owned(), message: fault.message })
+    }
+
+    /// The encoder of [`Registry::select`], and the suffixes of the name if it has any.
+    pub(crate) fn resolve<'n>(&self, name: &'n str) -> Result<(&EncoderRow, Option<Tower<'n>>), LookupError> {
         if let Some(row) = self.find_encoder(name) {
-            return Ok(Selection::of(row));
+            return Ok((row, None));
         }
         let tower = match name.rsplit_once('@') {
             Some((base, pixels)) if !base.is_empty() && pixels.bytes().all(|b| b.is_ascii_digit()) => {
@@ -212,10 +238,7 @@ impl Registry {
             _ => Tower::parse(name)?,
         };
         let row = self.find_encoder(tower.base).ok_or_else(|| self.unknown(Kind::Encoder, tower.base))?;
-        Selection::of(row)
-            .with_tower(&tower)
-            .and_then(|selection| selection.check().map(|()| selection))
-            .map_err(|fault| LookupError::Selection { name: name.to_owned(), message: fault.message })
+        Ok((row, Some(tower)))
     }
 
     /// [`Registry::select`] for every tower of a name that may be composite (`hybridmodel-A-&&&-B`): then each is
@@ -243,19 +266,9 @@ impl Registry {
 
     /// Where the row of this kind and id was written.
     pub fn origin(&self, kind: Kind, id: &str) -> Option<Origin> {
-        fn of<T: Row>(entries: &[Entry<T>], id: &str) -> Option<Origin> {
-            let entry = entries.iter().find(|e| e.row.id() == id)?;
-            let place = entry.source.place(entry.spans.span.clone());
-            Some(Origin { file: place.file, line: place.line })
-        }
-        match kind {
-            Kind::Encoder => of(&self.rows.encoders, id),
-            Kind::Connector => of(&self.rows.connectors, id),
-            Kind::Ensemble => of(&self.rows.ensembles, id),
-            Kind::Llm => of(&self.rows.llms, id),
-            Kind::Model => of(&self.rows.models, id),
-            Kind::Decoder => of(&self.rows.decoders, id),
-        }
+        let (source, span) = self.rows.written(kind, id)?;
+        let place = source.place(span);
+        Some(Origin { file: place.file, line: place.line })
     }
 
     fn find_encoder(&self, name: &str) -> Option<&EncoderRow> {
@@ -264,11 +277,18 @@ impl Registry {
         })
     }
 
+    /// Why a row of this name is not used, where there is one.
+    fn unused(&self, kind: Kind, name: &str) -> Option<LookupError> {
+        let named = |out: &&Absent| {
+            out.kind == kind && out.names.iter().any(|other| other.eq_ignore_ascii_case(name))
+        };
+        let problem = Box::new(self.absent.iter().rev().find(named)?.problem.clone());
+        Some(LookupError::SetAside { kind, name: name.to_owned(), problem })
+    }
+
     fn unknown(&self, kind: Kind, name: &str) -> LookupError {
-        let wrong = |p: &&Problem| p.row.as_ref().is_some_and(|(k, id)| *k == kind && id == name);
-        if let Some(problem) = self.aside.iter().find(wrong) {
-            let (name, problem) = (name.to_owned(), Box::new(problem.clone()));
-            return LookupError::SetAside { kind, name, problem };
+        if let Some(error) = self.unused(kind, name) {
+            return error;
         }
         let candidates = self.names(kind);
         let elsewhere = Kind::ALL.into_iter().find(|&k| k != kind && self.names(k).contains(&name));
@@ -288,43 +308,6 @@ impl Registry {
             Kind::Model => of(&self.rows.models),
             Kind::Decoder => of(&self.rows.decoders),
         }
-    }
-}
-
-impl Rows {
-    /// Removes the rows that `problems` blame, and counts them.
-    fn leave_out(&mut self, problems: &[Problem]) -> usize {
-        fn filter<T: Row>(entries: &mut Vec<Entry<T>>, problems: &[Problem]) -> usize {
-            let before = entries.len();
-            let blames =
-                |p: &Problem, id: &str| p.row.as_ref().is_some_and(|(k, i)| *k == T::KIND && i == id);
-            entries.retain(|entry| !problems.iter().any(|p| blames(p, entry.row.id())));
-            before - entries.len()
-        }
-        filter(&mut self.encoders, problems)
-            + filter(&mut self.connectors, problems)
-            + filter(&mut self.ensembles, problems)
-            + filter(&mut self.llms, problems)
-            + filter(&mut self.models, problems)
-            + filter(&mut self.decoders, problems)
-    }
-
-    /// Lays `above` over these rows.
-    fn put(&mut self, above: Self) {
-        fn merge<T: Row>(below: &mut Vec<Entry<T>>, above: Vec<Entry<T>>) {
-            for entry in above {
-                match below.iter_mut().find(|old| old.row.id() == entry.row.id()) {
-                    Some(old) => *old = entry,
-                    None => below.push(entry),
-                }
-            }
-        }
-        merge(&mut self.encoders, above.encoders);
-        merge(&mut self.connectors, above.connectors);
-        merge(&mut self.ensembles, above.ensembles);
-        merge(&mut self.llms, above.llms);
-        merge(&mut self.models, above.models);
-        merge(&mut self.decoders, above.decoders);
     }
 }
 

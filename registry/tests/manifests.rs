@@ -79,11 +79,153 @@ fn a_name_that_is_taken_is_left_to_its_owner() {
     assert_eq!(registry.encoder("fly").unwrap().id(), "fly");
 }
 
+/// The message for an encoder that is not used.
+fn refused(registry: &Registry, name: &str) -> String {
+    let error = registry.select(name).unwrap_err();
+    assert!(matches!(error, LookupError::SetAside { .. }), "{error:?}");
+    error.to_string()
+}
+
 #[test]
-fn a_wrong_row_leaves_the_row_that_it_would_replace() {
+fn a_wrong_row_is_not_replaced_by_the_row_that_it_would_replace() {
     let registry = load(&encoder("fly", "colour = 3"));
-    assert_eq!(registry.origin(Kind::Encoder, "fly").unwrap().file, "good.toml");
+    assert_eq!(aside(&registry), [(Some("fly"), 20, "unknown key `colour`")]);
+    assert!(refused(&registry, "fly-res128").contains("optics.plugin.toml:20: unknown key `colour`"));
+    assert!(registry.encoders().all(|row| row.id != "fly") && registry.encoder("eye").is_ok());
+    // Nor is anything else that needs it.
+    for error in [registry.ensemble("face").unwrap_err(), registry.model("animal").unwrap_err()] {
+        assert!(matches!(error, LookupError::SetAside { .. }), "{error:?}");
+        assert!(error.to_string().contains("optics.plugin.toml:20: unknown key `colour`"), "{error}");
+    }
+}
+
+#[test]
+fn nor_is_it_found_by_another_name() {
+    let registry = load(&encoder("eye", "aliases = [\"retina\"]").replace("stride = 28", "stride = 0"));
+    for name in ["eye", "retina", "oculus", "study/eye"] {
+        assert!(refused(&registry, name).contains("`stride` lies between"), "{name}");
+    }
+}
+
+#[test]
+fn a_row_of_the_user_stands_whatever_is_wrong_below_it() {
+    let mine = GOOD.replace("A compound eye", "My eye");
+    let layers = [
+        Layer::new("good.toml", GOOD),
+        manifest(&encoder("fly", "colour = 3")),
+        Layer::new("mine.toml", mine),
+    ];
+    let registry = Registry::load(&layers).unwrap();
+    assert_eq!(registry.encoder("fly").unwrap().description, "My eye");
+    assert!(registry.model("animal").is_ok() && aside(&registry).len() == 1);
+}
+
+#[test]
+fn a_row_of_the_user_that_needs_a_wrong_one_is_set_aside_too() {
+    let mine = ensemble("pair", "blind").replace("registry.", "");
+    let layers = [
+        Layer::new("good.toml", GOOD),
+        manifest(&encoder("blind", "colour = 3")),
+        Layer::new("mine.toml", format!("version = 1\n{mine}")),
+    ];
+    let registry = Registry::load(&layers).unwrap();
+    let wrong: Vec<_> = aside(&registry).into_iter().map(|(id, line, _)| (id, line)).collect();
+    assert_eq!(wrong, [(Some("blind"), 20), (Some("pair"), 5)]);
+    assert!(registry.ensemble("pair").unwrap_err().to_string().contains("unknown key `colour`"));
+}
+
+#[test]
+fn an_id_that_another_kind_of_row_has_is_left_to_its_owner() {
+    let registry = load(&encoder("face", ""));
+    let [(Some("face"), 8, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
+    assert!(message.contains("the encoder `face` stands at good.toml:"), "{message}");
+    assert!(registry.ensemble("face").is_ok() && registry.model("animal").is_ok());
+    assert!(refused(&registry, "face").contains("optics.plugin.toml:8"));
+}
+
+#[test]
+fn an_id_that_is_an_alias_is_left_to_its_owner() {
+    let registry = load(&encoder("oculus", ""));
+    let [(Some("oculus"), 8, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
+    assert!(message.contains("stands at good.toml:"), "{message}");
+    assert_eq!(registry.encoder("oculus").unwrap().id(), "eye");
+}
+
+#[test]
+fn an_alias_that_is_the_users_id_is_left_to_the_user() {
+    let mine = encoder("mine", "").replace("registry.", "");
+    let layers = [
+        Layer::new("good.toml", GOOD),
+        manifest(&encoder("eagle", "aliases = [\"mine\"]")),
+        Layer::new("mine.toml", format!("version = 1\n{mine}")),
+    ];
+    let registry = Registry::load(&layers).unwrap();
+    assert_eq!(registry.encoder("mine").unwrap().id(), "mine");
+    assert!(refused(&registry, "eagle").contains("stands at mine.toml:"));
+}
+
+#[test]
+fn a_row_that_replaces_another_fits_where_that_one_did() {
+    let eye = encoder("eye", "").replace("resolution = 112", "resolution = 56").replace("= 28", "= 14");
+    assert_eq!(aside(&load(&eye)), []);
+    for (from, to, why) in [
+        ("channels = 32", "channels = 48", "`eye` gives 48 channels here, but `nerve` expects 32"),
+        ("stride = 14", "stride = 7", "`eye` gives 64 tokens here, but `nerve` expects 16"),
+    ] {
+        let registry = load(&eye.replace(from, to));
+        let [(Some("eye"), 7, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
+        assert!(message.contains("does not fit the ensemble `face` at good.toml:"), "{message}");
+        assert!(message.contains(why), "{message}");
+        assert!(refused(&registry, "eye").contains("does not fit"));
+        assert!(matches!(registry.model("animal"), Err(LookupError::SetAside { .. })));
+        assert!(registry.encoder("fly").is_ok() && registry.llm("brain").is_ok());
+    }
+}
+
+#[test]
+fn so_does_a_language_model() {
+    let brain = "[[registry.llm]]\nid = \"brain\"\ndescription = \"x\"\nplugin = \"optics\"\narchitecture = \"grey\"\n\
+                 hidden = 16\nlicence = \"MIT\"\nweights = { seed = 1 }\n";
+    let registry = load(brain);
+    let [(Some("brain"), 7, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
+    assert!(message.contains("does not fit the model `animal`"), "{message}");
+    assert!(registry.ensemble("face").is_ok() && registry.model("animal").is_err());
+}
+
+#[test]
+fn a_user_who_sees_the_row_of_a_plugin_has_to_fit_it() {
+    let mine = "version = 1\n[[ensemble]]\nid = \"pair\"\ndescription = \"x\"\n\
+                members = [{ encoder = \"eagle\" }, { encoder = \"eye\" }]\nconnector = \"nerve\"\n";
+    let layers =
+        [Layer::new("good.toml", GOOD), manifest(&encoder("eagle", "")), Layer::new("mine.toml", mine)];
+    assert!(Registry::load(&layers).unwrap_err().to_string().contains("mine.toml:5"));
+}
+
+#[test]
+fn rows_beside_one_without_an_id_are_used() {
+    let nameless = encoder("x", "").replace("id = \"x\"\n", "");
+    let registry = load(&[nameless, encoder("eagle", ""), "[registry.llm]\nid = 3\n".into()].concat());
+    let wrong = aside(&registry);
+    assert!(matches!(wrong[..], [(None, 7, "the key `id` is missing here"), (None, 34, _)]), "{wrong:?}");
+    assert!(registry.encoder("eagle").is_ok() && registry.llm("brain").is_ok());
+}
+
+#[test]
+fn of_two_rows_with_one_id_the_first_is_used() {
+    let second = encoder("eagle", "").replace("\"x\"", "\"y\"");
+    let registry = load(&[encoder("eagle", ""), second].concat());
     assert_eq!(aside(&registry).len(), 1);
+    assert_eq!(registry.encoder("eagle").unwrap().description, "x");
+}
+
+#[test]
+fn a_wrong_kind_of_language_model_hides_the_one_that_it_would_replace() {
+    let decoder = "[[decoder]]\nid = \"grey\"\ndescription = \"x\"\nplugin = \"cortex\"\narchitecture = \"grey\"\n\
+                   model_types = [\"matter\"]\nkeys = [\"hidden_size\"]\n";
+    let wrong = format!("{}colour = 3\n", decoder.replace("[[", "[[registry."));
+    let layers = [Layer::new("good.toml", format!("{GOOD}\n{decoder}")), manifest(&wrong)];
+    let error = Registry::load(&layers).unwrap().decoder_for_model_type("matter").unwrap_err();
+    assert!(error.to_string().contains("decoder `matter` cannot be used: optics.plugin.toml:14"), "{error}");
 }
 
 #[test]
@@ -92,7 +234,7 @@ fn nothing_is_taken_from_rows_of_another_version() {
     let Layer { name, text, .. } = manifest(&rows);
     let newer = Layer::manifest(name, text.replace("version = 1", "version = 2"));
     let registry = Registry::load(&[Layer::new("good.toml", GOOD), newer]).unwrap();
-    assert!(registry.encoder("eagle").is_err());
+    assert!(refused(&registry, "eagle").contains("version 2"));
     let [(None, 5, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
     assert!(message.contains("version 2"), "{message}");
 }

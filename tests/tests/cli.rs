@@ -94,13 +94,24 @@ fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
          [provides]\nencoders = [\"e\"]\n[registry]\nversion = 1\n"
     );
     let line = head.lines().count() + 3;
-    place.write("extra/extra.plugin.toml", &format!("{head}{odd}\n\n{good}\n"));
+    let over = row.replace("architecture = ", "colour = 3\narchitecture = ");
+    place.write("extra/extra.plugin.toml", &format!("{head}{odd}\n\n{good}\n\n{over}\n"));
     let wrong = format!("extra.plugin.toml:{line}: the encoder `odd`: unknown key `colour`");
     let ran = place.run("encode a.png --encoder mine --plugin-dir extra --out f.safetensors", 0);
     assert!(ran.err.contains(&wrong) && ran.err.contains("ask the author of the plugin"), "{}", ran.err);
     let ran = place.run("encode a.png --encoder odd --plugin-dir extra --out g.safetensors", 1);
     let error = format!("extra.plugin.toml:{line}: unknown key `colour`");
     assert!(ran.err.contains("the encoder `odd` cannot be used") && ran.err.contains(&error), "{}", ran.err);
+    // A row that a wrong one would replace does not stand in for it, and the warning is not a note.
+    let ran =
+        place.run("encode a.png --encoder trilobite-clip --plugin-dir extra --quiet --out g.safetensors", 1);
+    assert!(ran.err.contains("the encoder `trilobite-clip` cannot be used"), "{}", ran.err);
+    assert!(ran.err.contains(&wrong) && !place.path("g.safetensors").exists(), "{}", ran.err);
+    let needs =
+        "version = 1\n[[ensemble]]\nid = \"pair\"\ndescription = \"x\"\nmembers = [{ encoder = \"odd\" }]\n";
+    place.write("needs.toml", needs);
+    let ran = place.run("check needs.toml --plugin-dir extra", 1);
+    assert!(ran.out.contains("needs.toml is not in order"), "{}", ran.out);
     // It has something else to complain of besides: the library is for no machine.
     let doctor = place.run("doctor --plugin-dir extra", 1).out;
     assert!(doctor.contains(&wrong), "{doctor}");

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use zoo_core::Precision;
 use zoo_host::{EncoderInspection, EnsembleInspection, HostError, Zoo};
-use zoo_registry::{EnsembleRow, EnsembleShape, Kind, MemberShape};
+use zoo_registry::{EnsembleRow, EnsembleShape, Kind, MemberShape, Problem};
 
 use crate::args::CheckArgs;
-use crate::context::Context;
+use crate::context::{Context, wrong_row};
 use crate::output::table::{Table, bytes, count};
 use crate::report::{CliError, Report};
 
@@ -41,6 +41,11 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         progress.advance(1);
     }
     progress.finish();
+    // Rows of the file that need a wrong row of a plugin.
+    let aside = registry.set_aside().iter();
+    let own =
+        |p: &&Problem| args.file.as_ref().is_some_and(|file| p.place.file == file.display().to_string());
+    faults.extend(aside.filter(own).map(wrong_row));
     let counts = json!({
         "encoders": registry.encoders().len(),
         "connectors": registry.connectors().len(),

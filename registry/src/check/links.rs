@@ -3,58 +3,140 @@
 use super::row::multiples;
 use super::unique;
 use crate::parse::{Entry, Rows};
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::registry::Registry;
-use crate::rows::{ConnectorRow, EnsembleRow, ModelRow, Row};
+use crate::rows::{ConnectorRow, EnsembleRow, Kind, ModelRow, Row};
 use crate::{LookupError, Selection};
 
-/// Everything between rows, in the order of files and lines.
-pub(crate) fn links(registry: &Registry, rows: &Rows) -> Vec<Problem> {
-    let mut problems = unique::across(rows);
-    if problems.is_empty() {
-        rows.ensembles.iter().for_each(|entry| ensemble(registry, entry, &mut problems));
-        rows.models.iter().for_each(|entry| model(registry, entry, &mut problems));
-    }
-    problems.sort_by(|a, b| (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start)));
-    problems
+/// What rows say of each other and is not so.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// In files whose user wrote them.
+    pub wrong: Vec<Problem>,
+    /// Rows that have to be left out, with their layers: plugins brought them, or they need one that is left out.
+    pub out: Vec<(usize, Problem)>,
 }
 
-fn ensemble(registry: &Registry, entry: &Entry<EnsembleRow>, problems: &mut Vec<Problem>) {
-    let before = problems.len();
+/// Everything between rows, in the order of files and lines.
+pub(crate) fn links(registry: &Registry, rows: &Rows) -> Links {
+    let mut links = unique::across(rows);
+    if links.wrong.is_empty() && links.out.is_empty() {
+        for entry in &rows.ensembles {
+            ensemble(registry, &mut About { rows, entry, links: &mut links, clean: true });
+        }
+        for entry in &rows.models {
+            model(registry, &mut About { rows, entry, links: &mut links, clean: true });
+        }
+    }
+    let key = |p: &Problem| (p.place.file.clone(), p.place.span.start);
+    links.wrong.sort_by_key(key);
+    links.out.sort_by_key(|(_, p)| key(p));
+    links
+}
+
+/// Collects what is wrong with a row.
+struct About<'a, T> {
+    rows: &'a Rows,
+    entry: &'a Entry<T>,
+    links: &'a mut Links,
+    /// Whether nothing was found so far.
+    clean: bool,
+}
+
+impl<T: Row> About<'_, T> {
+    /// A problem at `path`. If one of the rows in `with` came over an earlier one when this row stood already, it is to
+    /// blame.
+    fn add(&mut self, path: &str, message: String, help: Option<String>, with: &[(Kind, &str)]) {
+        self.clean = false;
+        let own = &self.entry.source;
+        let problem = self.entry.problem(path, message, help);
+        if own.guest {
+            self.links.out.push((own.layer, problem));
+            return;
+        }
+        let intruder = with.iter().find_map(|&(kind, id)| {
+            let (source, span) = self.rows.written(kind, id)?;
+            (source.guest && source.layer > own.layer).then_some((kind, id, source, span))
+        });
+        let Some((kind, id, source, span)) = intruder else {
+            self.links.wrong.push(problem);
+            return;
+        };
+        let Place { file, line, .. } = &problem.place;
+        let message = format!(
+            "it does not fit the {} `{}` at {file}:{line}: {}",
+            T::KIND,
+            self.entry.row.id(),
+            problem.message
+        );
+        let help = Some("give a row that differs an id of its own".into());
+        let row = Some((kind, id.to_owned()));
+        self.links.out.push((source.layer, Problem { row, ..source.problem(span, message, help) }));
+    }
+
+    /// A name that gave nothing.
+    fn unknown(&mut self, path: &str, error: &LookupError, with: &[(Kind, &str)]) {
+        let (message, help) = error.parts();
+        if let LookupError::SetAside { .. } = error {
+            self.clean = false;
+            self.links.out.push((self.entry.source.layer, self.entry.problem(path, message, help)));
+        } else {
+            self.add(path, message, help, with);
+        }
+    }
+}
+
+fn ensemble(registry: &Registry, about: &mut About<'_, EnsembleRow>) {
+    let entry = about.entry;
+    let row = &entry.row;
     let mut selections = Vec::new();
-    for (i, member) in entry.row.members.iter().enumerate() {
+    for (i, member) in row.members.iter().enumerate() {
         match registry.member(member) {
-            Err(error) => problems.push(unknown(entry, &format!("members.{i}.encoder"), &error)),
+            Err(error) => {
+                let encoder =
+                    registry.resolve(&member.encoder).ok().map(|(row, _)| (Kind::Encoder, row.id.as_str()));
+                about.unknown(&format!("members.{i}.encoder"), &error, encoder.as_slice());
+            }
             Ok(selection) => {
                 if let Err(fault) = selection.check() {
-                    let message = format!("{}: {}", selection.row.id, fault.message);
-                    problems.push(entry.problem(&format!("members.{i}.{}", fault.key), message, None));
+                    let id = &selection.row.id;
+                    let message = format!("{id}: {}", fault.message);
+                    about.add(&format!("members.{i}.{}", fault.key), message, None, &[(Kind::Encoder, id)]);
                 }
                 selections.push(selection);
             }
         }
     }
-    let connector = match entry.row.connector.as_deref().map(|id| registry.connector(id)).transpose() {
+    let connector = match row.connector.as_deref().map(|id| registry.connector(id)).transpose() {
         Ok(connector) => connector,
         Err(error) => {
-            problems.push(unknown(entry, "connector", &error));
+            about.unknown("connector", &error, &[]);
             None
         }
     };
-    let Some(connector) = connector.filter(|_| problems.len() == before) else { return };
+    let Some(connector) = connector.filter(|_| about.clean) else { return };
+    let with = (Kind::Connector, connector.id.as_str());
     for misfit in misfits(&selections, connector) {
-        let path = misfit.member.map_or_else(|| "connector".into(), |(i, key)| format!("members.{i}.{key}"));
-        problems.push(entry.problem(&path, misfit.message, Some(misfit.help)));
+        match misfit.member {
+            Some((i, key)) => {
+                let encoder = (Kind::Encoder, selections[i].row.id.as_str());
+                let path = format!("members.{i}.{key}");
+                about.add(&path, misfit.message, Some(misfit.help), &[encoder, with]);
+            }
+            None => about.add("connector", misfit.message, Some(misfit.help), &[with]),
+        }
     }
 }
 
-fn model(registry: &Registry, entry: &Entry<ModelRow>, problems: &mut Vec<Problem>) {
+fn model(registry: &Registry, about: &mut About<'_, ModelRow>) {
+    let entry = about.entry;
     let row = &entry.row;
-    let mut note = |path: &str, error: &LookupError| problems.push(unknown(entry, path, error));
+    let mut note = |path: &str, error: &LookupError| about.unknown(path, error, &[]);
     let ensemble = registry.ensemble(&row.ensemble).inspect_err(|e| note("ensemble", e)).ok();
     let connector = registry.connector(&row.connector).inspect_err(|e| note("connector", e)).ok();
     let llm = registry.llm(&row.llm).inspect_err(|e| note("llm", e)).ok();
     let Some(connector) = connector else { return };
+    let with = (Kind::Connector, connector.id.as_str());
     if let Some(llm) = llm.filter(|llm| llm.hidden != connector.output()) {
         let message = format!(
             "connector `{}` gives tokens of width {}, but `{}` takes {}",
@@ -63,15 +145,19 @@ fn model(registry: &Registry, entry: &Entry<ModelRow>, problems: &mut Vec<Proble
             llm.id,
             llm.hidden
         );
-        problems.push(entry.problem("connector", message, None));
+        about.add("connector", message, None, &[(Kind::Llm, &llm.id), with]);
     }
     // What is wrong in an ensemble, or between it and its own connector, was reported at its row.
     let ensemble = ensemble.filter(|e| e.connector.as_deref() != Some(&connector.id));
-    let Some(selections) = ensemble.and_then(|e| sound(registry, e)) else { return };
+    let Some(ensemble) = ensemble else { return };
+    let Some(selections) = sound(registry, ensemble) else { return };
     for misfit in misfits(&selections, connector) {
+        let encoder = misfit.member.map(|(i, _)| (Kind::Encoder, selections[i].row.id.as_str()));
+        let with: Vec<_> =
+            encoder.into_iter().chain([(Kind::Ensemble, ensemble.id.as_str()), with]).collect();
         let who =
             misfit.member.map_or_else(String::new, |(i, _)| format!("member {i} of `{}`: ", row.ensemble));
-        problems.push(entry.problem("connector", format!("{who}{}", misfit.message), Some(misfit.help)));
+        about.add("connector", format!("{who}{}", misfit.message), Some(misfit.help), &with);
     }
 }
 
@@ -79,11 +165,6 @@ fn model(registry: &Registry, entry: &Entry<ModelRow>, problems: &mut Vec<Proble
 fn sound<'a>(registry: &'a Registry, ensemble: &EnsembleRow) -> Option<Vec<Selection<'a>>> {
     let usable = |m| registry.member(m).ok().filter(|selection| selection.check().is_ok());
     ensemble.members.iter().map(usable).collect()
-}
-
-fn unknown<T: Row>(entry: &Entry<T>, path: &str, error: &LookupError) -> Problem {
-    let (message, help) = error.parts();
-    entry.problem(path, message, help)
 }
 
 /// Where an ensemble and a connector do not fit.

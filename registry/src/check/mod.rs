@@ -4,14 +4,15 @@ mod links;
 mod row;
 mod unique;
 
-pub(crate) use links::links;
+pub(crate) use links::{Links, links};
+pub(crate) use unique::duplicates;
 
 use crate::parse::Rows;
 use crate::problem::Problem;
 
 /// What is wrong with the rows of one file, each by itself.
 pub(crate) fn rows(rows: &Rows) -> Vec<Problem> {
-    let mut problems = unique::within_file(rows);
+    let mut problems = Vec::new();
     rows.encoders.iter().for_each(|entry| row::encoder(entry, &mut problems));
     rows.connectors.iter().for_each(|entry| row::connector(entry, &mut problems));
     rows.ensembles.iter().for_each(|entry| row::ensemble(entry, &mut problems));
