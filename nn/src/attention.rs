@@ -95,14 +95,7 @@ impl SelfAttention {
     fn fused<T: Element + WithDType>(&self, qkv: &Tensor, bias: Option<&RelativeBias>) -> Result<Tensor> {
         let (batch, tokens, width) = qkv.dims3()?;
         let (channels, heads) = (width / 3, self.heads);
-        let size = AttentionSize {
-            batch,
-            queries: tokens,
-            keys: tokens,
-            heads,
-            key_heads: heads,
-            channels: channels / heads,
-        };
+        let size = size(batch, heads, tokens, channels);
         let qkv = Values::of(qkv, qkv.dims())?;
         let qkv = qkv.read()?;
         let qkv = qkv.values::<T>()?;
@@ -166,14 +159,7 @@ impl SelfAttention {
 
     /// Bytes that a CPU holds for `batch` images of `tokens` tokens beside the tensors.
     pub fn held(batch: usize, heads: usize, tokens: usize, channels: usize, dtype: DType) -> usize {
-        let size = AttentionSize {
-            batch,
-            queries: tokens,
-            keys: tokens,
-            heads,
-            key_heads: heads,
-            channels: channels / heads.max(1),
-        };
+        let size = size(batch, heads, tokens, channels);
         match dtype {
             DType::BF16 => size.held::<bf16>(),
             DType::F32 => size.held::<f32>(),
@@ -184,6 +170,12 @@ impl SelfAttention {
             }
         }
     }
+}
+
+/// Of attention among the tokens of an image, of `channels` in all heads together.
+fn size(batch: usize, heads: usize, tokens: usize, channels: usize) -> AttentionSize {
+    let channels = channels / heads.max(1);
+    AttentionSize { batch, queries: tokens, keys: tokens, heads, key_heads: heads, channels }
 }
 
 /// Softmax over the last axis, in f32; the dtype stays.
