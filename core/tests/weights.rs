@@ -5,9 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use half::bf16;
 use tempfile::TempDir;
 use zoo_core::weights::{Checkpoint, Init, Layout, Piece, Source, Weights, WeightsReport};
 use zoo_core::{Error, Result};
+
+const INIT: Init = Init::Uniform { bound: 0.5 };
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -236,7 +239,7 @@ fn rows_of_a_matrix_are_those_of_the_tensor_in_any_pieces() {
     let open = |dtype| Weights::open(std::slice::from_ref(&path), dtype).unwrap();
     let weights = open(DType::F32);
     let params = weights.params(&LAYOUTS, &Device::Cpu).unwrap();
-    let rows = params.pp("attn").pp("qkv").rows("weight", (9, 2)).unwrap();
+    let rows = params.pp("attn").pp("qkv").rows("weight", (9, 2), INIT).unwrap();
     let whole: Vec<f32> = [0., 1., 2., 3., 4., 5.].repeat(3);
     for first in 0..9 {
         for count in 0..=9 - first {
@@ -249,10 +252,42 @@ fn rows_of_a_matrix_are_those_of_the_tensor_in_any_pieces() {
     drop(rows);
     assert_eq!(values(&params.pp("attn").get("qkv.weight", (9, 2), Init::fan_in(2)).unwrap()), whole);
     // What is misshapen, missing or to be trained is a matter for `get`, which reports it.
-    assert!(params.rows("attn.qkv.weight", (9, 3)).is_none() && params.rows("more", (1, 1)).is_none());
+    assert!(params.rows("attn.qkv.weight", (9, 3), INIT).is_none());
+    assert!(params.rows("more", (1, 1), INIT).is_none());
     let trainable = open(DType::F32).trainable(true);
     let params = trainable.params(&LAYOUTS, &Device::Cpu).unwrap();
-    assert!(params.rows("attn.qkv.weight", (9, 2)).is_none());
+    assert!(params.rows("attn.qkv.weight", (9, 2), INIT).is_none());
+}
+
+#[test]
+fn seeded_rows_are_those_of_the_tensor_in_any_pieces_dtype_and_order() {
+    let get = |weights: Weights| {
+        let params = weights.params(&LAYOUTS, &Device::Cpu).unwrap();
+        values(&params.get("attn.qkv.weight", (9, 2), INIT).unwrap())
+    };
+    let whole = get(Weights::random(3, DType::F32));
+    let pieces: Vec<&[f32]> = whole.chunks(6).collect();
+    assert!(pieces[0] != pieces[1] && pieces[1] != pieces[2], "each stored tensor has numbers of its own");
+    assert_eq!(get(Weights::random(3, DType::F32).trainable(true)), whole);
+    assert_eq!(get(Weights::random(3, DType::F64)), whole);
+
+    let params = Weights::random(3, DType::BF16).params(&LAYOUTS, &Device::Cpu).unwrap();
+    let rows = params.rows("attn.qkv.weight", (9, 2), INIT).unwrap();
+    for first in (0..9).rev() {
+        for count in 0..=9 - first {
+            let expected: Vec<bf16> =
+                whole[2 * first..2 * (first + count)].iter().map(|&x| bf16::from_f32(x)).collect();
+            let mut part = vec![bf16::NAN; 2 * count];
+            rows.read(first, &mut part);
+            assert_eq!(part, expected);
+        }
+    }
+    assert!(rows.stored().is_none());
+    assert_eq!(params.finish().unwrap().parameters, 18);
+
+    let trainable = Weights::random(3, DType::F32).trainable(true);
+    let params = trainable.params(&LAYOUTS, &Device::Cpu).unwrap();
+    assert!(params.rows("attn.qkv.weight", (9, 2), INIT).is_none());
 }
 
 /// What a model would ask for.

@@ -17,7 +17,7 @@ use crate::values::{Slice, Values};
 /// `x Wᵀ + b` on the last axis, `W` being `[out, in]` as PyTorch stores it.
 ///
 /// On a CPU the weights stand in the panels of [`zoo_kernels`], so they are held once: from the start where they come
-/// from files, else from the first product that tracks no gradient. A gradient through the map reads them back.
+/// from files or a seed, else from the first product that tracks no gradient. A gradient through the map reads them back.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Arc<RwLock<Weight>>,
@@ -59,7 +59,7 @@ impl Linear {
     pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool) -> Result<Self> {
         let init = Init::fan_in(inputs);
         let load_bias = || if bias { params.get("bias", outputs, init).map(Some) } else { Ok(None) };
-        Ok(match params.rows("weight", (outputs, inputs)) {
+        Ok(match params.rows("weight", (outputs, inputs), init) {
             Some(rows) => Self::packed(&rows, params.dtype(), (outputs, inputs), load_bias()?),
             None => {
                 let weight = params.get("weight", (outputs, inputs), init)?;
@@ -76,7 +76,7 @@ impl Linear {
         outputs: [usize; N],
     ) -> Result<[Self; N]> {
         let (init, total) = (Init::fan_in(inputs), outputs.iter().sum::<usize>());
-        let rows = params.rows("weight", (total, inputs));
+        let rows = params.rows("weight", (total, inputs), init);
         let weight = match rows {
             Some(_) => None,
             None => Some(params.get("weight", (total, inputs), init)?),

@@ -64,19 +64,19 @@ impl RowOrder {
 /// Those of [`Params::get`]; [`Error::InvalidInput`] where quantised weights are asked for on another device than the
 /// CPU, or for training.
 pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool, order: RowOrder) -> Result<Linear> {
-    let bias =
-        if bias { Some(order.restore(params.get("bias", outputs, Init::fan_in(inputs))?)?) } else { None };
+    let init = Init::fan_in(inputs);
+    let bias = if bias { Some(order.restore(params.get("bias", outputs, init)?)?) } else { None };
     if let Some(weights) = stored(params, inputs, outputs, order) {
         return Ok(Linear::quantised(weights, bias));
     }
     let size = (outputs, inputs);
     let Some(format) = wanted(params, inputs)? else {
-        return Ok(match (order, params.rows("weight", size)) {
+        return Ok(match (order, params.rows("weight", size, init)) {
             (RowOrder::Same, Some(rows)) => Linear::packed(&rows, params.dtype(), size, bias),
-            _ => Linear::new(order.restore(params.get("weight", size, Init::fan_in(inputs))?)?, bias),
+            _ => Linear::new(order.restore(params.get("weight", size, init)?)?, bias),
         });
     };
-    let weights = match params.rows("weight", size) {
+    let weights = match params.rows("weight", size, init) {
         Some(rows) => Quantised::encode(format.format(), outputs, inputs, |first, out| {
             if order == RowOrder::Same {
                 return rows.read(first, out);
@@ -85,7 +85,7 @@ pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool, order: R
                 rows.read(order.stored(row), out);
             }
         }),
-        None => encode(&order.restore(params.get("weight", size, Init::fan_in(inputs))?)?, format)?,
+        None => encode(&order.restore(params.get("weight", size, init)?)?, format)?,
     };
     params.note_quantised(format, outputs * inputs);
     Ok(Linear::quantised(weights, bias))

@@ -9,8 +9,9 @@ use half::bf16;
 use serde::{Deserialize, Serialize};
 use zoo_kernels::Element;
 
+use super::random::Seeded;
 use super::store::Store;
-use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport, random};
+use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport};
 use crate::{Error, Quantisation, Result};
 
 /// How a tensor starts when nobody trained it.
@@ -181,12 +182,12 @@ impl Params {
         self.state.borrow_mut().get(&join(&self.path, name), shape.into().dims(), init)
     }
 
-    /// The matrix `name` of so many rows and columns, to be read where it stands in the files. `None` where it must be
-    /// taken by [`Params::get`]: it is to be trained, to go to another device, in a form that is not read in place, or
-    /// not there.
-    pub fn rows(&self, name: &str, (height, width): (usize, usize)) -> Option<Rows> {
+    /// The matrix `name` of so many rows and columns, to be read where it stands in the files or made row by row. `None`
+    /// where it must be taken by [`Params::get`]: it is to be trained, to go to another device, in a form that is not
+    /// read in place, or not there.
+    pub fn rows(&self, name: &str, (height, width): (usize, usize), init: Init) -> Option<Rows> {
         let mut state = self.state.borrow_mut();
-        let rows = state.rows(&join(&self.path, name), &[height, width])?;
+        let rows = state.rows(&join(&self.path, name), &[height, width], init)?;
         state.count += (height * width) as u64;
         Some(rows)
     }
@@ -295,7 +296,7 @@ fn read<T: Element + WithDType>(rows: &Rows, shape: &[usize]) -> Result<Tensor> 
 impl State {
     fn get(&mut self, canonical: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         self.count += shape.iter().product::<usize>() as u64;
-        if let Some(rows) = self.rows(canonical, shape) {
+        if let Some(rows) = self.rows(canonical, shape, init) {
             return match self.dtype {
                 DType::BF16 => read::<bf16>(&rows, shape),
                 _ => read::<f32>(&rows, shape),
@@ -327,10 +328,9 @@ impl State {
         }
     }
 
-    /// The tensor in its place, when it is there in one of the forms that are read in place, and wanted as numbers
-    /// on the CPU that stay as they are.
-    fn rows(&mut self, canonical: &str, shape: &[usize]) -> Option<Rows> {
-        let Store::Files(files) = &self.store else { return None };
+    /// The tensor in parts, when it comes from a seed or is in files in one of the forms that are read in place, and is
+    /// wanted as numbers on the CPU that stay as they are.
+    fn rows(&mut self, canonical: &str, shape: &[usize], init: Init) -> Option<Rows> {
         let wanted = matches!(self.dtype, DType::F32 | DType::BF16);
         if !wanted || self.trainable || !self.device.is_cpu() {
             return None;
@@ -352,11 +352,17 @@ impl State {
                 continue;
             };
             let key = format!("{}{key}", self.prefix);
-            let stored = files.shape(&key)?;
-            if stored.first() != Some(&height) || stored.get(1..) != Some(row) {
-                return None;
+            match &self.store {
+                Store::Random(seed) => rows.push_seeded(Seeded::new(*seed, &key, init)),
+                Store::Files(files) => {
+                    let stored = files.shape(&key)?;
+                    if stored.first() != Some(&height) || stored.get(1..) != Some(row) {
+                        return None;
+                    }
+                    rows.push(files.clone(), files.place(&key)?);
+                }
+                Store::Tensors(..) | Store::Record(_) => return None,
             }
-            rows.push(files.clone(), files.place(&key)?);
             keys.push(key);
         }
         self.used.extend(keys);
@@ -375,8 +381,9 @@ impl State {
             return self.placeholder(shape);
         }
         if let Store::Random(seed) = self.store {
-            let tensor = random::tensor(seed, &key, shape, init, self.dtype)?;
-            return self.hand_out(key, tensor);
+            let mut numbers = Rows::new(1, shape.iter().product());
+            numbers.push_seeded(Seeded::new(seed, &key, init));
+            return self.hand_out(key, read::<f32>(&numbers, shape)?.to_dtype(self.dtype)?);
         }
         let Some(stored) = self.store.shape(&key) else {
             self.report.missing.push(key);

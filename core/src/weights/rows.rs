@@ -1,4 +1,4 @@
-//! Tensors read where they stand in their files, part by part.
+//! Tensors read part by part: where they stand in their files, or made from a seed.
 
 use std::ops::Range;
 
@@ -6,12 +6,13 @@ use rayon::prelude::*;
 use zoo_kernels::{Element, Stored};
 
 use super::Checkpoint;
+use super::random::Seeded;
 
 /// Numbers that one task reads.
 const CHUNK: usize = 64 << 10;
 
-/// A tensor in weight files, cut along its first axis: read row by row, by several threads, so that nothing of it is
-/// held but what the caller keeps. What was mapped of the files is let go again when this is dropped.
+/// A tensor in weight files or from a seed, cut along its first axis: read row by row, by several threads, so that
+/// nothing of it is held but what the caller keeps. What was mapped of files is let go again when this is dropped.
 pub struct Rows {
     parts: Vec<Part>,
     /// Rows of each part; all have the same.
@@ -27,6 +28,7 @@ enum Part {
         files: Checkpoint,
         place: Place,
     },
+    Seeded(Seeded),
 }
 
 /// Where a tensor's numbers stand, row-major without gaps.
@@ -53,10 +55,15 @@ impl Rows {
         self.parts.push(Part::Stored { files, place });
     }
 
-    /// How the numbers are stored; `None` for several forms.
+    /// Numbers that stand nowhere.
+    pub(super) fn push_seeded(&mut self, numbers: Seeded) {
+        self.parts.push(Part::Seeded(numbers));
+    }
+
+    /// How the numbers are stored; `None` for several forms, and for none.
     pub fn stored(&self) -> Option<Stored> {
         let mut forms = self.parts.iter().filter_map(|part| match part {
-            Part::Zeros => None,
+            Part::Zeros | Part::Seeded(_) => None,
             Part::Stored { place, .. } => Some(place.format),
         });
         let first = forms.next()?;
@@ -93,6 +100,7 @@ impl Rows {
                     let bytes = files.bytes(place.file);
                     place.format.read(&bytes[place.bytes.start + at * size..][..here.len() * size], here);
                 }
+                Part::Seeded(numbers) => numbers.read(at, here),
             }
             out = rest;
         }

@@ -56,7 +56,7 @@ impl Decoder {
         let tied = tied && !own_head;
         let (table, size) = (params.pp("embed_tokens"), (c.vocab_size, c.hidden_size));
         let shared = if tied && !quantised::applies(&table, c.hidden_size, c.vocab_size)? {
-            Some(match table.rows("weight", size) {
+            Some(match table.rows("weight", size, EMBEDDING) {
                 Some(rows) => Linear::packed(&rows, table.dtype(), size, None),
                 None => Linear::new(table.get("weight", size, EMBEDDING)?, None),
             })
