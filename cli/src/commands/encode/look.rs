@@ -36,7 +36,7 @@ pub(super) fn look(zoo: &Zoo, session: &Session, work: Work, progress: &dyn Fn(&
             let result = of_pixels(zoo, session, &items, pixels);
             vec![(items, result)]
         }
-        Work::Bad(_) | Work::Done => Vec::new(),
+        Work::Bad(_) => Vec::new(),
     }
 }
 

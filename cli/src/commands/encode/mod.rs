@@ -1,11 +1,11 @@
 //! `zoo encode`
 
+mod ahead;
 mod look;
 mod sink;
 mod source;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
 
 use serde_json::{Value, json};
 
@@ -72,30 +72,23 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     let mut sink = Sink::new(target, &inputs, common);
 
     let options = session.decode_options(&args.pixels);
-    // The next batch is read and decoded while the current one is computed.
-    let (sender, receiver) = sync_channel::<Work>(1);
-    std::thread::scope(|scope| {
-        scope.spawn(|| read(&inputs, &options, args.batch.get(), sender));
-        for work in receiver {
-            match work {
-                Work::Bad(bad) => fail(bad, &mut failures, context, &progress),
-                Work::Done => {}
-                work => {
-                    let files = work.files();
-                    for (items, result) in look(&zoo, &session, work, &|part| progress.message(part)) {
-                        let written = result.and_then(|seen| sink.put(&items, seen));
-                        match written {
-                            Ok(()) => report_notes(&items, context, &progress),
-                            Err(error) => items.iter().for_each(|item| {
-                                let bad = BadInput { input: item.name.clone(), error: error.to_string() };
-                                fail(bad, &mut failures, context, &progress);
-                            }),
-                        }
+    read(&inputs, &options, args.batch.get(), |work| {
+        let files = work.files();
+        match work {
+            Work::Bad(bad) => fail(bad, &mut failures, context, &progress),
+            work => {
+                for (items, result) in look(&zoo, &session, work, &|part| progress.message(part)) {
+                    match result.and_then(|seen| sink.put(&items, seen)) {
+                        Ok(()) => report_notes(&items, context, &progress),
+                        Err(error) => items.iter().for_each(|item| {
+                            let bad = BadInput { input: item.name.clone(), error: error.to_string() };
+                            fail(bad, &mut failures, context, &progress);
+                        }),
                     }
-                    progress.advance(files);
                 }
             }
         }
+        progress.advance(files);
     });
     progress.finish();
     if sink.is_empty() {

@@ -1,13 +1,15 @@
-//! Reading inputs ahead of the computation.
+//! From inputs to batches, read ahead of the computation.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::mpsc::SyncSender;
 
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use zoo_preprocess::{DecodeOptions, Decoded, Note};
 
+use super::ahead::Ahead;
 use crate::inputs::{BadInput, Contents, Input};
 
 /// One row of a batch.
@@ -33,8 +35,6 @@ pub(super) enum Work {
     Pixels(Vec<Item>, Tensor),
     /// An input that cannot be read.
     Bad(BadInput),
-    /// Nothing more will come.
-    Done,
 }
 
 impl Work {
@@ -45,70 +45,115 @@ impl Work {
             // A file of pixels counts when its first rows are done.
             Self::Pixels(items, _) => u64::from(items.first().is_some_and(|i| i.row.unwrap_or(0) == 0)),
             Self::Bad(_) => 1,
-            Self::Done => 0,
         }
     }
 }
 
-/// Sends everything that `inputs` hold, in order, at most `batch` rows at a time; ends early when nobody listens.
-/// Images are decoded a window of inputs at a time, each core at one of them.
-pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, sender: SyncSender<Work>) {
-    let (mut items, mut images) = (Vec::new(), Vec::new());
+/// An image, an error, or nothing where the input holds something else.
+type Opened = Option<Result<Decoded, String>>;
+
+/// Gives `each` everything that `inputs` hold, in order, at most `batch` rows at a time. While it is busy with a batch, the
+/// images of the next one are read and decoded.
+pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, each: impl FnMut(Work)) {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let windows = inputs.chunks(cores).flat_map(|window| window.iter().zip(decode(window, options)));
-    for (index, (input, decoded)) in windows.enumerate() {
-        let works = match decoded {
-            Some(Ok(decoded)) => {
-                items.push(Item {
-                    input: index,
-                    name: input.path.display().to_string(),
-                    row: None,
-                    size: decoded.size,
-                    notes: decoded.notes.clone(),
-                });
-                images.push(decoded);
-                Vec::new()
-            }
-            Some(Err(error)) => vec![bad(input, error)],
-            None => match pixels(&input.path) {
-                Ok(tensor) => split(index, input, &tensor, batch),
-                Err(error) => vec![bad(input, error)],
-            },
-        };
-        // Images that were read before a file of another kind keep their place.
-        if !images.is_empty() && (images.len() == batch || !works.is_empty()) {
-            let work = Work::Images(std::mem::take(&mut items), std::mem::take(&mut images));
-            if sender.send(work).is_err() {
-                return;
-            }
-        }
-        if works.into_iter().any(|work| sender.send(work).is_err()) {
-            return;
-        }
-    }
-    let rest = if images.is_empty() { Work::Done } else { Work::Images(items, images) };
-    // Whoever stopped listening needs no rest.
-    let _ = sender.send(rest);
+    read_by(inputs, batch, cores, |input| open(input, options), each);
 }
 
-/// The images of `window`, decoded beside one another; nothing where an input holds something else.
-fn decode(window: &[Input], options: &DecodeOptions) -> Vec<Option<Result<Decoded, String>>> {
-    let one = |input: &Input| match input.contents {
-        Contents::Image => Some(zoo_preprocess::open(&input.path, options).map_err(|e| e.to_string())),
+/// As [`read`], on so many cores, by what opens an input.
+fn read_by(
+    inputs: &[Input],
+    batch: usize,
+    cores: usize,
+    open: impl Fn(&Input) -> Opened + Sync,
+    each: impl FnMut(Work),
+) {
+    let ahead = Ahead::of_batches(batch, cores);
+    ahead.run(inputs, open, |opened| Batches::new(inputs, opened, batch).for_each(each));
+}
+
+/// Files of pixels are not read ahead: they need no decoding, and one may hold a thousand images.
+fn open(input: &Input, options: &DecodeOptions) -> Opened {
+    match input.contents {
+        Contents::Image => opened(|| zoo_preprocess::open(&input.path, options).map_err(|e| e.to_string())),
         Contents::Pixels => None,
-    };
-    std::thread::scope(|scope| {
-        // The last one here, so that a single image needs no thread.
-        let Some((last, others)) = window.split_last() else { return Vec::new() };
-        let others: Vec<_> = others.iter().map(|input| scope.spawn(|| one(input))).collect();
-        let last = one(last);
-        let joined = others.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Some(Err("the decoder failed on this image; please report it".into())))
-        });
-        joined.chain([last]).collect()
-    })
+    }
+}
+
+/// What `decode` gives. Whatever goes wrong with one image must not end the thread that decodes others.
+fn opened(decode: impl FnOnce() -> Result<Decoded, String>) -> Opened {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(decode));
+    Some(result.unwrap_or_else(|_| Err("the decoder failed on this image; please report it".into())))
+}
+
+/// Puts what was opened together.
+struct Batches<'a, I> {
+    inputs: std::iter::Enumerate<std::slice::Iter<'a, Input>>,
+    opened: I,
+    batch: usize,
+    items: Vec<Item>,
+    images: Vec<Decoded>,
+    /// To be handed out before anything else is opened.
+    ready: VecDeque<Work>,
+}
+
+impl<'a, I: Iterator<Item = Opened>> Batches<'a, I> {
+    /// `opened` gives something for each of `inputs`.
+    fn new(inputs: &'a [Input], opened: I, batch: usize) -> Self {
+        Self {
+            inputs: inputs.iter().enumerate(),
+            opened,
+            batch,
+            items: Vec::new(),
+            images: Vec::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The images that wait for others.
+    fn flush(&mut self) {
+        if !self.images.is_empty() {
+            let (items, images) = (std::mem::take(&mut self.items), std::mem::take(&mut self.images));
+            self.ready.push_back(Work::Images(items, images));
+        }
+    }
+}
+
+impl<I: Iterator<Item = Opened>> Iterator for Batches<'_, I> {
+    type Item = Work;
+
+    fn next(&mut self) -> Option<Work> {
+        while self.ready.is_empty() {
+            let Some(((index, input), opened)) = self.inputs.next().zip(self.opened.next()) else {
+                self.flush();
+                break;
+            };
+            let works = match opened {
+                Some(Ok(image)) => {
+                    self.items.push(Item {
+                        input: index,
+                        name: input.path.display().to_string(),
+                        row: None,
+                        size: image.size,
+                        notes: image.notes.clone(),
+                    });
+                    self.images.push(image);
+                    if self.images.len() == self.batch {
+                        self.flush();
+                    }
+                    continue;
+                }
+                Some(Err(error)) => vec![bad(input, error)],
+                None => match pixels(&input.path) {
+                    Ok(tensor) => split(index, input, &tensor, self.batch),
+                    Err(error) => vec![bad(input, error)],
+                },
+            };
+            // Images that were read before a file of another kind keep their place.
+            self.flush();
+            self.ready.extend(works);
+        }
+        self.ready.pop_front()
+    }
 }
 
 fn bad(input: &Input, error: String) -> Work {
@@ -161,8 +206,8 @@ fn pixels(path: &Path) -> Result<Tensor, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::encode::ahead::tests::Meeting;
     use crate::output::{Metadata, Plain, write_safetensors};
-    use std::sync::mpsc::sync_channel;
 
     fn input(path: &Path) -> Input {
         let contents = if path.extension().is_some_and(|e| e == "safetensors") {
@@ -174,17 +219,15 @@ mod tests {
     }
 
     fn collect(inputs: &[Input], batch: usize) -> Vec<String> {
-        let (sender, receiver) = sync_channel(64);
-        read(inputs, &DecodeOptions::default(), batch, sender);
-        receiver
-            .into_iter()
-            .map(|work| match work {
+        let mut works = Vec::new();
+        read(inputs, &DecodeOptions::default(), batch, |work| {
+            works.push(match work {
                 Work::Images(items, images) => format!("images {} {}", items.len(), images.len()),
                 Work::Pixels(_, tensor) => format!("pixels {:?}", tensor.dims()),
                 Work::Bad(bad) => format!("bad {}", bad.error),
-                Work::Done => "done".into(),
-            })
-            .collect()
+            });
+        });
+        works
     }
 
     #[test]
@@ -206,6 +249,40 @@ mod tests {
         assert!(works[2].starts_with("bad") && works[2].contains("empty"), "{works:?}");
         let rest = ["pixels [2, 3, 2, 2]", "pixels [2, 3, 2, 2]", "pixels [1, 3, 2, 2]", "images 1 1"];
         assert_eq!(works[3..], rest);
+    }
+
+    /// The computation of a batch ends only when the decoding of all of the next one has begun.
+    #[test]
+    fn the_next_batch_is_decoded_while_one_is_computed() {
+        for (batch, cores) in [(1, 1), (1, 2), (4, 2), (3, 2), (4, 16)] {
+            let inputs = vec![input(Path::new("x.png")); 11];
+            let (meeting, mut seen) = (Meeting::default(), 0);
+            let open = |_: &Input| {
+                meeting.note(|(begun, _)| *begun += 1);
+                Some(Ok(Decoded::new(image::RgbImage::new(1, 1), zoo_preprocess::Format::Png)))
+            };
+            read_by(&inputs, batch, cores, open, |work| {
+                let Work::Images(items, _) = work else { panic!("not an image") };
+                assert_eq!(items.len(), batch.min(inputs.len() - seen));
+                seen += items.len();
+                meeting.wait(|(begun, _)| begun >= (seen + batch).min(inputs.len()));
+            });
+            assert_eq!(seen, inputs.len());
+        }
+    }
+
+    #[test]
+    fn a_decoder_that_fails_costs_one_image() {
+        let inputs: Vec<Input> = ["a", "b", "c"].iter().map(|name| input(Path::new(name))).collect();
+        let open = |input: &Input| {
+            opened(|| {
+                assert!(!input.path.ends_with("a"), "as a broken decoder does");
+                Ok(Decoded::new(image::RgbImage::new(1, 1), zoo_preprocess::Format::Png))
+            })
+        };
+        let mut works = Vec::new();
+        read_by(&inputs, 1, 1, open, |work| works.push(matches!(work, Work::Bad(_))));
+        assert_eq!(works, [true, false, false]);
     }
 
     #[test]
