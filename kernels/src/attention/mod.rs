@@ -8,6 +8,7 @@
 mod bias;
 mod few;
 mod pack;
+mod results;
 mod softmax;
 mod task;
 
@@ -75,7 +76,8 @@ impl AttentionSize {
         let Self { batch, queries, keys, heads, key_heads, channels } = *self;
         let steps = panels::steps(channels, pairs);
         let head = 2 * keys.next_multiple_of(BLOCK) * steps;
-        let block = columns * (steps + BLOCK + panels::steps(BLOCK, pairs) + channels);
+        let block = columns * (steps + BLOCK + panels::steps(BLOCK, pairs) + channels)
+            + results::cells(channels, pairs, columns);
         let tasks = batch * key_heads * (heads / key_heads.max(1) * queries).div_ceil(QUERIES);
         tasks.min(rayon::current_num_threads()) * (head + block) * size_of::<u32>()
     }

@@ -46,7 +46,7 @@ impl<'a, T: Element> Head<'a, T> {
     }
 
     /// Fills `blocks`, of [`BLOCK`] tokens each from `first` on, with panels of `height` channels that have the
-    /// tokens along the steps.
+    /// tokens along the steps. What lies beyond the last token stays as it is, but for the second of its pair.
     #[inline(always)]
     pub fn values(&self, blocks: &mut [u32], first: usize, height: usize, pairs: bool) {
         // So that the compiler knows how far to unroll.
@@ -64,32 +64,30 @@ impl<'a, T: Element> Head<'a, T> {
         let width = if pairs { 2 } else { 1 };
         let panel = BLOCK / width * HEIGHT;
         let block = self.channels.div_ceil(HEIGHT) * panel;
+        let nothing = [T::round(0.0); HEIGHT];
         for (i, block) in blocks.chunks_exact_mut(block).enumerate() {
             let start = first + i * BLOCK;
-            if start + BLOCK > self.tokens || !self.channels.is_multiple_of(HEIGHT) {
-                block.fill(0);
-            }
-            let nothing: [T; HEIGHT] = [T::round(0.0); HEIGHT];
             for (step, token) in (start..self.tokens.min(start + BLOCK)).step_by(width).enumerate() {
                 let low = self.row(token);
-                let high = (pairs && token + 1 < self.tokens).then(|| self.row(token + 1));
+                let high = if pairs && token + 1 < self.tokens { self.row(token + 1) } else { &[] };
                 for (c, panel) in block.chunks_exact_mut(panel).enumerate() {
-                    let cells = &mut panel[step * HEIGHT..][..HEIGHT];
-                    let low = &low[c * HEIGHT..];
-                    let high = high.map_or(nothing.as_slice(), |high| &high[c * HEIGHT..]);
-                    match (low.first_chunk::<HEIGHT>(), high.first_chunk::<HEIGHT>()) {
-                        (Some(low), Some(high)) => fill(cells, low, high, pairs),
-                        _ => fill(cells, low, high, pairs),
+                    let part = |row: &[T]| {
+                        let row = row.get(c * HEIGHT..).unwrap_or_default();
+                        row.first_chunk().copied().unwrap_or_else(|| {
+                            let mut part = nothing;
+                            part.iter_mut().zip(row).for_each(|(to, x)| *to = *x);
+                            part
+                        })
+                    };
+                    let (low, high) = (part(low), part(high));
+                    // Made before they are written: so the compiler knows that nothing overlaps.
+                    let mut cells = [0; HEIGHT];
+                    for i in 0..HEIGHT {
+                        cells[i] = if pairs { T::pair(low[i], high[i]) } else { low[i].widen().to_bits() };
                     }
+                    panel[step * HEIGHT..][..HEIGHT].copy_from_slice(&cells);
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn fill<T: Element>(cells: &mut [u32], low: &[T], high: &[T], pairs: bool) {
-    for ((cell, &low), &high) in cells.iter_mut().zip(low).zip(high) {
-        *cell = if pairs { T::pair(low, high) } else { low.widen().to_bits() };
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::bias::{Bias, OfQuery};
 use super::pack::{BLOCK, Head};
+use super::results::{self, Results};
 use super::softmax::Running;
 use super::{Attention, AttentionSize};
 use crate::element::Element;
@@ -33,6 +34,7 @@ struct Scratch {
     scores: Vec<Line>,
     pairs: Vec<Line>,
     mixed: Vec<Line>,
+    results: Vec<Line>,
     biases: Vec<Line>,
 }
 
@@ -84,9 +86,11 @@ impl<T: Element> Task<'_, T> {
             &mut panels::cells_mut(panels::room(&mut scratch.queries, steps * COLUMNS))[..steps * COLUMNS];
         let (scores, _) =
             panels::floats_mut(panels::room(&mut scratch.scores, BLOCK * COLUMNS)).as_chunks_mut();
-        let (pairs, _) =
-            panels::cells_mut(panels::room(&mut scratch.pairs, block_steps * COLUMNS)).as_chunks_mut();
         let mixed_rows = channel_tiles * height;
+        let pair_steps = block_steps.max(panels::steps(mixed_rows, K::PAIRS));
+        let (pairs, _) =
+            panels::cells_mut(panels::room(&mut scratch.pairs, pair_steps * COLUMNS)).as_chunks_mut();
+        let turned = panels::room(&mut scratch.results, results::cells(channels, K::PAIRS, COLUMNS));
         let (mixed, _) = panels::floats_mut(panels::room(&mut scratch.mixed, mixed_rows * COLUMNS))
             .as_chunks_mut::<COLUMNS>();
         let bias = self.attention.bias;
@@ -148,11 +152,12 @@ impl<T: Element> Task<'_, T> {
                         }
                     }
                 }
+                let steps = panels::steps(present, K::PAIRS);
+                let scores = &mut scores[..if K::PAIRS { 2 * steps } else { steps }];
                 scores[present..].fill([f32::NEG_INFINITY; COLUMNS]);
                 // SAFETY: the caller's.
                 unsafe { running.weigh::<K>(scores, unit, pairs) };
                 let weights = if K::PAIRS { pairs.as_ptr().cast() } else { scores.as_ptr().cast() };
-                let steps = panels::steps(scores.len(), K::PAIRS);
                 for (tile, mixed) in mixed.chunks_exact_mut(height).enumerate() {
                     let v = &v[(index * channel_tiles + tile) * value_tile..][..value_tile];
                     // SAFETY: as above, and for the weights.
@@ -161,15 +166,14 @@ impl<T: Element> Task<'_, T> {
                     };
                 }
             }
-            let share = running.share();
-            for (lane, (head, query)) in rows.map(place).enumerate() {
+            let out = rows.map(place).map(|(head, query)| {
                 let start = ((self.image * queries + query) * heads + head) * channels;
                 // SAFETY: inside `out`, and this task's alone.
-                let out = unsafe { self.out.slice(start, channels) };
-                for (out, mixed) in out.iter_mut().zip(&*mixed) {
-                    *out = T::round(mixed[lane] * share[lane]);
-                }
-            }
+                unsafe { self.out.slice(start, channels) }
+            });
+            let results = Results { channels, height, sums: mixed, pairs, rows: turned };
+            // SAFETY: the caller's; only for bf16 are there tiles that read pairs.
+            unsafe { results.write::<K, T>(&running.share(), out) };
         }
     }
 

@@ -1,0 +1,79 @@
+//! From sums that have a query on each lane to rows that have a channel beside the next.
+
+use std::ptr::NonNull;
+
+use crate::element::Element;
+use crate::panels::{self, Line};
+use crate::tile::{Tile, WOVEN};
+
+/// The sums of a block of queries, and room to turn them.
+pub(super) struct Results<'a, const COLUMNS: usize> {
+    pub channels: usize,
+    /// Rows of the tiles of sums.
+    pub height: usize,
+    /// A row for each channel, and more to fill the last tile.
+    pub sums: &'a mut [[f32; COLUMNS]],
+    /// Where tiles read pairs: half as many rows.
+    pub pairs: &'a mut [[u32; COLUMNS]],
+    /// As many as [`cells`] says.
+    pub rows: &'a mut [Line],
+}
+
+/// Cells of a query: whole turns of [`Tile::weave`].
+fn width(channels: usize, pairs: bool) -> usize {
+    panels::steps(channels, pairs).next_multiple_of(WOVEN)
+}
+
+/// Cells of [`Results::rows`].
+pub(super) fn cells(channels: usize, pairs: bool, columns: usize) -> usize {
+    width(channels, pairs) * columns
+}
+
+impl<const COLUMNS: usize> Results<'_, COLUMNS> {
+    /// Multiplies the sums of each query by its share, rounds them and gives them to `out`.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `K`; elements are bf16 where these read pairs.
+    #[inline(always)]
+    pub unsafe fn write<'a, K: Tile<COLUMNS>, T: Element>(
+        self,
+        share: &[f32; COLUMNS],
+        out: impl Iterator<Item = &'a mut [T]>,
+    ) {
+        let Self { channels, height, sums, pairs, rows } = self;
+        for tile in sums.chunks_exact_mut(height) {
+            let nothing = NonNull::dangling().as_ptr();
+            // SAFETY: the caller's; no step is read.
+            unsafe { K::add(height, 0, nothing, nothing, share, tile.as_mut_ptr()) };
+        }
+        let (two, _) = sums.as_chunks::<2>();
+        for ([low, high], cells) in two.iter().zip(pairs.iter_mut()).filter(|_| K::PAIRS) {
+            // SAFETY: the caller's.
+            unsafe { K::pair(low, high, cells) };
+        }
+        let cells: *const [u32; COLUMNS] = if K::PAIRS { pairs.as_ptr() } else { sums.as_ptr().cast() };
+        let (steps, width) = (panels::steps(channels, K::PAIRS), width(channels, K::PAIRS));
+        let turned = panels::cells_mut(rows);
+        for first in (0..COLUMNS).step_by(WOVEN) {
+            for step in (0..steps).step_by(WOVEN) {
+                let mut from = [std::ptr::null(); WOVEN];
+                let count = WOVEN.min(steps - step);
+                for (r, from) in from.iter_mut().enumerate().take(count) {
+                    *from = cells.wrapping_add(step + r).cast::<u32>().wrapping_add(first);
+                }
+                let to = &mut turned[first * width + step..];
+                // SAFETY: `COLUMNS` is a multiple of `WOVEN`, and there are `steps` rows of cells; the queries from
+                // `first` on have their rows in `to`.
+                unsafe { K::weave(&from, count, to.as_mut_ptr(), width, to.len()) };
+            }
+        }
+        if K::PAIRS {
+            let rows = panels::elements_mut::<T>(rows).chunks_exact(2 * width);
+            out.zip(rows).for_each(|(out, row)| out.copy_from_slice(&row[..channels]));
+        } else {
+            for (out, row) in out.zip(panels::floats_mut(rows).chunks_exact(width)) {
+                out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::round(x));
+            }
+        }
+    }
+}
