@@ -1,5 +1,7 @@
 //! Keys and values of one head in the form in which tiles read their rows.
 
+use std::ops::Range;
+
 use crate::element::Element;
 use crate::panels::weave_rows;
 use crate::tile::Tile;
@@ -8,6 +10,10 @@ use super::Heads;
 
 /// Keys of a block. A multiple of every tile's rows and of two.
 pub(super) const BLOCK: usize = 96;
+
+/// Tokens between the one that is packed and the one that is asked for: neighbours lie pages apart, so the machine does
+/// not guess them.
+const AHEAD: usize = 24;
 
 /// The tokens of one head of one image.
 #[derive(Clone, Copy)]
@@ -25,6 +31,14 @@ impl<'a, T: Element> Head<'a, T> {
         self.heads.row(self.image, token, self.head, self.channels)
     }
 
+    /// Has the rows of some tokens brought near, of those that there are.
+    #[inline(always)]
+    fn fetch(&self, tokens: Range<usize>) {
+        for token in tokens.start..tokens.end.min(self.tokens) {
+            fetch(self.row(token));
+        }
+    }
+
     /// Fills `panels`, of a tile's rows of tokens each from `first` on, with the channels along the steps.
     ///
     /// # Safety
@@ -38,6 +52,7 @@ impl<'a, T: Element> Head<'a, T> {
     ) {
         for (i, panel) in panels.chunks_exact_mut(steps * K::ROWS).enumerate() {
             let start = first + i * K::ROWS;
+            self.fetch(start + AHEAD..start + AHEAD + K::ROWS);
             let count = self.tokens.saturating_sub(start).min(K::ROWS);
             let row = |r| self.row(start + r);
             // SAFETY: the caller's.
@@ -68,6 +83,7 @@ impl<'a, T: Element> Head<'a, T> {
         for (i, block) in blocks.chunks_exact_mut(block).enumerate() {
             let start = first + i * BLOCK;
             for (step, token) in (start..self.tokens.min(start + BLOCK)).step_by(width).enumerate() {
+                self.fetch(token + AHEAD..token + AHEAD + width);
                 let low = self.row(token);
                 let high = if pairs && token + 1 < self.tokens { self.row(token + 1) } else { &[] };
                 for (c, panel) in block.chunks_exact_mut(panel).enumerate() {
@@ -90,4 +106,22 @@ impl<'a, T: Element> Head<'a, T> {
             }
         }
     }
+}
+
+/// Has a row brought near. A hint.
+#[inline(always)]
+pub(super) fn fetch<T>(row: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        const LINE: usize = 64;
+        let bytes = size_of_val(row);
+        // The last byte too: rows may begin anywhere in a line.
+        for byte in (0..bytes).step_by(LINE).chain(bytes.checked_sub(1)) {
+            // SAFETY: the address lies inside the row, and nothing happens there.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().cast::<i8>().add(byte)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
 }

@@ -69,11 +69,19 @@ impl<const COLUMNS: usize> Results<'_, COLUMNS> {
         }
         if K::PAIRS {
             let rows = panels::elements_mut::<T>(rows).chunks_exact(2 * width);
-            out.zip(rows).for_each(|(out, row)| out.copy_from_slice(&row[..channels]));
+            out.zip(rows).for_each(|(out, row)| copy(&row[..channels], out));
         } else {
             for (out, row) in out.zip(panels::floats_mut(rows).chunks_exact(width)) {
                 out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::round(x));
             }
         }
     }
+}
+
+/// A few numbers at a time: a call to copy so little costs more than copying it.
+#[inline(always)]
+fn copy<T: Element>(row: &[T], out: &mut [T]) {
+    let ((row, last), (out, rest)) = (row.as_chunks::<8>(), out.as_chunks_mut::<8>());
+    out.iter_mut().zip(row).for_each(|(out, x)| *out = *x);
+    rest.iter_mut().zip(last).for_each(|(out, x)| *out = *x);
 }

@@ -5,7 +5,7 @@ use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use super::bias::{Bias, OfQuery};
-use super::pack::{BLOCK, Head};
+use super::pack::{BLOCK, Head, fetch};
 use super::results::{self, Results};
 use super::softmax::Running;
 use super::{Attention, AttentionSize};
@@ -72,6 +72,18 @@ impl<T: Element> Task<'_, T> {
         let height = if short { K::SHORT } else { K::ROWS };
         let (channel_tiles, value_tile) = (channels.div_ceil(height), block_steps * height);
 
+        let query = |row| {
+            let (head, query) = place(row);
+            self.attention.q.row(self.image, query, head, channels)
+        };
+        let out = |row| {
+            let (head, query) = place(row);
+            let start = ((self.image * queries + query) * heads + head) * channels;
+            // SAFETY: inside `out`, and this task's alone; one place at a time is held.
+            unsafe { self.out.slice(start, channels) }
+        };
+        self.rows.clone().take(COLUMNS).for_each(|row| fetch(query(row)));
+
         let head = |heads| Head { heads, image: self.image, head: self.head, tokens: whole.end, channels };
         let key_cells = blocks * tiles * key_tile;
         let k = &mut panels::cells_mut(panels::room(&mut scratch.keys, key_cells))[..key_cells];
@@ -101,12 +113,12 @@ impl<T: Element> Task<'_, T> {
 
         for start in self.rows.clone().step_by(COLUMNS) {
             let rows = start..self.rows.end.min(start + COLUMNS);
-            let query = |lane: usize| {
-                let (head, query) = place(start + lane);
-                self.attention.q.row(self.image, query, head, channels)
-            };
+            let lane = |lane| query(start + lane);
             // SAFETY: the caller's.
-            unsafe { panels::weave_rows::<K, T, COLUMNS>(q, COLUMNS, channels, rows.len(), query) };
+            unsafe { panels::weave_rows::<K, T, COLUMNS>(q, COLUMNS, channels, rows.len(), lane) };
+            // Both are needed when all keys were seen.
+            rows.clone().for_each(|row| fetch(out(row)));
+            (rows.end..self.rows.end.min(rows.end + COLUMNS)).for_each(|row| fetch(query(row)));
             let biases = |(lane, (head, query))| (lane, self.attention.bias([self.image, head, query]));
             for (lane, bias) in rows.clone().map(place).enumerate().map(biases) {
                 if let OfQuery::Decomposed { rows, columns, .. } = bias {
@@ -166,14 +178,9 @@ impl<T: Element> Task<'_, T> {
                     };
                 }
             }
-            let out = rows.map(place).map(|(head, query)| {
-                let start = ((self.image * queries + query) * heads + head) * channels;
-                // SAFETY: inside `out`, and this task's alone.
-                unsafe { self.out.slice(start, channels) }
-            });
             let results = Results { channels, height, sums: mixed, pairs, rows: turned };
             // SAFETY: the caller's; only for bf16 are there tiles that read pairs.
-            unsafe { results.write::<K, T>(&running.share(), out) };
+            unsafe { results.write::<K, T>(&running.share(), rows.map(out)) };
         }
     }
 
