@@ -1,6 +1,8 @@
 //! Decomposed relative positions (arXiv 2112.01526 section 4.1, as in ViTDet, 2203.16527): what a query adds to the
 //! score of a key is its product with a vector for the distance of their rows and with one for that of their columns.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use rayon::prelude::*;
@@ -16,8 +18,18 @@ use crate::values::Values;
 /// negative distance (query minus key) on, `D` being the channels of a head, all of which share them.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
-    rows: Tensor,
-    columns: Tensor,
+    rows: Axis,
+    columns: Axis,
+}
+
+/// The vectors of one axis.
+#[derive(Debug, Clone)]
+struct Axis {
+    /// `[distances, D]`.
+    table: Tensor,
+    /// As the kernel reads them, for an axis of so many cells: at first those that the vectors are for, then those of the
+    /// last call. Nothing where candle computes.
+    packed: Arc<RwLock<Option<(usize, Arc<Packed>)>>>,
 }
 
 /// What queries add to the scores of keys, in f32.
@@ -37,16 +49,22 @@ impl RelativePositions {
     /// Those of [`Params::get`].
     pub fn load(params: &Params, grid: Grid, channels: usize) -> Result<Self> {
         let init = Init::Normal { mean: 0.0, std: 0.02 };
-        let table = |name, side: usize| params.get(name, ((2 * side).saturating_sub(1), channels), init);
-        Ok(Self { rows: table("rel_pos_h", grid.h)?, columns: table("rel_pos_w", grid.w)? })
+        let axis = |name, side: usize| {
+            let axis = Axis::new(params.get(name, ((2 * side).saturating_sub(1), channels), init)?);
+            if axis.plain() {
+                axis.packed(side)?;
+            }
+            Ok::<_, zoo_core::Error>(axis)
+        };
+        Ok(Self { rows: axis("rel_pos_h", grid.h)?, columns: axis("rel_pos_w", grid.w)? })
     }
 
     /// For the queries of `qkv` `[B, h · w, 3 C]`, not scaled, on keys on the same grid. On another grid than that of
     /// the vectors, these are resampled linearly, as the references do it.
     pub(crate) fn bias(&self, qkv: &Tensor, heads: usize, grid: Grid) -> Result<RelativeBias> {
-        let tracked = [qkv, &self.rows, &self.columns].iter().any(|t| t.track_op());
+        let plain = self.rows.plain() && self.columns.plain() && qkv.device().is_cpu() && !qkv.track_op();
         match qkv.dtype() {
-            _ if tracked || !qkv.device().is_cpu() => self.plain(qkv, heads, grid),
+            _ if !plain => self.plain(qkv, heads, grid),
             DType::F32 => self.fused::<f32>(qkv, heads, grid),
             DType::BF16 => self.fused::<bf16>(qkv, heads, grid),
             _ => self.plain(qkv, heads, grid),
@@ -68,13 +86,10 @@ impl RelativePositions {
                 q.iter_mut().zip(from).for_each(|(to, x)| *to = x.widen());
             }
         });
-        let axis = |table: &Tensor, side: usize, place: fn(usize, usize) -> usize| -> Result<Tensor> {
+        let axis = |axis: &Axis, side: usize, place: fn(usize, usize) -> usize| -> Result<Tensor> {
             let distances = 2 * side - 1;
-            // From the last key's to the first's, so that those to the keys of a query follow one another.
-            let vectors =
-                spread(table, side)?.to_vec2::<f32>()?.into_iter().rev().flatten().collect::<Vec<_>>();
             let mut all = zeros::<f32>(batch * heads * tokens * distances);
-            Packed::new(&vectors, distances, channels).apply(&q, &Epilogue::default(), &mut all);
+            axis.packed(side)?.apply(&q, &Epilogue::default(), &mut all);
             let mut own = zeros::<f32>(batch * heads * tokens * side);
             let heads_of = own.par_chunks_mut(tokens * side).zip(all.par_chunks(tokens * distances));
             heads_of.for_each(|(own, all)| {
@@ -99,9 +114,9 @@ impl RelativePositions {
         let q = qkv.narrow(2, 0, width / 3)?.reshape((batch, h, w, heads, channels))?.to_dtype(DType::F32)?;
         // The queries of a row share the vectors of all rows of keys, and those of a column those of all columns.
         let rows = q.transpose(0, 1)?.reshape((h, batch * w * heads, channels))?;
-        let rows = rows.matmul(&between(&self.rows, h)?.t()?)?.reshape((h, batch, w, heads, h))?;
+        let rows = rows.matmul(&self.rows.between(h)?.t()?)?.reshape((h, batch, w, heads, h))?;
         let columns = q.permute((2, 0, 1, 3, 4))?.reshape((w, batch * h * heads, channels))?;
-        let columns = columns.matmul(&between(&self.columns, w)?.t()?)?.reshape((w, batch, h, heads, w))?;
+        let columns = columns.matmul(&self.columns.between(w)?.t()?)?.reshape((w, batch, h, heads, w))?;
         Ok(RelativeBias {
             rows: rows.permute((1, 3, 0, 2, 4))?.reshape((batch, heads, tokens, h))?,
             columns: columns.permute((1, 3, 2, 0, 4))?.reshape((batch, heads, tokens, w))?,
@@ -128,22 +143,69 @@ impl RelativeBias {
     }
 }
 
-/// The vectors of all distances on an axis of `side` cells, `[2 side - 1, D]`, in f32.
-fn spread(table: &Tensor, side: usize) -> Result<Tensor> {
-    let (distances, table) = (2 * side - 1, table.to_dtype(DType::F32)?);
-    let from = table.dim(0)?;
-    if from == distances {
-        return Ok(table);
+impl Axis {
+    fn new(table: Tensor) -> Self {
+        Self { table, packed: Arc::default() }
     }
-    let weights: Vec<f32> =
-        PosMode::Bilinear.matrix(from, distances).into_iter().map(|weight| weight as f32).collect();
-    let weights = Tensor::from_vec(weights, (distances, from), &Device::Cpu)?;
-    Ok(weights.to_device(table.device())?.matmul(&table)?)
+
+    /// Whether the kernel may read the vectors.
+    fn plain(&self) -> bool {
+        self.table.device().is_cpu() && !self.table.track_op()
+    }
+
+    /// The vectors of all distances on an axis of `side` cells in panels, from the last key's to the first's, so that those
+    /// to the keys of a query follow one another.
+    fn packed(&self, side: usize) -> Result<Arc<Packed>> {
+        if let Some((of, packed)) = &*self.packed.read().unwrap_or_else(PoisonError::into_inner)
+            && *of == side
+        {
+            return Ok(packed.clone());
+        }
+        // Without the lock: a thread that waits for its part of the packing may begin another call.
+        let vectors = self.spread(side)?;
+        let (distances, channels) = vectors.dims2()?;
+        let vectors: Vec<f32> = vectors.to_vec2()?.into_iter().rev().flatten().collect();
+        let packed = Arc::new(Packed::new(&vectors, distances, channels));
+        *self.packed.write().unwrap_or_else(PoisonError::into_inner) = Some((side, packed.clone()));
+        Ok(packed)
+    }
+
+    /// The vectors of all distances on an axis of `side` cells, `[2 side - 1, D]`, in f32.
+    fn spread(&self, side: usize) -> Result<Tensor> {
+        let (distances, table) = ((2 * side).saturating_sub(1), self.table.to_dtype(DType::F32)?);
+        let from = table.dim(0)?;
+        if from == distances {
+            return Ok(table);
+        }
+        let weights: Vec<f32> =
+            PosMode::Bilinear.matrix(from, distances).into_iter().map(|weight| weight as f32).collect();
+        let weights = Tensor::from_vec(weights, (distances, from), &Device::Cpu)?;
+        Ok(weights.to_device(table.device())?.matmul(&table)?)
+    }
+
+    /// The vectors between each query and each key of an axis, `[side, side, D]`, in f32.
+    fn between(&self, side: usize) -> Result<Tensor> {
+        let places = (0..side).flat_map(|query| (0..side).map(move |key| (query + side - 1 - key) as u32));
+        let places = Tensor::from_vec(places.collect::<Vec<_>>(), side * side, self.table.device())?;
+        Ok(self.spread(side)?.index_select(&places, 0)?.reshape((side, side, ()))?)
+    }
 }
 
-/// The vectors between each query and each key of an axis, `[side, side, D]`, in f32.
-fn between(table: &Tensor, side: usize) -> Result<Tensor> {
-    let places = (0..side).flat_map(|query| (0..side).map(move |key| (query + side - 1 - key) as u32));
-    let places = Tensor::from_vec(places.collect::<Vec<_>>(), side * side, table.device())?;
-    Ok(spread(table, side)?.index_select(&places, 0)?.reshape((side, side, ()))?)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_packed_once_for_a_grid() {
+        let table = Tensor::arange(0f32, 35.0, &Device::Cpu).unwrap().reshape((7, 5)).unwrap();
+        let axis = Axis::new(table);
+        let own = axis.packed(4).unwrap();
+        assert!(Arc::ptr_eq(&own, &axis.clone().packed(4).unwrap()));
+        assert_eq!((own.outputs(), own.inputs()), (7, 5));
+        assert_eq!(own.unpack::<f32>()[..5], [30.0, 31.0, 32.0, 33.0, 34.0]);
+        let other = axis.packed(6).unwrap();
+        assert_eq!(other.outputs(), 11);
+        assert!(Arc::ptr_eq(&other, &axis.packed(6).unwrap()));
+        assert_eq!(axis.packed(4).unwrap().unpack::<f32>(), own.unpack::<f32>());
+    }
 }
