@@ -4,6 +4,8 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
+use half::bf16;
+
 #[cfg(target_arch = "x86_64")]
 use crate::arithmetic::Fused;
 use crate::arithmetic::{Arithmetic, Native};
@@ -27,8 +29,44 @@ pub(crate) trait Lanes: Copy {
     /// `from` points to [`LANES`] readable numbers.
     unsafe fn load<T: Element>(from: *const T) -> Self;
 
+    fn add(self, x: Self) -> Self;
+
+    fn mul(self, x: Self) -> Self;
+
     /// `self · x + y`, rounded once where the machine can.
     fn mul_add(self, x: Self, y: Self) -> Self;
+
+    /// Pairs of bf16, in the form that [`Lanes::dot`] takes.
+    ///
+    /// # Safety
+    /// Both point to [`LANES`] readable numbers.
+    #[inline(always)]
+    unsafe fn pairs(low: *const bf16, high: *const bf16) -> Self {
+        let mut pairs = [0.0; LANES];
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            *pair = f32::from_bits(unsafe { bf16::pair(*low.add(i), *high.add(i)) });
+        }
+        // SAFETY: as many numbers.
+        unsafe { Self::load(pairs.as_ptr()) }
+    }
+
+    /// `y` and the two products of each of these pairs with one of `x`.
+    ///
+    /// # Safety
+    /// The machine has [`Isa::Avx512Bf16`], or these are vectors without instructions of their own.
+    #[inline(always)]
+    unsafe fn dot(self, x: Self, y: Self) -> Self {
+        let (a, b, mut sums) = (self.to_array(), x.to_array(), y.to_array());
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            for half in [|x: f32| x.to_bits() & 0xffff_0000, |x: f32| x.to_bits() << 16] {
+                let [a, b] = [a, b].map(|x| f32::from_bits(half(x)));
+                *sum = Self::Arithmetic::mul_add(a, b, *sum);
+            }
+        }
+        // SAFETY: as many numbers.
+        unsafe { Self::load(sums.as_ptr()) }
+    }
 
     /// # Safety
     /// `to` points to [`LANES`] numbers that may be written.
@@ -49,15 +87,29 @@ pub(crate) trait Work {
 
 /// Does `work` with the best vectors of this machine.
 pub(crate) fn run(work: impl Work) {
-    match Isa::detect() {
+    run_at_most(Isa::Avx512Bf16, work);
+}
+
+/// As [`run`], with no higher instructions than these.
+pub(crate) fn run_at_most(isa: Isa, work: impl Work) {
+    match isa.min(Isa::detect()) {
         // SAFETY: the instructions were found.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Bf16 => unsafe { run_avx512(work) },
+        Isa::Avx512Bf16 => unsafe { run_avx512_bf16(work) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { run_avx512(work) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { run_avx2(work) },
         _ => work.run::<Plain<Native>>(),
     }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[cfg(target_arch = "x86_64")]
+fn run_avx512_bf16(work: impl Work) {
+    work.run::<__m512>();
 }
 
 #[target_feature(enable = "avx512f")]
@@ -93,6 +145,16 @@ impl<A: Arithmetic> Lanes for Plain<A> {
     unsafe fn load<T: Element>(from: *const T) -> Self {
         // SAFETY: the caller's.
         Self(std::array::from_fn(|i| unsafe { *from.add(i) }.widen()), PhantomData)
+    }
+
+    #[inline(always)]
+    fn add(self, x: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + x.0[i]), PhantomData)
+    }
+
+    #[inline(always)]
+    fn mul(self, x: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * x.0[i]), PhantomData)
     }
 
     #[inline(always)]
@@ -133,8 +195,39 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
+    fn add(self, x: Self) -> Self {
+        // SAFETY: instructions as the trait says.
+        unsafe { _mm512_add_ps(self, x) }
+    }
+
+    #[inline(always)]
+    fn mul(self, x: Self) -> Self {
+        // SAFETY: instructions as the trait says.
+        unsafe { _mm512_mul_ps(self, x) }
+    }
+
+    #[inline(always)]
     fn mul_add(self, x: Self, y: Self) -> Self {
         // SAFETY: instructions as the trait says.
         unsafe { _mm512_fmadd_ps(self, x, y) }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs(low: *const bf16, high: *const bf16) -> Self {
+        // SAFETY: the caller's; instructions as the trait says.
+        unsafe {
+            let low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(low.cast()));
+            let high = _mm512_castps_si512(Self::load(high));
+            _mm512_castsi512_ps(_mm512_or_si512(low, high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, x: Self, y: Self) -> Self {
+        // SAFETY: the caller's; any 512 bits are a vector of bf16.
+        unsafe {
+            let [a, b] = [self, x].map(|v| std::mem::transmute::<__m512, __m512bh>(v));
+            _mm512_dpbf16_ps(y, a, b)
+        }
     }
 }

@@ -4,12 +4,10 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::isa::Isa;
-use crate::kernel::Kernel;
-use crate::out::Out;
-use crate::tile::{Job, Tile};
+use crate::lanes::{self, LANES, Lanes, Work};
 
-/// Sums that run side by side: the order of additions is the same on every machine.
-const LANES: usize = 64;
+/// Vectors of sums that run side by side: the order of additions is the same on every machine.
+const SUMS: usize = 4;
 /// Fewest numbers that one task normalises.
 const TASK: usize = 16 << 10;
 
@@ -56,10 +54,9 @@ impl<T: Element> Norm<'_, T> {
             return;
         }
         assert!(x.len().is_multiple_of(channels), "x: not [rows, {channels}]");
-        let (kernel, rows) = (Kernel::choose::<T>(isa), TASK.div_ceil(channels));
+        let rows = TASK.div_ceil(channels);
         out.par_chunks_mut(rows * channels).zip(x.par_chunks(rows * channels)).for_each(|(out, x)| {
-            // SAFETY: the slices are as long as one another, and this task's alone.
-            unsafe { kernel.run(&Rows { norm: self, x, out: Out::new(out) }) }
+            lanes::run_at_most(isa, Rows { norm: self, x, stride: channels, out });
         });
     }
 
@@ -69,76 +66,78 @@ impl<T: Element> Norm<'_, T> {
         assert!(self.bias.is_none_or(|bias| bias.len() == channels), "bias: not [{channels}]");
     }
 
-    /// Writes one normalised row, unrounded.
+    /// Writes the normalised row `x`, rounded once.
     #[inline(always)]
-    pub(crate) fn row(&self, x: &[T], out: &mut [f32]) {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = x.widen();
-        }
-        self.in_place(out);
-    }
-
-    /// Normalises a row.
-    #[inline(always)]
-    pub(crate) fn in_place(&self, out: &mut [f32]) {
-        let share = 1.0 / out.len() as f32;
+    fn row<L: Lanes, S: Element>(&self, x: &[S], out: &mut [T]) {
+        let share = 1.0 / x.len() as f32;
         let mean = match self.kind {
-            NormKind::Layer => sum(out, |x| x) * share,
+            NormKind::Layer => sum::<L, S, false>(x, 0.0) * share,
             NormKind::Rms => 0.0,
         };
-        let square = sum(out, |x| (x - mean) * (x - mean)) * share;
+        let square = sum::<L, S, true>(x, mean) * share;
         let scale = 1.0 / (square + self.eps).sqrt();
         match self.bias {
             Some(bias) => {
-                for ((out, weight), bias) in out.iter_mut().zip(self.weight).zip(bias) {
-                    *out = (*out - mean) * scale * weight.widen() + bias.widen();
+                for (((out, &x), weight), bias) in out.iter_mut().zip(x).zip(self.weight).zip(bias) {
+                    *out = T::round((x.widen() - mean) * scale * weight.widen() + bias.widen());
                 }
             }
             None => {
-                for (out, weight) in out.iter_mut().zip(self.weight) {
-                    *out = (*out - mean) * scale * weight.widen();
+                for ((out, &x), weight) in out.iter_mut().zip(x).zip(self.weight) {
+                    *out = T::round((x.widen() - mean) * scale * weight.widen());
                 }
             }
         }
     }
 }
 
+/// The sum of all `x - mean`, or of their squares.
 #[inline(always)]
-fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (whole, rest) = values.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in whole {
-        sums.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += of(x));
+fn sum<L: Lanes, S: Element, const SQUARES: bool>(x: &[S], mean: f32) -> f32 {
+    let mut sums = [L::splat(0.0); SUMS];
+    let away = L::splat(-mean);
+    let (blocks, rest) = x.as_chunks::<{ SUMS * LANES }>();
+    for block in blocks {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: a block is so many vectors.
+            let x = unsafe { L::load(block.as_ptr().add(i * LANES)) };
+            *sum = sum.add(if SQUARES { x.add(away).mul(x.add(away)) } else { x });
+        }
     }
-    sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += of(x));
-    let mut width = LANES / 2;
+    let mut lanes = [0.0; SUMS * LANES];
+    for (lanes, sum) in lanes.chunks_exact_mut(LANES).zip(sums) {
+        lanes.copy_from_slice(&sum.to_array());
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        let x = x.widen();
+        *lane += if SQUARES { (x - mean) * (x - mean) } else { x };
+    }
+    let mut width = SUMS * LANES / 2;
     while width > 0 {
-        let (low, high) = sums.split_at_mut(width);
+        let (low, high) = lanes.split_at_mut(width);
         low.iter_mut().zip(&*high).for_each(|(low, high)| *low += high);
         width /= 2;
     }
-    sums[0]
+    lanes[0]
 }
 
-/// Some rows.
-struct Rows<'a, T> {
-    norm: &'a Norm<'a, T>,
-    x: &'a [T],
-    out: Out<T>,
+/// Some rows of `S`, which become rows of `T`.
+pub(crate) struct Rows<'a, S, T> {
+    pub norm: &'a Norm<'a, T>,
+    /// Rows of `stride` numbers, of which the first are the channels.
+    pub x: &'a [S],
+    pub stride: usize,
+    /// `[rows, channels]`.
+    pub out: &'a mut [T],
 }
 
-impl<T: Element> Job for Rows<'_, T> {
-    /// # Safety
-    /// That of [`Job::run`]; `out` is as long as `x`, and nobody else's.
+impl<S: Element, T: Element> Work for Rows<'_, S, T> {
     #[inline(always)]
-    unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
-        let channels = self.norm.weight.len();
-        let mut values = vec![0.0; channels];
-        // SAFETY: the caller's.
-        let out = unsafe { self.out.slice(0, self.x.len()) };
-        for (x, out) in self.x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
-            self.norm.row(x, &mut values);
-            out.iter_mut().zip(&values).for_each(|(out, &value)| *out = T::round(value));
+    fn run<L: Lanes>(self) {
+        let Self { norm, x, stride, out } = self;
+        let channels = norm.weight.len();
+        for (x, out) in x.chunks_exact(stride).zip(out.chunks_exact_mut(channels)) {
+            norm.row::<L, S>(&x[..channels], out);
         }
     }
 }

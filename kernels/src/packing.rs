@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::kernel::{Kernel, Shape};
-use crate::norm::Norm;
+use crate::lanes;
+use crate::norm::{Norm, Rows};
 use crate::out::Out;
 use crate::panels::{self, Line, room, weave_rows};
 use crate::tile::{Job, Tile};
@@ -96,16 +97,13 @@ impl<T: Element> Packing<'_, T> {
     /// As for `fill`.
     #[inline(always)]
     unsafe fn normed<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, norm: &Norm<'_, T>, panel: &mut [u32]) {
-        thread_local!(static SCRATCH: Cell<[Vec<Line>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) });
-        let [mut wide, mut rows] = SCRATCH.take();
-        let wide_row = &mut panels::floats_mut(room(&mut wide, self.inputs))[..self.inputs];
-        let normed = &mut panels::elements_mut::<T>(room(&mut rows, self.rows.len()))[..self.rows.len()];
-        for (row, normed) in self.rows.chunks_exact(self.inputs).zip(normed.chunks_exact_mut(self.inputs)) {
-            norm.row(row, wide_row);
-            normed.iter_mut().zip(&*wide_row).for_each(|(to, &x)| *to = T::round(x));
-        }
+        // The thread's memory of the last tile.
+        thread_local!(static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) });
+        let mut scratch = SCRATCH.take();
+        let normed = &mut panels::elements_mut::<T>(room(&mut scratch, self.rows.len()))[..self.rows.len()];
+        lanes::run(Rows { norm, x: self.rows, stride: self.inputs, out: normed });
         // SAFETY: the caller's.
         unsafe { self.fill::<K, COLUMNS>(normed, panel) };
-        SCRATCH.set([wide, rows]);
+        SCRATCH.set(scratch);
     }
 }

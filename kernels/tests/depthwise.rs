@@ -76,14 +76,31 @@ impl Case {
         conv.apply(&x, self.maps, Some(norm), &mut out);
         assert!(largest(&out, &normed) < 1e-3, "{}", largest(&out, &normed));
 
-        // bf16: the same sums of rounded numbers, rounded once.
+        // bf16 by taps of f32: the same sums of rounded numbers, rounded once.
         let short = |x: &[f32]| x.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>();
         let wide = |x: &[bf16]| x.iter().map(|x| x.to_f32()).collect::<Vec<_>>();
-        let (x, weight, bias) = (short(&x), short(&parameters[2]), short(&parameters[3]));
-        conv.apply(&wide(&x), self.maps, Some(norm_of(&wide(&weight), &wide(&bias))), &mut out);
+        let x = short(&x);
+        let parameters = parameters.map(|values| short(&values));
+        let [taps, bias, gain, shift] = &parameters;
+        conv.apply(&wide(&x), self.maps, Some(norm_of(&wide(gain), &wide(shift))), &mut out);
         let mut narrow = vec![bf16::ZERO; x.len()];
-        conv.apply(&x, self.maps, Some(norm_of(&weight, &bias)), &mut narrow);
+        conv.apply(&x, self.maps, Some(norm_of(gain, shift)), &mut narrow);
         assert!(narrow.iter().zip(&out).all(|(&n, &w)| n == <bf16 as Element>::round(w)));
+
+        // By taps of bf16, which may be taken in pairs.
+        let conv = Depthwise::new(taps, bias, self.kernel);
+        let (sums, normed) = self.expected(&wide(&x), &parameters.each_ref().map(|values| wide(values)));
+        for (norm, expected) in [(None, sums), (Some(norm_of(gain, shift)), normed)] {
+            conv.apply(&x, self.maps, norm, &mut narrow);
+            for (&got, want) in narrow.iter().zip(expected) {
+                assert!(
+                    (f64::from(got.to_f32()) - want).abs() <= want.abs() / 256.0 + 1e-3,
+                    "{got}, not {want}"
+                );
+            }
+        }
+        assert_eq!(conv.parameters().0, wide(taps));
+        assert_eq!(conv.parameters().1, wide(bias));
     }
 }
 

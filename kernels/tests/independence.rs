@@ -138,7 +138,7 @@ fn feed_forward<T: Element>() {
 fn depthwise<T: Element>() {
     let (height, width, channels) = (11, 19, 40);
     let x = noise::<T>(1, IMAGES * height * width * channels);
-    let conv = Depthwise::new(&noise::<f32>(2, channels * 49), &noise::<f32>(3, channels), 7);
+    let conv = Depthwise::new(&noise::<T>(2, channels * 49), &noise::<T>(3, channels), 7);
     let (gain, shift) = (noise::<T>(4, channels), noise::<T>(5, channels));
     for normed in [false, true] {
         check("depthwise convolution", |images: Range<usize>| {

@@ -26,7 +26,8 @@ pub struct Depthwise {
 enum Form {
     /// `[C, 1, k, k]` and `[C]`, for other devices and for gradients.
     Tensors(Tensor, Tensor),
-    Kernel(Arc<zoo_kernels::Depthwise>),
+    /// Made of taps of this dtype: those of f32 take any maps.
+    Kernel(Arc<zoo_kernels::Depthwise>, DType),
 }
 
 impl Depthwise {
@@ -47,12 +48,12 @@ impl Depthwise {
     /// [`zoo_core::Error::Tensor`] when the shapes are not these.
     pub fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
         let (_, _, kernel, _) = weight.dims4()?;
-        let (weight, bias) = (weight.to_dtype(DType::F32)?, bias.to_dtype(DType::F32)?);
-        let form = if weight.device().is_cpu() && !weight.track_op() && !bias.track_op() {
-            let (weight, bias) = (weight.flatten_all()?.to_vec1()?, bias.to_vec1()?);
-            Form::Kernel(Arc::new(zoo_kernels::Depthwise::new(&weight, &bias, kernel)))
+        let form = if !weight.device().is_cpu() || weight.track_op() || bias.track_op() {
+            Form::Tensors(weight.to_dtype(DType::F32)?, bias.to_dtype(DType::F32)?)
+        } else if weight.dtype() == DType::BF16 && bias.dtype() == DType::BF16 {
+            packed::<bf16>(weight, bias, kernel)?
         } else {
-            Form::Tensors(weight, bias)
+            packed::<f32>(&weight.to_dtype(DType::F32)?, &bias.to_dtype(DType::F32)?, kernel)?
         };
         Ok(Self { form, kernel })
     }
@@ -66,8 +67,8 @@ impl Depthwise {
         let plain =
             [x, weight, bias].iter().all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op());
         match (&self.form, x.dtype()) {
-            (Form::Kernel(kernel), DType::F32) if plain => Ok(fused::<f32>(kernel, x, norm)?),
-            (Form::Kernel(kernel), DType::BF16) if plain => Ok(fused::<bf16>(kernel, x, norm)?),
+            (Form::Kernel(kernel, DType::F32), DType::F32) if plain => Ok(fused::<f32>(kernel, x, norm)?),
+            (Form::Kernel(kernel, _), DType::BF16) if plain => Ok(fused::<bf16>(kernel, x, norm)?),
             _ => {
                 norm.forward(&self.plain(&x.to_dtype(DType::F32)?)?)?.to_dtype(x.dtype()).map_err(Into::into)
             }
@@ -78,7 +79,7 @@ impl Depthwise {
     fn plain(&self, x: &Tensor) -> Result<Tensor> {
         let (weight, bias) = match &self.form {
             Form::Tensors(weight, bias) => (weight.clone(), bias.clone()),
-            Form::Kernel(kernel) => {
+            Form::Kernel(kernel, _) => {
                 let shape = (kernel.channels(), 1, self.kernel, self.kernel);
                 let (weight, bias) = kernel.parameters();
                 (Tensor::from_vec(weight, shape, x.device())?, Tensor::new(bias, x.device())?)
@@ -88,6 +89,15 @@ impl Depthwise {
         let planes = planes.conv2d(&weight, self.kernel / 2, 1, 1, bias.elem_count())?;
         Ok(planes.permute((0, 2, 3, 1))?.broadcast_add(&bias)?)
     }
+}
+
+fn packed<T: Element + WithDType>(
+    weight: &Tensor,
+    bias: &Tensor,
+    kernel: usize,
+) -> candle_core::Result<Form> {
+    let (weight, bias) = (weight.flatten_all()?.to_vec1::<T>()?, bias.to_vec1::<T>()?);
+    Ok(Form::Kernel(Arc::new(zoo_kernels::Depthwise::new(&weight, &bias, kernel)), T::DTYPE))
 }
 
 fn fused<T: Element + WithDType>(
@@ -136,6 +146,26 @@ mod tests {
             let gap = (&fused - other).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(gap < 1e-4, "{gap}");
         }
+    }
+
+    /// Weights of bf16, which the kernel may hold in pairs, take maps of either dtype.
+    #[test]
+    fn narrow_weights_take_all_maps() {
+        let narrow = |t: Tensor| t.to_dtype(DType::BF16).unwrap();
+        let wide = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let (weight, bias) = (narrow(noise(&[12, 1, 7, 7], 2)), narrow(noise(&[12], 3)));
+        let (gain, shift) = (narrow(noise(&[12], 4)), narrow(noise(&[12], 5)));
+        let x = narrow(noise(&[1, 5, 9, 12], 1));
+        let kernel = Depthwise::new(&weight, &bias).unwrap();
+        let norm = LayerNorm::new(wide(&gain), wide(&shift), 1e-6);
+        let exact = Depthwise::new(&wide(&weight), &wide(&bias)).unwrap().forward(&wide(&x), &norm).unwrap();
+        let gap = |other: &Tensor| {
+            let gap = (&exact - wide(other)).unwrap().abs().unwrap();
+            gap.max_all().unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert!(gap(&kernel.forward(&wide(&x), &norm).unwrap()) < 1e-4);
+        let rounded = gap(&kernel.forward(&x, &LayerNorm::new(gain, shift, 1e-6)).unwrap());
+        assert!(rounded < 2e-2 && rounded > 0.0, "{rounded}");
     }
 
     #[test]
