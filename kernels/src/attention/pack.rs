@@ -62,46 +62,43 @@ impl<'a, T: Element> Head<'a, T> {
 
     /// Fills `blocks`, of [`BLOCK`] tokens each from `first` on, with panels of `height` channels that have the
     /// tokens along the steps. What lies beyond the last token stays as it is, but for the second of its pair.
+    /// `cells` has room for the channels of all panels.
     #[inline(always)]
-    pub fn values(&self, blocks: &mut [u32], first: usize, height: usize, pairs: bool) {
-        // So that the compiler knows how far to unroll.
+    pub fn values(&self, blocks: &mut [u32], first: usize, height: usize, pairs: bool, cells: &mut [u32]) {
+        // So that the compiler knows how many cells are copied.
         match height {
-            12 => self.columns::<12>(blocks, first, pairs),
-            8 => self.columns::<8>(blocks, first, pairs),
-            6 => self.columns::<6>(blocks, first, pairs),
-            4 => self.columns::<4>(blocks, first, pairs),
-            _ => self.columns::<2>(blocks, first, pairs),
+            12 => self.columns::<12>(blocks, first, pairs, cells),
+            8 => self.columns::<8>(blocks, first, pairs, cells),
+            6 => self.columns::<6>(blocks, first, pairs, cells),
+            4 => self.columns::<4>(blocks, first, pairs, cells),
+            _ => self.columns::<2>(blocks, first, pairs, cells),
         }
     }
 
     #[inline(always)]
-    fn columns<const HEIGHT: usize>(&self, blocks: &mut [u32], first: usize, pairs: bool) {
-        let width = if pairs { 2 } else { 1 };
-        let panel = BLOCK / width * HEIGHT;
-        let block = self.channels.div_ceil(HEIGHT) * panel;
-        let nothing = [T::round(0.0); HEIGHT];
-        for (i, block) in blocks.chunks_exact_mut(block).enumerate() {
+    fn columns<const HEIGHT: usize>(&self, blocks: &mut [u32], first: usize, pairs: bool, cells: &mut [u32]) {
+        let tokens_of_step = if pairs { 2 } else { 1 };
+        let panel = BLOCK / tokens_of_step * HEIGHT;
+        let panels = self.channels.div_ceil(HEIGHT);
+        let all = &mut cells[..panels * HEIGHT];
+        all[self.channels..].fill(0);
+        for (i, block) in blocks.chunks_exact_mut(panels * panel).enumerate() {
             let start = first + i * BLOCK;
-            for (step, token) in (start..self.tokens.min(start + BLOCK)).step_by(width).enumerate() {
-                self.fetch(token + AHEAD..token + AHEAD + width);
-                let low = self.row(token);
-                let high = if pairs && token + 1 < self.tokens { self.row(token + 1) } else { &[] };
-                for (c, panel) in block.chunks_exact_mut(panel).enumerate() {
-                    let part = |row: &[T]| {
-                        let row = row.get(c * HEIGHT..).unwrap_or_default();
-                        row.first_chunk().copied().unwrap_or_else(|| {
-                            let mut part = nothing;
-                            part.iter_mut().zip(row).for_each(|(to, x)| *to = *x);
-                            part
-                        })
-                    };
-                    let (low, high) = (part(low), part(high));
-                    // Made before they are written: so the compiler knows that nothing overlaps.
-                    let mut cells = [0; HEIGHT];
-                    for i in 0..HEIGHT {
-                        cells[i] = if pairs { T::pair(low[i], high[i]) } else { low[i].widen().to_bits() };
-                    }
-                    panel[step * HEIGHT..][..HEIGHT].copy_from_slice(&cells);
+            let tokens = start..self.tokens.min(start + BLOCK);
+            for (step, token) in tokens.step_by(tokens_of_step).enumerate() {
+                self.fetch(token + AHEAD..token + AHEAD + tokens_of_step);
+                let (cells, low) = (&mut all[..self.channels], self.row(token));
+                if pairs && token + 1 < self.tokens {
+                    let halves = low.iter().zip(self.row(token + 1));
+                    cells.iter_mut().zip(halves).for_each(|(cell, (&low, &high))| *cell = T::pair(low, high));
+                } else if pairs {
+                    let zero = T::round(0.0);
+                    cells.iter_mut().zip(low).for_each(|(cell, &low)| *cell = T::pair(low, zero));
+                } else {
+                    cells.iter_mut().zip(low).for_each(|(cell, low)| *cell = low.widen().to_bits());
+                }
+                for (panel, cells) in block.chunks_exact_mut(panel).zip(all.as_chunks::<HEIGHT>().0) {
+                    panel[step * HEIGHT..][..HEIGHT].copy_from_slice(cells);
                 }
             }
         }

@@ -91,17 +91,16 @@ impl<T: Element> Task<'_, T> {
         unsafe { head(self.attention.k).keys::<K, COLUMNS>(k, begin, steps) };
         let value_cells = blocks * channel_tiles * value_tile;
         let v = &mut panels::cells_mut(panels::room(&mut scratch.values, value_cells))[..value_cells];
-        head(self.attention.v).values(v, begin, height, K::PAIRS);
-        let (k, v) = (&*k, &*v);
+        let mixed_rows = channel_tiles * height;
+        let pair_steps = block_steps.max(panels::steps(mixed_rows, K::PAIRS));
+        let pairs = panels::cells_mut(panels::room(&mut scratch.pairs, pair_steps * COLUMNS));
+        head(self.attention.v).values(v, begin, height, K::PAIRS, pairs);
+        let (k, v, (pairs, _)) = (&*k, &*v, pairs.as_chunks_mut());
 
         let q =
             &mut panels::cells_mut(panels::room(&mut scratch.queries, steps * COLUMNS))[..steps * COLUMNS];
         let (scores, _) =
             panels::floats_mut(panels::room(&mut scratch.scores, BLOCK * COLUMNS)).as_chunks_mut();
-        let mixed_rows = channel_tiles * height;
-        let pair_steps = block_steps.max(panels::steps(mixed_rows, K::PAIRS));
-        let (pairs, _) =
-            panels::cells_mut(panels::room(&mut scratch.pairs, pair_steps * COLUMNS)).as_chunks_mut();
         let turned = panels::room(&mut scratch.results, results::cells(channels, K::PAIRS, COLUMNS));
         let (mixed, _) = panels::floats_mut(panels::room(&mut scratch.mixed, mixed_rows * COLUMNS))
             .as_chunks_mut::<COLUMNS>();
