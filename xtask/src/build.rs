@@ -54,10 +54,10 @@ fn built(workspace: &Workspace, messages: &str) -> Result<Built> {
 /// [`build`] in profile `release`, then a folder `plugins` beside the program with each library and its manifest,
 /// and nothing else.
 pub(crate) fn stage(workspace: &Workspace, options: &[String]) -> Result<Built> {
-    // All libraries and programs at once, with the features that `cargo test --workspace` turns on (`--examples`
+    // All libraries and the program at once, with the features that `cargo test --workspace` turns on (`--examples`
     // makes cargo count the dependencies of tests): otherwise the tests would compile the tensor crates a second
     // time with other features.
-    let everything = ["--release", "--workspace", "--lib", "--bins", "--examples"];
+    let everything = ["--release", "--workspace", "--lib", "--bin", "zoo", "--examples"];
     let built = build(workspace, everything.into_iter().chain(options.iter().map(String::as_str)))?;
     let folder = built.program.with_file_name("plugins");
     if folder.exists() {
