@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use crate::element::Element;
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
-use crate::tile::{Avx2, Avx512, Pairs, Singles};
-use crate::tile::{Job, Portable, Tile};
+use crate::tile::{Avx2, Avx512, Cells, Pairs, Singles, avx2};
+use crate::tile::{Job, Portable, Tile, portable};
 
 /// Which tile reads the panels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +59,13 @@ impl Kernel {
         // SAFETY: `choose` takes only what the machine has; the rest is the caller's.
         unsafe {
             match self {
-                Self::Portable => Portable::work(job),
+                Self::Portable => portable::work(job),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => Avx2::work(job),
+                Self::Avx2 => avx2::work(job),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => Avx512::<Singles>::work(job),
+                Self::Avx512 => Singles::work(job),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Pairs => Avx512::<Pairs>::work(job),
+                Self::Avx512Pairs => Pairs::work(job),
             }
         }
     }

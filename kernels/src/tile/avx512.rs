@@ -35,7 +35,7 @@ pub(crate) trait Cells {
     /// As above.
     unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]);
 
-    /// [`Tile::work`].
+    /// [`Job::run`], compiled for the instruction set.
     ///
     /// # Safety
     /// That of [`Job::run`].
@@ -196,11 +196,6 @@ impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
         // SAFETY: the caller's.
         unsafe { weave(rows, count, to, width, room) }
-    }
-
-    unsafe fn work(job: &impl Job) {
-        // SAFETY: the caller's.
-        unsafe { C::work(job) }
     }
 }
 

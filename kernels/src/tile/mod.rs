@@ -1,18 +1,18 @@
 //! Tiles: the sums of a few rows by one panel of outputs, held in registers along all inputs.
 //!
-//! [`Tile::sums`] is written once for each instruction set, and the compiler turns everything around it into the
-//! same instructions by inlining it into [`Tile::work`].
+//! [`Tile::sums`] is written as intrinsics or as loops that the compiler vectorises, and the compiler turns everything
+//! around it into the same instructions by inlining it into what calls [`Job::run`] for them.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod portable;
+pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::{Avx512, Pairs, Singles};
+pub(crate) use avx512::{Avx512, Cells, Pairs, Singles};
 pub(crate) use portable::Portable;
 
 use crate::arithmetic::Arithmetic;
@@ -108,12 +108,6 @@ pub(crate) trait Tile<const COLUMNS: usize> {
             }
         }
     }
-
-    /// [`Job::run`], compiled for the instruction set.
-    ///
-    /// # Safety
-    /// That of [`Job::run`].
-    unsafe fn work(job: &impl Job);
 }
 
 /// Work that is compiled for every instruction set.

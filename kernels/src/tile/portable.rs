@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{Job, Tile};
 use crate::arithmetic::{Arithmetic, Native};
 
-const COLUMNS: usize = 16;
+pub(super) const COLUMNS: usize = 16;
 /// The second height of tiles that are higher.
 const SHORT: usize = 4;
 
@@ -54,11 +54,15 @@ impl<A: Arithmetic, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
             }
         }
     }
+}
 
-    unsafe fn work(job: &impl Job) {
-        // SAFETY: the caller's.
-        unsafe { job.run::<Self, COLUMNS>() }
-    }
+/// [`Job::run`], compiled for every machine.
+///
+/// # Safety
+/// That of [`Job::run`].
+pub(crate) unsafe fn work(job: &impl Job) {
+    // SAFETY: the caller's.
+    unsafe { job.run::<Portable, COLUMNS>() }
 }
 
 /// # Safety
