@@ -107,28 +107,31 @@ def write_json(folder, name, value):
     (pathlib.Path(folder) / f"{name}.json").write_text(text)
 
 
+def write_case(folder, case, subject, weights, tensors, expect, reference):
+    """One case: `subject` says what is opened from `weights`, a file name or a list of them (see `write_weights`), and
+    `expect` which of `tensors` it must give."""
+    write_json(folder, case, {
+        "case": case,
+        **subject,
+        "weights": [weights] if isinstance(weights, str) else list(weights),
+        "data": write_data(folder, case, tensors),
+        "expect": expect,
+        "reference": reference,
+    })
+
+
 def write_encoder_case(folder, case, *, encoder, architecture, arch, weights, pixels, expect, reference,
                        layout=None):
-    """One encoder case. `weights` is a file name or a list of them (see `write_weights`); `expect` is a list of
-    `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)` with tensors [B, N, C], patch tokens unless
-    `prefix`."""
+    """One encoder case. `expect` is a list of `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)` with tensors
+    [B, N, C], patch tokens unless `prefix`."""
     tensors, rows = {"pixels": pixels}, []
     for tensor, layer, norm, *prefix in expect:
         prefix = bool(prefix and prefix[0])
         name = f"layer{layer}{'.norm' if norm else ''}{'.prefix' if prefix else ''}"
         tensors[name] = tensor
         rows.append({"tensor": name, "layer": layer, "norm": norm, "prefix": prefix})
-    write_json(folder, case, {
-        "case": case,
-        "encoder": encoder,
-        "architecture": architecture,
-        "arch": arch,
-        "layout": layout,
-        "weights": [weights] if isinstance(weights, str) else list(weights),
-        "data": write_data(folder, case, tensors),
-        "expect": rows,
-        "reference": reference,
-    })
+    subject = {"encoder": encoder, "architecture": architecture, "arch": arch, "layout": layout}
+    write_case(folder, case, subject, weights, tensors, rows, reference)
 
 
 def write_connector_case(folder, case, *, connector, architecture, arch, weights, features, image_sizes, expect,
@@ -144,17 +147,8 @@ def write_connector_case(folder, case, *, connector, architecture, arch, weights
         row = dict(row)
         tensors[row["tensor"]] = row.pop("value")
         rows.append(row)
-    write_json(folder, case, {
-        "case": case,
-        "connector": connector,
-        "architecture": architecture,
-        "arch": arch,
-        "layout": layout,
-        "weights": [weights] if isinstance(weights, str) else list(weights),
-        "data": write_data(folder, case, tensors),
-        "expect": rows,
-        "reference": reference,
-    })
+    subject = {"connector": connector, "architecture": architecture, "arch": arch, "layout": layout}
+    write_case(folder, case, subject, weights, tensors, rows, reference)
 
 
 def write_llm_case(folder, case, *, llm, architecture, arch, weights, model, ids, layers, reference, layout=None,
@@ -177,17 +171,8 @@ def write_llm_case(folder, case, *, llm, architecture, arch, weights, model, ids
         tokens = torch.cat([tokens, logits.argmax(-1, keepdim=True)], 1)
     tensors["greedy"] = tokens[:, ids.shape[1]:]
     rows.append({"tensor": "greedy", "what": "greedy"})
-    write_json(folder, case, {
-        "case": case,
-        "llm": llm,
-        "architecture": architecture,
-        "arch": arch,
-        "layout": layout,
-        "weights": [weights] if isinstance(weights, str) else list(weights),
-        "data": write_data(folder, case, tensors),
-        "expect": rows,
-        "reference": reference,
-    })
+    subject = {"llm": llm, "architecture": architecture, "arch": arch, "layout": layout}
+    write_case(folder, case, subject, weights, tensors, rows, reference)
 
 
 def write_manifest(folder, row, tensors, *, architecture, arch, layout, reference, unused=(), pixels=None,
