@@ -16,7 +16,7 @@ use crate::element::Element;
 use crate::isa::Isa;
 use crate::lanes::{self, LANES, Lanes, Work};
 use crate::norm::{Norm, Rows};
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 use crate::panels::{self, Line, room};
 
 /// Most rows and columns of a task: each is copied with its border, and the rows under the taps stay in the first-level
@@ -108,12 +108,18 @@ impl Depthwise {
         (weight.collect(), &self.bias[..self.channels])
     }
 
-    /// Convolves `x` and writes the result, after `norm` if there is one, to `out`; both channels-last of this size.
-    /// Runs on the threads of rayon.
+    /// Convolves `x` and writes the result, after `norm` if there is one, to `out`, and returns it; both channels-last
+    /// of this size. Runs on the threads of rayon.
     ///
     /// # Panics
     /// When a length does not fit, or for maps of `f32` when made for `bf16`.
-    pub fn apply<T: Element>(&self, x: &[T], maps: Maps, norm: Option<Norm<'_, T>>, out: &mut [T]) {
+    pub fn apply<'o, T: Element>(
+        &self,
+        x: &[T],
+        maps: Maps,
+        norm: Option<Norm<'_, T>>,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
         let Maps { images, height, width } = maps;
         let (channels, padded) = (self.channels, self.bias.len());
         assert_eq!(x.len(), images * height * width * channels, "x: not {maps:?} of {channels}");
@@ -123,7 +129,7 @@ impl Depthwise {
             norm.check(channels);
         }
         if x.is_empty() {
-            return;
+            return &mut [];
         }
         let most = (SUMS / (width * padded)).clamp(FEWEST, ROWS);
         let bands = height.div_ceil(most);
@@ -166,12 +172,14 @@ impl Depthwise {
                 Some(norm) => lanes::run(Rows { norm, x: sums, stride: padded, out }),
                 None => {
                     for (sums, out) in sums.chunks_exact(padded).zip(out.chunks_exact_mut(channels)) {
-                        out.iter_mut().zip(sums).for_each(|(out, &x)| *out = T::round(x));
+                        out.iter_mut().zip(sums).for_each(|(out, &x)| out.put(T::round(x)));
                     }
                 }
             });
         }
         SCRATCH.set(scratch);
+        // SAFETY: the bands are all pixels, which were written when a part of them was done.
+        unsafe { filled(out) }
     }
 
     fn steps(&self) -> usize {

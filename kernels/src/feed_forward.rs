@@ -8,7 +8,7 @@ use crate::epilogue::{Epilogue, Residual};
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::norm::Norm;
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 use crate::packing;
 use crate::panels::{self, Line, room};
 use crate::product::{Packed, Product};
@@ -54,24 +54,42 @@ impl<T: Element> FeedForward<'_, T> {
         turn(rows, wide) * wide
     }
 
-    /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`. Runs on the
-    /// threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the products.
+    /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`, and returns it.
+    /// Runs on the threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the
+    /// products.
     ///
     /// # Panics
     /// When a length does not fit, or when weights were packed as bf16 for rows of f32.
-    pub fn apply(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
-        self.run(x, None, epilogue, out);
+    pub fn apply<'o>(
+        &self,
+        x: &[T],
+        epilogue: &Epilogue<'_, T>,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
+        self.run(x, None, epilogue, out)
     }
 
     /// As [`FeedForward::apply`] of the normalised rows of `x`, which are never in memory.
     ///
     /// # Panics
     /// As [`FeedForward::apply`].
-    pub fn apply_normed(&self, x: &[T], norm: &Norm<'_, T>, epilogue: &Epilogue<'_, T>, out: &mut [T]) {
-        self.run(x, Some(norm), epilogue, out);
+    pub fn apply_normed<'o>(
+        &self,
+        x: &[T],
+        norm: &Norm<'_, T>,
+        epilogue: &Epilogue<'_, T>,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
+        self.run(x, Some(norm), epilogue, out)
     }
 
-    fn run(&self, x: &[T], norm: Option<&Norm<'_, T>>, epilogue: &Epilogue<'_, T>, out: &mut [T]) {
+    fn run<'o>(
+        &self,
+        x: &[T],
+        norm: Option<&Norm<'_, T>>,
+        epilogue: &Epilogue<'_, T>,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
         let (inputs, hidden, outputs) = (self.first.inputs(), self.first.outputs(), self.second.outputs());
         assert_eq!(
             self.second.inputs(),
@@ -124,5 +142,7 @@ impl<T: Element> FeedForward<'_, T> {
             unsafe { self.second.multiply(&second) };
         }
         SCRATCH.set([narrow, wide]);
+        // SAFETY: every row was in a turn, of which all columns were written.
+        unsafe { filled(out) }
     }
 }

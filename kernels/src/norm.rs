@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::lanes::{self, LANES, Lanes, Work};
+use crate::out::{Place, filled};
 
 /// Vectors of sums that run side by side: the order of additions is the same on every machine.
 const SUMS: usize = 4;
@@ -34,30 +35,32 @@ pub enum NormKind {
 }
 
 impl<T: Element> Norm<'_, T> {
-    /// Writes the normalised rows of `x`, `[rows, channels]`, to `out`. Runs on the threads of rayon.
+    /// Writes the normalised rows of `x`, `[rows, channels]`, to `out`, and returns it. Runs on the threads of rayon.
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply(&self, x: &[T], out: &mut [T]) {
-        self.apply_at_most(Isa::Avx512Bf16, x, out);
+    pub fn apply<'o>(&self, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+        self.apply_at_most(Isa::Avx512Bf16, x, out)
     }
 
     /// As [`Norm::apply`], with no higher instructions than these; to compare them.
     ///
     /// # Panics
     /// As [`Norm::apply`].
-    pub fn apply_at_most(&self, isa: Isa, x: &[T], out: &mut [T]) {
+    pub fn apply_at_most<'o>(&self, isa: Isa, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
         let channels = self.weight.len();
         assert_eq!(x.len(), out.len(), "x and out");
         self.check(channels);
-        if channels == 0 {
-            return;
-        }
         assert!(x.len().is_multiple_of(channels), "x: not [rows, {channels}]");
+        if channels == 0 {
+            return &mut [];
+        }
         let rows = TASK.div_ceil(channels);
         out.par_chunks_mut(rows * channels).zip(x.par_chunks(rows * channels)).for_each(|(out, x)| {
             lanes::run_at_most(isa, Rows { norm: self, x, stride: channels, out });
         });
+        // SAFETY: the rows of all tasks are all rows.
+        unsafe { filled(out) }
     }
 
     /// Panics when a part is not of so many channels.
@@ -68,7 +71,7 @@ impl<T: Element> Norm<'_, T> {
 
     /// Writes the normalised row `x`, rounded once.
     #[inline(always)]
-    fn row<L: Lanes, S: Element>(&self, x: &[S], out: &mut [T]) {
+    fn row<L: Lanes, S: Element>(&self, x: &[S], out: &mut [impl Place<T>]) {
         let share = 1.0 / x.len() as f32;
         let mean = match self.kind {
             NormKind::Layer => sum::<L, S, false>(x, 0.0) * share,
@@ -79,12 +82,12 @@ impl<T: Element> Norm<'_, T> {
         match self.bias {
             Some(bias) => {
                 for (((out, &x), weight), bias) in out.iter_mut().zip(x).zip(self.weight).zip(bias) {
-                    *out = T::round((x.widen() - mean) * scale * weight.widen() + bias.widen());
+                    out.put(T::round((x.widen() - mean) * scale * weight.widen() + bias.widen()));
                 }
             }
             None => {
                 for ((out, &x), weight) in out.iter_mut().zip(x).zip(self.weight) {
-                    *out = T::round((x.widen() - mean) * scale * weight.widen());
+                    out.put(T::round((x.widen() - mean) * scale * weight.widen()));
                 }
             }
         }
@@ -121,17 +124,17 @@ fn sum<L: Lanes, S: Element, const SQUARES: bool>(x: &[S], mean: f32) -> f32 {
     lanes[0]
 }
 
-/// Some rows of `S`, which become rows of `T`.
-pub(crate) struct Rows<'a, S, T> {
+/// Some rows of `S`, which become rows of `T`; all of them are written.
+pub(crate) struct Rows<'a, S, T, P> {
     pub norm: &'a Norm<'a, T>,
     /// Rows of `stride` numbers, of which the first are the channels.
     pub x: &'a [S],
     pub stride: usize,
     /// `[rows, channels]`.
-    pub out: &'a mut [T],
+    pub out: &'a mut [P],
 }
 
-impl<S: Element, T: Element> Work for Rows<'_, S, T> {
+impl<S: Element, T: Element, P: Place<T>> Work for Rows<'_, S, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Self { norm, x, stride, out } = self;

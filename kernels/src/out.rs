@@ -1,4 +1,40 @@
-//! Results that several threads write, each to places of its own.
+//! Results: places that numbers are written to, by several threads, each to its own.
+
+use std::mem::MaybeUninit;
+
+/// A place for a number: one that is written over, or memory that holds none yet.
+///
+/// # Safety
+/// A place has the size and the alignment of a number, and where a number was written there is a number.
+pub unsafe trait Place<T>: Send {
+    /// Writes the number.
+    fn put(&mut self, number: T);
+}
+
+// SAFETY: itself.
+unsafe impl<T: Send> Place<T> for T {
+    #[inline(always)]
+    fn put(&mut self, number: T) {
+        *self = number;
+    }
+}
+
+// SAFETY: what the standard library says of it.
+unsafe impl<T: Send> Place<T> for MaybeUninit<T> {
+    #[inline(always)]
+    fn put(&mut self, number: T) {
+        self.write(number);
+    }
+}
+
+/// The numbers in `places`.
+///
+/// # Safety
+/// Numbers were written to all of them.
+pub(crate) unsafe fn filled<T, P: Place<T>>(places: &mut [P]) -> &mut [T] {
+    // SAFETY: the caller's; places are like numbers.
+    unsafe { std::slice::from_raw_parts_mut(places.as_mut_ptr().cast(), places.len()) }
+}
 
 /// Memory whose places are shared out among tasks.
 pub(crate) struct Out<T>(*mut T);
@@ -15,14 +51,27 @@ unsafe impl<T: Send> Send for Out<T> {}
 unsafe impl<T: Send> Sync for Out<T> {}
 
 impl<T> Out<T> {
-    pub(crate) fn new(out: &mut [T]) -> Self {
-        Self(out.as_mut_ptr())
+    pub(crate) fn new<P: Place<T>>(out: &mut [P]) -> Self {
+        Self(out.as_mut_ptr().cast())
+    }
+
+    /// Writes `numbers` to the places from `start`.
+    ///
+    /// # Safety
+    /// As for [`Out::slice`], but for what the places hold.
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, start: usize, numbers: &[T])
+    where
+        T: Copy,
+    {
+        // SAFETY: the caller's; nobody else uses the places, so they are not those of `numbers`.
+        unsafe { std::ptr::copy_nonoverlapping(numbers.as_ptr(), self.0.add(start), numbers.len()) };
     }
 
     /// The `length` places from `start`.
     ///
     /// # Safety
-    /// They lie inside the slice of [`Out::new`], which is still borrowed, and nobody else uses them.
+    /// They hold numbers, lie inside the slice of [`Out::new`], which is still borrowed, and nobody else uses them.
     #[inline(always)]
     pub(crate) unsafe fn slice<'a>(self, start: usize, length: usize) -> &'a mut [T] {
         // SAFETY: the caller's.

@@ -11,7 +11,7 @@ use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
 use crate::norm::Norm;
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 use crate::packing;
 use crate::pages;
 use crate::panels::{self, LINE, Line, room};
@@ -124,12 +124,18 @@ impl Packed {
     }
 
     /// Writes the product of `x`, `[rows, inputs]`, and the transposed weights, followed by `epilogue`, to `out`,
-    /// `[rows, outputs]`. Runs on the threads of rayon. A row depends on nothing but that row, bit by bit.
+    /// `[rows, outputs]`, and returns it. Runs on the threads of rayon. A row depends on nothing but that row, bit by
+    /// bit.
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply<T: Element>(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &mut [T]) {
-        self.product(x, None, epilogue, out);
+    pub fn apply<'o, T: Element>(
+        &self,
+        x: &[T],
+        epilogue: &Epilogue<'_, T>,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
+        self.product(x, None, epilogue, out)
     }
 
     /// As [`Packed::apply`] of the normalised rows of `x`, which are never in memory: the same bits as of
@@ -137,26 +143,27 @@ impl Packed {
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply_normed<T: Element>(
+    pub fn apply_normed<'o, T: Element>(
         &self,
         x: &[T],
         norm: &Norm<'_, T>,
         epilogue: &Epilogue<'_, T>,
-        out: &mut [T],
-    ) {
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
         norm.check(self.inputs);
-        self.product(x, Some(norm), epilogue, out);
+        self.product(x, Some(norm), epilogue, out)
     }
 
-    fn product<T: Element>(
+    fn product<'o, T: Element>(
         &self,
         x: &[T],
         norm: Option<&Norm<'_, T>>,
         epilogue: &Epilogue<'_, T>,
-        out: &mut [T],
-    ) {
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
         if self.outputs == 0 {
-            return;
+            assert!(out.is_empty(), "out: not [rows, 0]");
+            return &mut [];
         }
         let rows = out.len() / self.outputs;
         assert_eq!(out.len(), rows * self.outputs, "out: not [rows, {}]", self.outputs);
@@ -180,9 +187,11 @@ impl Packed {
             unsafe { self.multiply(&product) };
         }
         SCRATCH.set(scratch);
+        // SAFETY: every row was in a slab, of which all columns were written.
+        unsafe { filled(out) }
     }
 
-    /// A product of packed rows.
+    /// A product of packed rows: writes all columns of these rows.
     ///
     /// # Safety
     /// What the fields of [`Product`] say is so.
@@ -285,11 +294,12 @@ impl<T: Element> Job for Block<'_, T> {
                 match results {
                     Results::Rows(out) => {
                         for (row, sums) in (row..).zip(&sums[..live]) {
-                            let out = out.slice(row * outputs + first, columns);
-                            if let Some(out) = out.first_chunk_mut::<COLUMNS>() {
-                                K::round(sums, out);
+                            let mut numbers = [T::round(0.0); COLUMNS];
+                            K::round(sums, &mut numbers);
+                            if columns == COLUMNS {
+                                out.write(row * outputs + first, &numbers);
                             } else {
-                                out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = T::round(sum));
+                                out.write(row * outputs + first, &numbers[..columns]);
                             }
                         }
                     }

@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
-use zoo_kernels::{Element, Maps, zeros};
+use zoo_kernels::{Element, Maps, written};
 
 use crate::norm::LayerNorm;
 use crate::values::Values;
@@ -112,8 +112,8 @@ fn fused<T: Element + WithDType>(
     let x = Values::of(x, x.dims())?;
     let x = x.read()?;
     let x: &[T] = x.values()?;
-    let mut out = zeros(x.len());
-    norm.with(channels, |norm| kernel.apply(x, Maps { images, height, width }, Some(*norm), &mut out))?;
+    let maps = Maps { images, height, width };
+    let out = written(x.len(), |out| norm.with(channels, |norm| kernel.apply(x, maps, Some(*norm), out)))?;
     Tensor::from_vec(out, (images, height, width, channels), &Device::Cpu)
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use zoo_core::weights::{Init, Params, Rows};
 use zoo_core::{Error, Result};
 use zoo_kernels::quant::Quantised;
-use zoo_kernels::{Element, Packed, zeros};
+use zoo_kernels::{Element, Packed, written, zeros};
 
 use crate::activation::Activation;
 use crate::norm::LayerNorm;
@@ -310,8 +310,7 @@ impl Linear {
                 None => None,
             },
         };
-        let mut out = zeros::<T>(shape.iter().product());
-        weights.product(x.values()?, &epilogue, &mut out)?;
+        let out = weights.product::<T>(x.values()?, &epilogue, shape.iter().product())?;
         Tensor::from_vec(out, shape, &Device::Cpu)
     }
 }
@@ -321,11 +320,12 @@ trait Product {
     /// Outputs and inputs.
     fn size(&self) -> (usize, usize);
     fn product<T: Element + WithDType>(
+    /// The `length` numbers of the result.
         &self,
         x: &[T],
         epilogue: &zoo_kernels::Epilogue<'_, T>,
-        out: &mut [T],
-    ) -> candle_core::Result<()>;
+        length: usize,
+    ) -> candle_core::Result<Vec<T>>;
 }
 
 /// Panels, and what their inputs go through while they are packed.
@@ -343,17 +343,13 @@ impl Product for Normed<'_> {
         &self,
         x: &[T],
         epilogue: &zoo_kernels::Epilogue<'_, T>,
-        out: &mut [T],
-    ) -> candle_core::Result<()> {
-        match self.norm {
-            Some(norm) => {
-                norm.with(self.packed.inputs(), |norm| self.packed.apply_normed(x, norm, epilogue, out))
-            }
-            None => {
-                self.packed.apply(x, epilogue, out);
-                Ok(())
-            }
-        }
+        length: usize,
+    ) -> candle_core::Result<Vec<T>> {
+        let Self { norm, packed } = *self;
+        written(length, |out| match norm {
+            Some(norm) => norm.with(packed.inputs(), |norm| packed.apply_normed(x, norm, epilogue, out)),
+            None => Ok(packed.apply(x, epilogue, out)),
+        })
     }
 }
 
@@ -366,10 +362,11 @@ impl Product for Quantised {
         &self,
         x: &[T],
         epilogue: &zoo_kernels::Epilogue<'_, T>,
-        out: &mut [T],
-    ) -> candle_core::Result<()> {
-        self.apply(x, epilogue, out);
-        Ok(())
+        length: usize,
+    ) -> candle_core::Result<Vec<T>> {
+        let mut out = zeros(length);
+        self.apply(x, epilogue, &mut out);
+        Ok(out)
     }
 }
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::Params;
-use zoo_kernels::{Element, zeros};
+use zoo_kernels::{Element, written};
 
 use crate::activation::Activation;
 use crate::gated::Branches;
@@ -161,15 +161,12 @@ impl Mlp {
             },
             second: &second,
         };
-        let mut out = zeros::<T>(shape.iter().product());
         let x = x.read()?;
-        let x = x.values()?;
-        match norm {
-            Some(norm) => {
-                norm.with(first.inputs(), |norm| feed_forward.apply_normed(x, norm, &after, &mut out))?;
-            }
-            None => feed_forward.apply(x, &after, &mut out),
-        }
+        let x = x.values::<T>()?;
+        let out = written(shape.iter().product(), |out| match norm {
+            Some(norm) => norm.with(first.inputs(), |norm| feed_forward.apply_normed(x, norm, &after, out)),
+            None => Ok(feed_forward.apply(x, &after, out)),
+        })?;
         Ok(Some(Tensor::from_vec(out, shape, &Device::Cpu)?))
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
-use zoo_kernels::{Element, Norm, NormKind, zeros};
+use zoo_kernels::{Element, Norm, NormKind, written};
 
 use crate::values::{Slice, Values};
 
@@ -159,7 +159,7 @@ fn apply<T: Element + WithDType>(
     let (values, weight, bias) =
         (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
     let bias = bias.as_ref().map(Slice::values).transpose()?;
-    let mut out = zeros::<T>(x.elem_count());
-    Norm { kind, weight: weight.values()?, bias, eps: eps as f32 }.apply(values.values()?, &mut out);
+    let norm = Norm { kind, weight: weight.values::<T>()?, bias, eps: eps as f32 };
+    let out = written(x.elem_count(), |out| Ok::<_, candle_core::Error>(norm.apply(values.values()?, out)))?;
     Tensor::from_vec(out, x.shape(), &Device::Cpu)
 }
