@@ -10,7 +10,7 @@ use zoo_preprocess::{Decoded, Format, RgbImage};
 
 use zoo_tests::noise::uniform;
 
-use crate::{Subject, support, zoo};
+use crate::{Doors, Subject, subjects, support, zoo};
 
 type Checked = Result<(), String>;
 
@@ -76,7 +76,7 @@ fn sizes(subject: &Subject) -> Vec<(usize, usize)> {
 pub fn descriptors_agree(subject: &Subject) -> Checked {
     let opened = subject.encoder().descriptor();
     ensure!(opened == &subject.inspection.descriptor, "opened and inspected differ");
-    ensure!(opened == subject.linked.descriptor(), "the two doors differ");
+    ensure!(opened == subject.f32.linked.descriptor(), "the two doors differ");
     ensure!(opened.id == subject.row.id, "calls itself `{}`", opened.id);
     let promised: u64 =
         subject.inspection.tensors.iter().map(|t| t.shape.iter().product::<usize>() as u64).sum();
@@ -165,20 +165,54 @@ pub fn the_same_input_gives_the_same_bits(subject: &Subject) -> Checked {
 
 /// Bit by bit: an image among 32 is that image alone.
 pub fn a_batch_is_its_images(subject: &Subject) -> Checked {
-    const IMAGES: usize = 32;
-    let encoder = subject.encoder();
     let (height, width) = *sizes(subject).last().ok_or("no size")?;
-    let x = pixels(IMAGES, height, width);
-    let together = encoder.forward(&x, &all(true)).map_err(text)?;
-    for row in 0..IMAGES {
-        let alone = encoder.forward(&x.narrow(0, row, 1).map_err(text)?, &all(true)).map_err(text)?;
-        for (t, a) in together.iter().zip(&alone) {
-            let pairs = [(Some(&t.tokens), Some(&a.tokens)), (t.prefix.as_ref(), a.prefix.as_ref())];
-            for (t, a) in pairs.into_iter().filter_map(|(t, a)| Some((t?, a?))) {
-                let same = values(&t.narrow(0, row, 1).map_err(text)?) == values(a);
-                ensure!(same, "image {row} alone differs");
-            }
-        }
+    let x = pixels(32, height, width);
+    each_precision(subject, |doors| alone_as_among(doors.library(), &x, 0..32))
+}
+
+/// The same where a batch is so large that it goes through the network in several groups of images; with one row of each
+/// plugin, as it takes thousands of small ones.
+pub fn large_batches_are_their_images(subject: &Subject) -> Checked {
+    let first = subjects().iter().find(|other| other.row.plugin == subject.row.plugin);
+    if first.is_none_or(|first| first.row.id != subject.row.id) {
+        return Ok(());
+    }
+    let n = subject.encoder().descriptor().native;
+    // More to hold for an image, and so fewer images, where the size is free.
+    let (height, width) = match subject.encoder().descriptor().resolution {
+        Resolution::Fixed => (n, n),
+        Resolution::MultipleOf(m) => (4 * n + m, 4 * n),
+        Resolution::AtLeast(_) => (4 * n + 1, 4 * n - 1),
+    };
+    each_precision(subject, |doors| {
+        let held = |images| doors.library().cost(images, height, width).activation_bytes;
+        // What is held grows with the images until they are cut into groups.
+        let whole = (0..16).map(|doublings| 1 << doublings).find(|&images| held(2 * images) <= held(images));
+        let images = 2 * whole.ok_or("no batch is large enough for groups")? + 1;
+        let x = pixels(images, height, width);
+        let rows = (0..images).step_by((images / 12).max(1)).chain([images / 3, 2 * images / 3, images - 1]);
+        alone_as_among(doors.library(), &x, rows)
+    })
+}
+
+/// A check in both precisions.
+fn each_precision(subject: &Subject, check: impl Fn(&Doors) -> Checked) -> Checked {
+    let named = |doors: &Doors| check(doors).map_err(|e| format!("in {:?}: {e}", doors.precision));
+    subject.precisions().into_iter().try_for_each(named)
+}
+
+/// Images of these rows of `x` give the same bits alone as among all.
+fn alone_as_among(encoder: &dyn Encoder, x: &Tensor, rows: impl IntoIterator<Item = usize>) -> Checked {
+    let together = encoder.forward(x, &all(true)).map_err(text)?;
+    for row in rows {
+        let row_of = |tensor: &Tensor| tensor.narrow(0, row, 1).map_err(text);
+        let among = |map: &FeatureMap| {
+            let prefix = map.prefix.as_ref().map(row_of).transpose()?;
+            Ok(FeatureMap { tokens: row_of(&map.tokens)?, prefix, ..map.clone() })
+        };
+        let among = together.iter().map(among).collect::<Result<Vec<_>, String>>()?;
+        let alone = encoder.forward(&row_of(x)?, &all(true)).map_err(text)?;
+        ensure!(bits(&alone) == bits(&among), "image {row} of {} alone differs", x.dims()[0]);
     }
     Ok(())
 }
@@ -188,13 +222,15 @@ pub fn a_batch_is_its_images(subject: &Subject) -> Checked {
 pub fn threads_change_nothing(subject: &Subject) -> Checked {
     let (height, width) = *sizes(subject).last().ok_or("no size")?;
     let x = pixels(3, height, width);
-    let expected = bits(&subject.encoder().forward(&x, &all(true)).map_err(text)?);
-    for threads in [1, 2, 3, 16] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(text)?;
-        let maps = pool.install(|| subject.linked.forward(&x, &all(true))).map_err(text)?;
-        ensure!(bits(&maps) == expected, "another result on {threads} threads");
-    }
-    Ok(())
+    each_precision(subject, |doors| {
+        let expected = bits(&doors.library().forward(&x, &all(true)).map_err(text)?);
+        for threads in [1, 2, 3, 16] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(text)?;
+            let maps = pool.install(|| doors.linked.forward(&x, &all(true))).map_err(text)?;
+            ensure!(bits(&maps) == expected, "another result on {threads} threads");
+        }
+        Ok(())
+    })
 }
 
 pub fn illegal_sizes_are_refused(subject: &Subject) -> Checked {
@@ -257,12 +293,12 @@ pub fn photographs_go_through(subject: &Subject) -> Checked {
     let bytes = (0..61 * 35 * 3).map(|i| (i * 7 % 251) as u8).collect();
     let image = RgbImage::from_raw(61, 35, bytes).ok_or("no image")?;
     let photo = Decoded::new(image, Format::Png);
-    let batch = subject.session.prepare(&[photo]).map_err(text)?;
+    let batch = subject.f32.session.prepare(&[photo]).map_err(text)?;
     let side = subject.encoder().descriptor().native;
     ensure!(batch.pixels().dims() == [1, 3, side, side], "pixels {:?}", batch.pixels().dims());
     let origin = &batch.origins()[0];
     ensure!(origin.size == (61, 35) && origin.padded, "origin {origin:?}");
-    let seen = subject.session.encode(&batch).map_err(text)?;
+    let seen = subject.f32.session.encode(&batch).map_err(text)?;
     let select = &subject.row.select;
     let request =
         FeatureRequest { layers: Layers::Indices(select.layers.clone()), norm: select.norm, prefix: false };
@@ -274,19 +310,21 @@ pub fn photographs_go_through(subject: &Subject) -> Checked {
 }
 
 pub fn both_doors_give_the_same_bits(subject: &Subject) -> Checked {
-    for (height, width) in sizes(subject) {
-        let x = pixels(2, height, width);
-        for norm in [false, true] {
-            let [library, linked] = [subject.encoder(), &*subject.linked]
-                .map(|encoder: &dyn Encoder| encoder.forward(&x, &all(norm)).unwrap());
-            ensure!(bits(&library) == bits(&linked), "{height}×{width}, norm {norm}: the doors differ");
+    each_precision(subject, |doors| {
+        for (height, width) in sizes(subject) {
+            let x = pixels(2, height, width);
+            for norm in [false, true] {
+                let forward = |encoder: &dyn Encoder| encoder.forward(&x, &all(norm)).map_err(text);
+                let [library, linked] = [forward(doors.library())?, forward(&*doors.linked)?];
+                let computed = library[0].tokens.dtype();
+                ensure!(computed == doors.precision.dtype(), "features in {computed:?}");
+                ensure!(bits(&library) == bits(&linked), "{height}×{width}, norm {norm}: the doors differ");
+            }
         }
-    }
-    ensure!(
-        subject.encoder().cost(2, 96, 128) == subject.linked.cost(2, 96, 128),
-        "the doors differ in cost"
-    );
-    Ok(())
+        let [library, linked] = [doors.library(), &*doors.linked].map(|door| door.cost(2, 96, 128));
+        ensure!(library == linked, "the doors differ in cost");
+        Ok(())
+    })
 }
 
 pub fn pixels_must_be_normalised_images(subject: &Subject) -> Checked {

@@ -21,7 +21,7 @@ use zoo_core::sdk::{OpenOptions, Plugin};
 use zoo_core::weights::{Init, TensorInfo};
 use zoo_core::{Encoder, Precision, Spec};
 use zoo_host::plugins::PluginDoor;
-use zoo_host::{EncoderInspection, EncoderRequest, EncoderSession, Folders, Options, Zoo};
+use zoo_host::{EncoderInspection, EncoderRequest, EncoderSession, Zoo};
 use zoo_registry::EncoderRow;
 use zoo_tests::noise::uniform;
 
@@ -36,10 +36,35 @@ struct Subject {
     arch: Map<String, Value>,
     weights: PathBuf,
     inspection: EncoderInspection,
+    f32: Doors,
+    bf16: Doors,
+}
+
+/// A row that is open twice.
+struct Doors {
+    precision: Precision,
     /// From the plugin's library, at the native size of the small numbers.
     session: EncoderSession,
     /// The same from the plugin as it is linked in.
     linked: Box<dyn Encoder>,
+}
+
+impl Doors {
+    fn open(row: &EncoderRow, request: &EncoderRequest, precision: Precision) -> Self {
+        let session = zoo_in(precision).encoder(request).unwrap();
+        let plugin = LINKED.iter().find(|p| p.name == row.plugin).copied().unwrap();
+        let mut arch = row.arch.clone();
+        arch.extend(request.arch_override.clone().unwrap());
+        let spec = Spec { id: row.id.clone(), architecture: row.architecture.clone(), arch, precision };
+        let options =
+            OpenOptions { weights: request.weights.iter().cloned().collect(), ..OpenOptions::default() };
+        let linked = PluginDoor::Static(plugin).open_encoder(&spec, &options).unwrap();
+        Self { precision, session, linked }
+    }
+
+    fn library(&self) -> &dyn Encoder {
+        self.session.encoder()
+    }
 }
 
 impl Subject {
@@ -58,24 +83,18 @@ impl Subject {
         let weights = support::folder().join(format!("{}.safetensors", row.id));
         candle_core::safetensors::save(&tensors, &weights).unwrap();
         request.weights = Some(weights.clone());
-        let session = zoo().encoder(&request).unwrap();
-
-        let plugin = LINKED.iter().find(|p| p.name == row.plugin).copied().unwrap();
-        let mut numbers = row.arch.clone();
-        numbers.extend(arch.clone());
-        let spec = Spec {
-            id: row.id.clone(),
-            architecture: row.architecture.clone(),
-            arch: numbers,
-            precision: Precision::F32,
-        };
-        let options = OpenOptions { weights: vec![weights.clone()], ..OpenOptions::default() };
-        let linked = PluginDoor::Static(plugin).open_encoder(&spec, &options).unwrap();
-        Self { row, arch, weights, inspection, session, linked }
+        let [f32, bf16] =
+            [Precision::F32, Precision::Bf16].map(|precision| Doors::open(row, &request, precision));
+        Self { row, arch, weights, inspection, f32, bf16 }
     }
 
+    /// From the library, in f32.
     fn encoder(&self) -> &dyn Encoder {
-        self.session.encoder()
+        self.f32.library()
+    }
+
+    fn precisions(&self) -> [&Doors; 2] {
+        [&self.f32, &self.bf16]
     }
 
     /// The request that opened the session.
@@ -89,16 +108,17 @@ impl Subject {
     }
 }
 
-/// The shipped registry over the staged plugins, with folders of its own.
+/// The shipped registry over the staged plugins, with folders of its own, computing in f32.
 fn zoo() -> &'static Zoo {
-    static ZOO: OnceLock<Zoo> = OnceLock::new();
-    ZOO.get_or_init(|| {
+    zoo_in(Precision::F32)
+}
+
+/// As [`zoo`], computing in `precision`.
+fn zoo_in(precision: Precision) -> &'static Zoo {
+    static ZOOS: [OnceLock<Zoo>; 2] = [const { OnceLock::new() }; 2];
+    ZOOS[usize::from(precision != Precision::F32)].get_or_init(|| {
         let sources: Vec<String> = LINKED.iter().map(|p| format!("plugins/{}", p.name)).collect();
-        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-        let own = |name: &str| support::folder().join(name);
-        let folders = Folders { config: own("config"), data: own("data"), cache: own("cache") };
-        let plugin_dirs = vec![support::staged(&sources)];
-        Zoo::open_in(Options { plugin_dirs, offline: true, ..Options::default() }, folders).unwrap()
+        support::zoo(&sources.iter().map(String::as_str).collect::<Vec<_>>(), precision)
     })
 }
 
@@ -154,6 +174,7 @@ conformance! {
     the_final_norm_is_applied_on_request,
     the_same_input_gives_the_same_bits,
     a_batch_is_its_images,
+    large_batches_are_their_images,
     threads_change_nothing,
     illegal_sizes_are_refused,
     token_counts_are_squares,

@@ -8,7 +8,32 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+use zoo_core::Precision;
 use zoo_host::plugins::{PluginSet, stage};
+use zoo_host::{Folders, Options, Zoo};
+
+/// The plugins of the test checkpoint `cambrian-vicuna`.
+pub const CAMBRIAN: [&str; 6] = [
+    "plugins/clip",
+    "plugins/convnext",
+    "plugins/dinov2",
+    "plugins/llama",
+    "plugins/sva",
+    "plugins/timm-vit",
+];
+/// The plugins of all test checkpoints.
+pub const ALL: [&str; 10] = [
+    "plugins/clip",
+    "plugins/convnext",
+    "plugins/dinov2",
+    "plugins/gemma",
+    "plugins/llama",
+    "plugins/phi3",
+    "plugins/projectors",
+    "plugins/qwen2",
+    "plugins/sva",
+    "plugins/timm-vit",
+];
 
 /// A fresh folder that lasts as long as the process.
 pub fn folder() -> &'static Path {
@@ -31,6 +56,11 @@ pub fn sources(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(folder)
 }
 
+/// The folder of the test checkpoints.
+pub fn checkpoints() -> PathBuf {
+    sources("tests/checkpoints")
+}
+
 /// A plugin folder that holds these plugins, each given by its source folder: `tests/plugins/toy`,
 /// `plugins/clip`. The crate is called `zoo-` and the folder's name.
 pub fn staged(plugins: &[&str]) -> PathBuf {
@@ -46,6 +76,15 @@ pub fn staged(plugins: &[&str]) -> PathBuf {
         }
     }
     dest
+}
+
+/// The shipped registry over these plugins, with folders of its own.
+pub fn zoo(plugins: &[&str], precision: Precision) -> Zoo {
+    let own = |name: &str| folder().join(name);
+    let folders = Folders { config: own("config"), data: own("data"), cache: own("cache") };
+    let options =
+        Options { plugin_dirs: vec![staged(plugins)], offline: true, precision, ..Options::default() };
+    Zoo::open_in(options, folders).unwrap()
 }
 
 /// [`staged`], discovered, with a data folder of its own.
