@@ -15,20 +15,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use program::{File, Place};
+use program::{File, Place, QUESTION};
 use serde_json::Value;
 use server::Server;
 
-const PLUGINS: [&str; 6] = [
-    "plugins/clip",
-    "plugins/convnext",
-    "plugins/dinov2",
-    "plugins/llama",
-    "plugins/sva",
-    "plugins/timm-vit",
-];
 const FAMILY: &str = "cambrian-vicuna";
-const QUESTION: &str = "What is unusual here?";
 
 /// What the other tests run.
 #[test]
@@ -36,13 +27,9 @@ fn program() {
     program::run();
 }
 
-fn checkpoints() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints")
-}
-
 /// A place with a copy of the test checkpoint in `model` and an image.
 fn place() -> Place {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     place.image("photo.png", 120, 90);
     place.checkpoint(FAMILY, "model");
     place
@@ -132,11 +119,11 @@ fn a_choice_is_the_most_probable_answer() {
 #[test]
 fn a_trace_is_a_file_of_four_tensors() {
     let place = place();
-    let image = checkpoints().join("images/landscape.png");
+    let image = support::checkpoints().join("images/landscape.png");
     let image = image.to_str().unwrap();
     place.run_with(&["trace", image, QUESTION, "--model", "model", "--out", "t.safetensors"], 0);
     let trace = place.tensors("t.safetensors");
-    let golden = File::open(&checkpoints().join(FAMILY).join("traces/landscape.safetensors"));
+    let golden = File::open(&support::checkpoints().join(FAMILY).join("traces/landscape.safetensors"));
     assert_eq!(trace.names(), ["generated", "image_tokens", "input_ids", "logits"]);
     assert_eq!(trace.names(), golden.names());
     for name in golden.names() {
@@ -147,7 +134,7 @@ fn a_trace_is_a_file_of_four_tensors() {
     };
     let (trace, golden) = (
         load(&place.path("t.safetensors")),
-        load(&checkpoints().join(FAMILY).join("traces/landscape.safetensors")),
+        load(&support::checkpoints().join(FAMILY).join("traces/landscape.safetensors")),
     );
     for name in ["input_ids", "generated"] {
         let ids = |all: &HashMap<String, Tensor>| all[name].to_vec1::<i64>().unwrap();
@@ -192,7 +179,7 @@ fn what_is_wrong_is_said_once_and_helpfully() {
     );
     fails(
         |p| {
-            let other = checkpoints().join("cambrian-llama3/tokenizer.json");
+            let other = support::checkpoints().join("cambrian-llama3/tokenizer.json");
             let _ = fs::remove_file(p.path("model/tokenizer.model"));
             fs::copy(other, p.path("model/tokenizer.json")).unwrap();
         },
@@ -220,7 +207,7 @@ fn too_little_memory_is_refused_with_figures() {
 
 /// Rows of a model on the Hub, whose encoders have local weights.
 fn overlay() -> String {
-    let encoders = checkpoints().join("encoders");
+    let encoders = support::checkpoints().join("encoders");
     let row = |id: &str, tower: &str, like: &str, file: &str, channels: &str| {
         let shipped = include_str!("../../registry.toml");
         let start = shipped.find(&format!("[[encoder]]\nid = \"{like}\"")).unwrap();
@@ -296,7 +283,7 @@ fn a_model_is_pulled_with_everything_it_needs_and_then_answers_offline() {
         };
     }
     place.write("tiny.toml", &overlay());
-    let image = checkpoints().join("images/landscape.png");
+    let image = support::checkpoints().join("images/landscape.png");
     let trace =
         ["trace", image.to_str().unwrap(), QUESTION, "--model", "tiny-model", "--registry", "tiny.toml"];
     let trace = [trace.as_slice(), &["--out", "t.safetensors"]].concat();
@@ -317,7 +304,7 @@ fn a_model_is_pulled_with_everything_it_needs_and_then_answers_offline() {
     let before = server.log().len();
     place.run_with(&trace, 0);
     assert_eq!(server.log().len(), before, "an answer opens no connection");
-    let golden = checkpoints().join(FAMILY).join("traces/landscape.safetensors");
+    let golden = support::checkpoints().join(FAMILY).join("traces/landscape.safetensors");
     let ids = |path: &Path| {
         let all: HashMap<String, Tensor> = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
         all["generated"].to_vec1::<i64>().unwrap()

@@ -9,18 +9,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use program::{Place, Ran};
+use program::{Place, QUESTION, Ran, model};
 use serde_json::{Value, json};
-
-const PLUGINS: [&str; 6] = [
-    "plugins/clip",
-    "plugins/convnext",
-    "plugins/dinov2",
-    "plugins/llama",
-    "plugins/sva",
-    "plugins/timm-vit",
-];
-const QUESTION: &str = "What is unusual here?";
 
 /// What the other tests run.
 #[test]
@@ -28,14 +18,9 @@ fn program() {
     program::run();
 }
 
-/// A checkpoint with an aggregator inside its language model.
-fn model() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/cambrian-vicuna").display().to_string()
-}
-
 /// A landscape and a portrait.
 fn place() -> Place {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     place.image("photo.png", 120, 60);
     place.image("other.png", 50, 70);
     place
@@ -211,7 +196,7 @@ fn an_explanation_has_every_layer_and_adds_up() {
 #[test]
 fn what_cannot_be_explained_is_said() {
     let llava = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/llava-1.5").display().to_string();
-    let place = Place::new(&[&PLUGINS[..], &["plugins/projectors"]].concat());
+    let place = Place::new(&[&support::CAMBRIAN[..], &["plugins/projectors"]].concat());
     place.image("photo.png", 60, 60);
     let ran = place.run_with(&["explain", "photo.png", QUESTION, "--model", &llava, "--out", "x.png"], 1);
     assert!(ran.err.contains("telling where its layers look"), "{}", ran.err);

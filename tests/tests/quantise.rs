@@ -9,21 +9,9 @@ mod support;
 use std::fs;
 
 use candle_core::{Device, Tensor};
-use program::Place;
+use program::{Place, QUESTION};
 use serde_json::{Value, json};
 
-const PLUGINS: [&str; 9] = [
-    "plugins/clip",
-    "plugins/convnext",
-    "plugins/dinov2",
-    "plugins/gemma",
-    "plugins/llama",
-    "plugins/phi3",
-    "plugins/qwen2",
-    "plugins/sva",
-    "plugins/timm-vit",
-];
-const QUESTION: &str = "What is unusual here?";
 const TO_FILE: [&str; 6] = ["quantize", "model", "--type", "q8_0", "--out", "model/d.gguf"];
 
 /// What the other tests run.
@@ -34,7 +22,7 @@ fn program() {
 
 /// A place with a copy of the test checkpoint `family` in `model`.
 fn place(family: &str) -> Place {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::ALL);
     place.checkpoint(family, "model");
     place
 }

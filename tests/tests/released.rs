@@ -16,23 +16,10 @@ use serde_json::Value;
 use zoo_core::weights::Checkpoint;
 use zoo_core::{Precision, Quantisation, Spec};
 use zoo_host::plugins::ObjectKind;
-use zoo_host::{Folders, MemoryPolicy, ModelRequest, ModelSession, Options, Sight, Trace, Zoo};
+use zoo_host::{MemoryPolicy, ModelRequest, ModelSession, Sight, Trace, Zoo};
 use zoo_language::template::Conversation;
 use zoo_language::tokens::NewlineAfterImage;
 use zoo_tests::golden::{BOUND, compare};
-
-const PLUGINS: [&str; 10] = [
-    "plugins/clip",
-    "plugins/convnext",
-    "plugins/dinov2",
-    "plugins/gemma",
-    "plugins/llama",
-    "plugins/phi3",
-    "plugins/projectors",
-    "plugins/qwen2",
-    "plugins/sva",
-    "plugins/timm-vit",
-];
 
 /// `traces/<case>.json`.
 #[derive(Deserialize)]
@@ -45,15 +32,8 @@ struct Case {
     newline: String,
 }
 
-fn checkpoints() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints")
-}
-
 fn zoo() -> Zoo {
-    let options =
-        Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
-    let own = |name: &str| support::folder().join(name);
-    Zoo::open_in(options, Folders { config: own("config"), data: own("data"), cache: own("cache") }).unwrap()
+    support::zoo(&support::ALL, Precision::F32)
 }
 
 /// The conversation of a case, and what is seen in it.
@@ -101,7 +81,7 @@ fn check(name: &str, trace: &Trace, golden: &HashMap<String, Tensor>) -> f64 {
 /// All cases of one folder; how many there were.
 #[track_caller]
 fn family(name: &str) -> usize {
-    let (zoo, folder) = (zoo(), checkpoints().join(name));
+    let (zoo, folder) = (zoo(), support::checkpoints().join(name));
     let mut sessions: HashMap<(String, String), ModelSession> = HashMap::new();
     let mut cases: Vec<PathBuf> = fs::read_dir(folder.join("traces"))
         .unwrap()
@@ -146,7 +126,7 @@ macro_rules! families {
         #[test]
         fn every_folder_has_a_test() {
             let tested = [$($folder),*];
-            for entry in fs::read_dir(checkpoints()).unwrap() {
+            for entry in fs::read_dir(support::checkpoints()).unwrap() {
                 let path = entry.unwrap().path();
                 if path.join("config.json").is_file() {
                     let name = path.file_name().unwrap().to_str().unwrap();
@@ -198,7 +178,7 @@ fn every_tensor_of_the_released_models_belongs_to_one_part() {
 /// No released model was trained with several images in one conversation.
 #[test]
 fn several_images_in_one_conversation_are_refused() {
-    let folder = checkpoints().join("cambrian-vicuna");
+    let folder = support::checkpoints().join("cambrian-vicuna");
     let session = zoo().model(&ModelRequest::new(folder.display().to_string()), &()).unwrap();
     let mut conversation = Conversation::new();
     conversation.ask("<image>\n<image>\nWhich is larger?").unwrap();
@@ -212,7 +192,7 @@ fn copied(
     change: impl FnOnce(&mut Value),
     tensors: Option<&HashMap<String, Tensor>>,
 ) -> tempfile::TempDir {
-    let (from, to) = (checkpoints().join(name), tempfile::tempdir().unwrap());
+    let (from, to) = (support::checkpoints().join(name), tempfile::tempdir().unwrap());
     for entry in fs::read_dir(&from).unwrap() {
         let path = entry.unwrap().path();
         let file = path.file_name().unwrap().to_str().unwrap();
@@ -229,7 +209,7 @@ fn copied(
         serde_json::from_str(&fs::read_to_string(from.join("config.json")).unwrap()).unwrap();
     change(&mut config);
     fs::write(to.path().join("config.json"), config.to_string()).unwrap();
-    let encoders = checkpoints().join("encoders").display().to_string();
+    let encoders = support::checkpoints().join("encoders").display().to_string();
     let toml = fs::read_to_string(from.join("zoo.toml")).unwrap().replace("../encoders", &encoders);
     fs::write(to.path().join("zoo.toml"), toml).unwrap();
     to
@@ -244,7 +224,7 @@ fn opened(zoo: &Zoo, folder: &Path) -> ModelSession {
 fn layers_inside_that_add_nothing_change_nothing() {
     let zoo = zoo();
     let name = "cambrian-llama3";
-    let index = checkpoints().join(name).join("model.safetensors.index.json");
+    let index = support::checkpoints().join(name).join("model.safetensors.index.json");
     let stored = Checkpoint::open(&[index]).unwrap();
     let all: HashMap<String, Tensor> =
         stored.keys().map(|key| (key.to_owned(), stored.load(key).unwrap())).collect();
@@ -257,7 +237,7 @@ fn layers_inside_that_add_nothing_change_nothing() {
             template: "llama_3".into(),
             newline: "keep".into(),
         };
-        let (conversation, sight) = scene(&session, &checkpoints(), &case);
+        let (conversation, sight) = scene(&session, &support::checkpoints(), &case);
         let logits: Vec<f32> = session.trace(&conversation, &sight).unwrap().logits.to_vec1().unwrap();
         logits.into_iter().map(f32::to_bits).collect()
     };
@@ -271,7 +251,7 @@ fn layers_inside_that_add_nothing_change_nothing() {
     let without: HashMap<String, Tensor> = all.into_iter().filter(|(key, _)| !inside(key)).collect();
     let without = copied(name, |config| config["connector_only"] = true.into(), Some(&without));
     assert_eq!(zeroed, logits(without.path()));
-    assert_ne!(zeroed, logits(&checkpoints().join(name)), "the layers of the original do something");
+    assert_ne!(zeroed, logits(&support::checkpoints().join(name)), "the layers of the original do something");
 }
 
 /// Only who asks for it gets the reference's cut.
@@ -295,7 +275,7 @@ fn prompts_are_cut_like_the_references_only_when_asked() {
 /// LLaVA as transformers publishes it (nested configuration, other keys) is the LLaVA that it was made from.
 #[test]
 fn a_llava_of_transformers_is_the_original() {
-    let from = checkpoints().join("llava-1.5");
+    let from = support::checkpoints().join("llava-1.5");
     let original = Checkpoint::open(&[from.join("pytorch_model.bin.index.json")]).unwrap();
     let renamed = |key: &str| match key.strip_prefix("model.mm_projector.") {
         Some(rest) => {

@@ -14,7 +14,8 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
-use zoo_host::{Folders, ModelRequest, ModelSession, Options, Sight, Zoo};
+use zoo_core::Precision;
+use zoo_host::{ModelRequest, ModelSession, Sight};
 use zoo_language::generate::Control;
 use zoo_language::template::Conversation;
 use zoo_models::TRILOBITE;
@@ -50,13 +51,8 @@ fn sources() -> PathBuf {
 
 /// The model as the program opens it: unpacked from what is embedded.
 fn session() -> ModelSession {
-    let options =
-        Options { plugin_dirs: vec![support::staged(&PLUGINS)], offline: true, ..Options::default() };
-    let own = |name: &str| support::folder().join(name);
-    let zoo =
-        Zoo::open_in(options, Folders { config: own("config"), data: own("data"), cache: own("cache") })
-            .unwrap();
-    let folder = TRILOBITE.unpack(&own("models")).unwrap();
+    let zoo = support::zoo(&PLUGINS, Precision::F32);
+    let folder = TRILOBITE.unpack(&support::folder().join("models")).unwrap();
     zoo.model(&ModelRequest::new(folder.display().to_string()), &()).unwrap()
 }
 

@@ -11,19 +11,11 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use program::Place;
+use program::{Place, model};
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
 
-const PLUGINS: [&str; 6] = [
-    "plugins/clip",
-    "plugins/convnext",
-    "plugins/dinov2",
-    "plugins/llama",
-    "plugins/sva",
-    "plugins/timm-vit",
-];
 /// A program that shows nothing for so long hangs.
 const HANGS: Option<u64> = Some(300_000);
 /// What the line editor writes when it begins to read a line (bracketed paste on), and when it has one (off).
@@ -38,10 +30,6 @@ const ATTEMPTS: usize = 10;
 #[test]
 fn program() {
     program::run();
-}
-
-fn model() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/cambrian-vicuna").display().to_string()
 }
 
 fn start(place: &Place, arguments: &[&str]) -> PtySession {
@@ -96,7 +84,7 @@ fn said(place: &Place, terminal: &mut PtySession) -> Vec<String> {
 
 #[test]
 fn lines_are_edited_and_remembered() {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     let mut terminal = chat(&place, "2");
     say(&mut terminal, &format!("Whx{BACKSPACE}y?"));
     say(&mut terminal, "Who?");
@@ -115,7 +103,7 @@ fn lines_are_edited_and_remembered() {
 
 #[test]
 fn ctrl_c_at_the_prompt_forgets_the_line_and_ctrl_d_ends_the_chat() {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     let mut terminal = chat(&place, "2");
     press(&mut terminal, "Never mi");
     terminal.exp_string("mi").unwrap();
@@ -128,7 +116,7 @@ fn ctrl_c_at_the_prompt_forgets_the_line_and_ctrl_d_ends_the_chat() {
 
 #[test]
 fn ctrl_c_during_an_answer_returns_to_the_prompt() {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     let long = "1500";
     let model = model();
     let asked = place.json_with(&["ask", "Why?", "--model", &model, "--max-new-tokens", long], 0);
@@ -161,7 +149,7 @@ fn ctrl_c_during_an_answer_returns_to_the_prompt() {
 
 #[test]
 fn ctrl_c_ends_the_answer_of_ask() {
-    let place = Place::new(&PLUGINS);
+    let place = Place::new(&support::CAMBRIAN);
     let cancelled = (0..ATTEMPTS).any(|_| {
         let mut terminal = start(&place, &["ask", "Why?", "--max-new-tokens", "1500", "--quiet"]);
         // The last word of the test harness.

@@ -15,6 +15,8 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use zoo_preprocess::RgbImage;
 
+/// What is asked about a picture.
+pub const QUESTION: &str = "What is unusual here?";
 const ARGUMENTS: &str = "ZOO_TEST_ARGUMENTS";
 /// Set where the program is to use the streams of its process.
 const TERMINAL: &str = "ZOO_TEST_TERMINAL";
@@ -40,6 +42,11 @@ pub fn run() {
     fs::write("stdout", out).unwrap();
     fs::write("stderr", err).unwrap();
     std::process::exit(code.into());
+}
+
+/// The test checkpoint with an aggregator inside its language model, for `--model`.
+pub fn model() -> String {
+    crate::support::checkpoints().join("cambrian-vicuna").display().to_string()
 }
 
 /// A folder of its own to run in. Generated weights are shared by all.
@@ -80,7 +87,7 @@ impl Place {
 
     /// Copies the test checkpoint `name` into the folder `to`.
     pub fn checkpoint(&self, name: &str, to: &str) {
-        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints");
+        let all = crate::support::checkpoints();
         fs::create_dir_all(self.path(to)).unwrap();
         for entry in fs::read_dir(all.join(name)).unwrap() {
             let path = entry.unwrap().path();
