@@ -25,6 +25,11 @@ impl Report {
     }
 }
 
+/// `1 turn`, `2 turns`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Why a command gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {

@@ -91,7 +91,9 @@ fn images_are_shown_and_conversations_saved() {
         0,
     );
     assert!(ran.out.starts_with("/image PATH"), "{}", ran.out);
-    assert!(ran.err.contains("a new conversation about other.png"), "{}", ran.err);
+    for note in ["1 turn in one.json", "a new conversation about other.png", "2 turns in two.md"] {
+        assert!(ran.err.contains(note), "{note}: {}", ran.err);
+    }
     let saved: Value = serde_json::from_str(&fs::read_to_string(place.path("one.json")).unwrap()).unwrap();
     let turns = &saved[0]["conversations"];
     assert_eq!((&saved[0]["image"], turns.as_array().unwrap().len()), (&json!("photo.png"), 2));

@@ -75,7 +75,7 @@ fn code(terminal: &PtySession) -> i32 {
 /// What was said so far, questions and answers in turn.
 fn said(place: &Place, terminal: &mut PtySession) -> Vec<String> {
     press(terminal, "/save said.json\r");
-    terminal.exp_string("turns in said.json").unwrap();
+    terminal.exp_regex("turns? in said.json").unwrap();
     terminal.exp_string(BEGINS).unwrap();
     let saved: Value = serde_json::from_str(&fs::read_to_string(place.path("said.json")).unwrap()).unwrap();
     let turns = saved[0]["conversations"].as_array().unwrap();

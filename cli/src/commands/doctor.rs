@@ -10,7 +10,7 @@ use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
 use zoo_hub::Settings;
 
 use crate::context::{Context, SET_ASIDE, wrong_row};
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, counted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -162,8 +162,7 @@ fn plugin_findings(plugins: &PluginSet) -> Vec<Finding> {
         .iter()
         .map(|folder| {
             let n = plugins.list().iter().filter(|f| f.folder == *folder).count();
-            let plural = if n == 1 { "" } else { "s" };
-            Finding::ok("folder", format!("{}: {n} plugin{plural}", folder.path.display()))
+            Finding::ok("folder", format!("{}: {}", folder.path.display(), counted(n, "plugin")))
         })
         .collect();
     if plugins.list().is_empty() {

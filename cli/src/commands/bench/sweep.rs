@@ -12,7 +12,7 @@ use super::Measured;
 use super::cell::Cell;
 use crate::args::{BenchArgs, Global};
 use crate::context::Context;
-use crate::report::CliError;
+use crate::report::{CliError, counted};
 
 /// Measures each number of `--threads` twice with half of the rounds, the second time in the opposite order: what
 /// changes slowly on the machine falls on all alike.
@@ -20,8 +20,7 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
     let half = args.rounds.get().div_ceil(2);
     let mut all = Measured::default();
     for threads in args.threads.iter().chain(args.threads.iter().rev()) {
-        let plural = if threads.get() == 1 { "" } else { "s" };
-        context.note(&format!("{threads} thread{plural}"));
+        context.note(&counted(threads.get(), "thread"));
         all.join(child(&arguments(args, context.global, threads.get(), half))?);
         if all.interrupted {
             break;

@@ -18,7 +18,7 @@ use crate::args::{ChatArgs, PixelArgs};
 use crate::context::Context;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, counted};
 use command::{HELP, Line};
 use lines::Lines;
 
@@ -111,7 +111,8 @@ impl Chat<'_, '_> {
 
     fn save(&self, path: &Path) -> Result<(), CliError> {
         save::save(path, &self.conversation, self.image.as_deref())?;
-        self.context.note(&format!("{} turns in {}", self.conversation.turns().len(), path.display()));
+        let turns = counted(self.conversation.turns().len(), "turn");
+        self.context.note(&format!("{turns} in {}", path.display()));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::inputs::{self, BadInput};
 use crate::output::Metadata;
 use crate::progress::Progress;
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, counted};
 
 /// Where results go.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,16 +142,14 @@ struct Written {
 
 fn report(session: &Session, written: &Written, failures: &[BadInput]) -> Report {
     let mut text = String::new();
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
     let files = match written.files.len() {
         1 => String::new(),
         n => format!(" in {n} files"),
     };
     text.push_str(&format!(
-        "{}: {} image{} seen by {}{files}\n",
+        "{}: {} seen by {}{files}\n",
         written.out.display(),
-        written.images,
-        plural(written.images),
+        counted(written.images, "image"),
         session.id()
     ));
     let width = written.tensors.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -178,11 +176,7 @@ fn report(session: &Session, written: &Written, failures: &[BadInput]) -> Report
         let total = failures.len() + written.images;
         json["error"] = format!("{} of {total} inputs could not be encoded", failures.len()).into();
         json["failures"] = failures.iter().map(|f| json!({ "input": f.input, "error": f.error })).collect();
-        text.push_str(&format!(
-            "  {} input{} could not be encoded\n",
-            failures.len(),
-            plural(failures.len())
-        ));
+        text.push_str(&format!("  {} could not be encoded\n", counted(failures.len(), "input")));
     }
     Report { text, json, failed: !failures.is_empty() }
 }
