@@ -68,12 +68,13 @@ impl Linear {
         })
     }
 
-    /// Reads maps of one input that are stacked along the rows of one `weight` and one `bias` at `params`, and that have
-    /// so many outputs.
+    /// Reads maps of one input that are stacked along the rows of one `weight` and, if there is one, one `bias` at
+    /// `params`, and that have so many outputs.
     pub(crate) fn load_stacked<const N: usize>(
         params: &Params,
         inputs: usize,
         outputs: [usize; N],
+        bias: bool,
     ) -> Result<[Self; N]> {
         let (init, total) = (Init::fan_in(inputs), outputs.iter().sum::<usize>());
         let rows = params.rows("weight", (total, inputs), init);
@@ -81,12 +82,12 @@ impl Linear {
             Some(_) => None,
             None => Some(params.get("weight", (total, inputs), init)?),
         };
-        let bias = params.get("bias", total, init)?;
+        let bias = if bias { Some(params.get("bias", total, init)?) } else { None };
         let mut first = 0;
         let maps = outputs.into_iter().map(|outputs| {
             let start = first;
             first += outputs;
-            let bias = Some(bias.narrow(0, start, outputs)?);
+            let bias = bias.as_ref().map(|bias| bias.narrow(0, start, outputs)).transpose()?;
             Ok(match (&rows, &weight) {
                 (Some(rows), _) => Self::packed_from(rows, start, params.dtype(), (outputs, inputs), bias),
                 (None, Some(weight)) => Self::new(weight.narrow(0, start, outputs)?, bias),
@@ -319,8 +320,8 @@ impl Linear {
 trait Product {
     /// Outputs and inputs.
     fn size(&self) -> (usize, usize);
-    fn product<T: Element + WithDType>(
     /// The `length` numbers of the result.
+    fn product<T: Element + WithDType>(
         &self,
         x: &[T],
         epilogue: &zoo_kernels::Epilogue<'_, T>,

@@ -45,9 +45,9 @@ impl Mlp {
                 Ok(Self::new(activation, first, Linear::load(&params.pp("fc2"), inner, channels, true)?))
             }
             MlpKind::SwiGlu => {
-                let [gate, up] = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2])?;
+                let [gate, up] = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2], true)?;
                 let second = Linear::load(&params.pp("w3"), inner, channels, true)?;
-                Ok(Self { activation: Activation::Silu, first: gate, up: Some(up), second })
+                Ok(Self::gated(Activation::Silu, [gate, up], second))
             }
         }
     }
@@ -55,6 +55,11 @@ impl Mlp {
     /// `second(activation(first x))` from maps at hand, whatever their names and widths.
     pub fn new(activation: Activation, first: Linear, second: Linear) -> Self {
         Self { activation, first, up: None, second }
+    }
+
+    /// `second(activation(gate x) · up x)` (arXiv 2002.05202) from maps at hand.
+    pub(crate) fn gated(activation: Activation, [gate, up]: [Linear; 2], second: Linear) -> Self {
+        Self { activation, first: gate, up: Some(up), second }
     }
 
     /// `[…, inputs]` to `[…, outputs]`; added to `residual`, which has that shape, if there is one.
