@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use serde_json::json;
-use zoo_core::weights::{Init, Weights};
+use zoo_core::weights::Weights;
 use zoo_core::{Cache, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
-use zoo_tests::noise::normal;
+use zoo_tests::noise::{self, normal};
 
 const STYLE: DecoderStyle = DecoderStyle { qkv_bias: true, ..DecoderStyle::LLAMA };
 const LIMIT: u32 = 32;
@@ -32,15 +32,7 @@ fn config(extra: &[(&str, serde_json::Value)]) -> Result<DecoderConfig> {
 fn weights(config: &DecoderConfig) -> BTreeMap<String, Tensor> {
     let record = Weights::record(DType::F32);
     Decoder::open("tiny", config.clone(), &record, &Device::Cpu).unwrap();
-    let random = |(info, seed): (zoo_core::weights::TensorInfo, u64)| {
-        let value = match info.init {
-            Init::Const(c) => (normal(&info.shape, seed) * 0.2).unwrap() + c,
-            Init::Normal { .. } => Ok(normal(&info.shape, seed)),
-            Init::Uniform { bound } => normal(&info.shape, seed) * bound,
-        };
-        (info.key, value.unwrap())
-    };
-    record.manifest().into_iter().zip(1..).map(random).collect()
+    noise::weights(record.manifest())
 }
 
 fn open(config: &DecoderConfig, dtype: DType, tensors: BTreeMap<String, Tensor>) -> Decoder {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::json;
-use zoo_core::weights::{Init, Weights};
+use zoo_core::weights::Weights;
 use zoo_core::{LanguageModel, NoHook, Quantisation, Spec};
 use zoo_kernels::quant::Format;
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
-use zoo_tests::noise::normal;
+use zoo_tests::noise::{self, normal};
 
 const FORMATS: [(Format, GgmlDType); 3] =
     [(Format::Q8_0, GgmlDType::Q8_0), (Format::Q6K, GgmlDType::Q6K), (Format::Q4K, GgmlDType::Q4K)];
@@ -65,15 +65,7 @@ fn config(width: usize, tied: bool) -> DecoderConfig {
 fn tensors(config: &DecoderConfig) -> BTreeMap<String, Tensor> {
     let record = Weights::record(DType::F32);
     Decoder::open("tiny", config.clone(), &record, &Device::Cpu).unwrap();
-    let random = |(info, seed): (zoo_core::weights::TensorInfo, u64)| {
-        let value = match info.init {
-            Init::Const(c) => (normal(&info.shape, seed) * 0.2).unwrap() + c,
-            Init::Normal { .. } => Ok(normal(&info.shape, seed)),
-            Init::Uniform { bound } => normal(&info.shape, seed) * bound,
-        };
-        (info.key, value.unwrap())
-    };
-    record.manifest().into_iter().zip(1..).map(random).collect()
+    noise::weights(record.manifest())
 }
 
 fn open(config: &DecoderConfig, dtype: DType, format: Option<Quantisation>) -> Decoder {

@@ -1,6 +1,9 @@
 //! Numbers for tests: they look random and are the same on every machine.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
+use zoo_core::weights::{Init, TensorInfo};
 
 /// Uniform in -1..1, f32 on the CPU.
 #[must_use]
@@ -26,6 +29,22 @@ pub fn normal(shape: &[usize], seed: u64) -> Tensor {
         (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
     };
     tensor(shape, || (0..4).map(|_| uniform()).sum::<f32>() * 1.7)
+}
+
+/// Random weights of a model that records these tensors, by key: roughly normal and of the size of its own start, but
+/// none as neutral as that.
+#[must_use]
+pub fn weights(manifest: Vec<TensorInfo>) -> BTreeMap<String, Tensor> {
+    let random = |(info, seed): (TensorInfo, u64)| {
+        let (mean, deviation) = match info.init {
+            Init::Const(value) => (value, 0.2),
+            Init::Normal { .. } => (0.0, 1.0),
+            Init::Uniform { bound } => (0.0, bound),
+        };
+        let weights = normal(&info.shape, seed).affine(deviation, mean);
+        (info.key, weights.unwrap_or_else(|e| panic!("weights {:?}: {e}", info.shape)))
+    };
+    manifest.into_iter().zip(1..).map(random).collect()
 }
 
 fn tensor(shape: &[usize], mut next: impl FnMut() -> f32) -> Tensor {
