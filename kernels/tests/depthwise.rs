@@ -114,8 +114,8 @@ fn the_formula() {
         (maps(3, 4, 21), 64, 3),
         (maps(1, 9, 13), 36, 5),
         (maps(2, 3, 8), 33, 1),
-        // More columns than one task takes.
-        (maps(1, 2, 70), 1040, 3),
+        // More columns than one task takes, and more bands of two images than wait for the norm.
+        (maps(2, 9, 70), 1040, 3),
     ] {
         Case { maps, channels, kernel }.check();
     }
