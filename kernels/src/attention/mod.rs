@@ -1,11 +1,12 @@
 //! Attention without a matrix of scores in memory (arXiv 2112.05682, 2205.14135).
 //!
-//! Queries lie in the lanes of the vector unit: a tile of scores is some keys by 32 queries, so that maxima and sums
-//! over keys need no step across lanes, and the weights come out in the very form in which the second product reads
-//! them. Keys are taken in blocks at fixed places, and every query is on its own lane; so a query's result depends
-//! neither on the queries beside it nor on the threads.
+//! Queries lie in the lanes of the vector unit: a tile of scores is some keys by 32 queries (by 16, if the last are so
+//! few), so that maxima and sums over keys need no step across lanes, and the weights come out in the very form in which
+//! the second product reads them. Keys are taken in blocks at fixed places, and every query is on its own lane; so a
+//! query's result depends neither on the queries beside it nor on the threads.
 
 mod bias;
+mod block;
 mod few;
 mod pack;
 mod results;

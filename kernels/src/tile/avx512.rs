@@ -1,11 +1,14 @@
 //! AVX-512: 12 rows by two vectors, 24 of the 32 registers.
 
+mod narrow;
+
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::{Job, POWERS, ROWS, Tile, WOVEN};
 use crate::arithmetic::Fused;
 use crate::element::Element;
+use narrow::Narrow;
 
 const COLUMNS: usize = 32;
 const SHORT: usize = 8;
@@ -33,7 +36,11 @@ pub(crate) trait Cells {
     ///
     /// # Safety
     /// As above.
-    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]);
+    unsafe fn pair<const COLUMNS: usize>(
+        low: &[f32; COLUMNS],
+        high: &[f32; COLUMNS],
+        cells: &mut [u32; COLUMNS],
+    );
 
     /// [`Job::run`], compiled for the instruction set.
     ///
@@ -60,7 +67,11 @@ impl Cells for Singles {
     }
 
     #[inline(always)]
-    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
+    unsafe fn pair<const COLUMNS: usize>(
+        low: &[f32; COLUMNS],
+        high: &[f32; COLUMNS],
+        cells: &mut [u32; COLUMNS],
+    ) {
         cells
             .iter_mut()
             .zip(low.iter().zip(high))
@@ -101,24 +112,28 @@ impl Cells for Pairs {
         }
         // SAFETY: the caller's; a row is two vectors long, and one vector when it is rounded.
         unsafe {
-            let [low, high] = load(row);
+            let [low, high] = load(row.as_ptr());
             let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
             _mm512_storeu_si512(to.as_mut_ptr().cast(), halves);
         }
     }
 
     #[inline(always)]
-    unsafe fn pair(low: &[f32; COLUMNS], high: &[f32; COLUMNS], cells: &mut [u32; COLUMNS]) {
-        // SAFETY: the caller's; a row is two vectors long.
+    unsafe fn pair<const COLUMNS: usize>(
+        low: &[f32; COLUMNS],
+        high: &[f32; COLUMNS],
+        cells: &mut [u32; COLUMNS],
+    ) {
+        // SAFETY: the caller's; a row is whole vectors.
         unsafe {
             // The low halves of all cells before the high ones, then one beside the other.
             let order = _mm512_set_epi16(
                 31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19,
                 3, 18, 2, 17, 1, 16, 0,
             );
-            let (low, high) = (load(low), load(high));
-            for (i, start) in [0, 16].into_iter().enumerate() {
-                let halves = _mm512_cvtne2ps_pbh(high[i], low[i]);
+            for start in (0..COLUMNS).step_by(16) {
+                let ([low], [high]) = (load(low.as_ptr().add(start)), load(high.as_ptr().add(start)));
+                let halves = _mm512_cvtne2ps_pbh(high, low);
                 let halves = std::mem::transmute::<__m512bh, __m512i>(halves);
                 let mixed = _mm512_permutexvar_epi16(order, halves);
                 _mm512_storeu_si512(cells.as_mut_ptr().add(start).cast(), mixed);
@@ -139,6 +154,7 @@ impl Cells for Pairs {
 
 impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     type Arithmetic = Fused;
+    type Narrow = Narrow<C>;
     const ROWS: usize = ROWS;
     const SHORT: usize = SHORT;
     const PAIRS: bool = C::PAIRS;
@@ -146,13 +162,13 @@ impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     #[inline(always)]
     unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, ROWS>([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums) }
+        unsafe { accumulate::<C, ROWS, 2>([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]
     unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, FEW>([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums) }
+        unsafe { accumulate::<C, FEW, 2>([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]
@@ -166,11 +182,7 @@ impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            if rows == ROWS {
-                accumulate::<C, ROWS>(scaled(scale, sums), steps, x, w, sums);
-            } else {
-                accumulate::<C, SHORT>(scaled(scale, sums), steps, x, w, sums);
-            }
+            add::<C, 2>(rows, steps, x, w, scale.as_ptr(), sums.cast());
         }
     }
 
@@ -199,70 +211,92 @@ impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     }
 }
 
+/// [`Tile::add`] of rows of so many vectors.
+///
 /// # Safety
-/// That of [`Tile::add`], for sums that begin as `acc`.
+/// That of [`Tile::add`].
 #[inline(always)]
-unsafe fn accumulate<C: Cells, const ROWS: usize>(
-    mut acc: [[__m512; 2]; ROWS],
+unsafe fn add<C: Cells, const VECTORS: usize>(
+    rows: usize,
     steps: usize,
     x: *const u32,
     w: *const u32,
-    sums: *mut [f32; COLUMNS],
+    scale: *const f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        if rows == ROWS {
+            accumulate::<C, ROWS, VECTORS>(scaled(scale, sums), steps, x, w, sums);
+        } else {
+            accumulate::<C, SHORT, VECTORS>(scaled(scale, sums), steps, x, w, sums);
+        }
+    }
+}
+
+/// # Safety
+/// That of [`Tile::add`], for sums that begin as `acc`.
+#[inline(always)]
+unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
+    mut acc: [[__m512; VECTORS]; ROWS],
+    steps: usize,
+    x: *const u32,
+    w: *const u32,
+    sums: *mut f32,
 ) {
     // SAFETY: the caller vouches for instructions and lengths.
     unsafe {
         for step in 0..steps {
-            let (x, w) = (x.add(step * ROWS).cast::<i32>(), w.add(step * COLUMNS).cast::<__m512i>());
-            let w = [_mm512_load_si512(w), _mm512_load_si512(w.add(1))];
+            let (x, from) = (x.add(step * ROWS).cast::<i32>(), w.cast::<__m512i>().add(step * VECTORS));
+            let mut w = [_mm512_setzero_si512(); VECTORS];
+            for (i, w) in w.iter_mut().enumerate() {
+                *w = _mm512_load_si512(from.add(i));
+            }
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = _mm512_set1_epi32(*x.add(r));
-                acc[0] = C::mul_add(x, w[0], acc[0]);
-                acc[1] = C::mul_add(x, w[1], acc[1]);
+                for (acc, w) in acc.iter_mut().zip(w) {
+                    *acc = C::mul_add(x, w, *acc);
+                }
             }
         }
-        store(&acc, sums);
+        for (i, vector) in acc.as_flattened().iter().enumerate() {
+            _mm512_storeu_ps(sums.add(16 * i), *vector);
+        }
     }
 }
 
 /// # Safety
-/// The machine has AVX-512 F.
+/// The machine has AVX-512 F; `row` points to so many vectors.
 #[inline(always)]
-unsafe fn load(row: &[f32; COLUMNS]) -> [__m512; 2] {
-    // SAFETY: the caller's; a row is two vectors long.
-    unsafe { [_mm512_loadu_ps(row.as_ptr()), _mm512_loadu_ps(row.as_ptr().add(16))] }
+unsafe fn load<const VECTORS: usize>(row: *const f32) -> [__m512; VECTORS] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut vectors = [_mm512_setzero_ps(); VECTORS];
+        for (i, vector) in vectors.iter_mut().enumerate() {
+            *vector = _mm512_loadu_ps(row.add(16 * i));
+        }
+        vectors
+    }
 }
 
 /// # Safety
-/// The machine has AVX-512 F; `sums` points to as many rows.
+/// The machine has AVX-512 F; `scale` points to a row of so many vectors, `sums` to as many rows.
 #[inline(always)]
-unsafe fn scaled<const ROWS: usize>(
-    scale: &[f32; COLUMNS],
-    sums: *const [f32; COLUMNS],
-) -> [[__m512; 2]; ROWS] {
-    // SAFETY: the caller's; a row is two vectors long.
+unsafe fn scaled<const ROWS: usize, const VECTORS: usize>(
+    scale: *const f32,
+    sums: *const f32,
+) -> [[__m512; VECTORS]; ROWS] {
+    // SAFETY: the caller's.
     unsafe {
-        let scale = load(scale);
-        let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
+        let scale = load::<VECTORS>(scale);
+        let mut acc = [[_mm512_setzero_ps(); VECTORS]; ROWS];
         for (r, acc) in acc.iter_mut().enumerate() {
-            let row = sums.add(r).cast::<f32>();
-            acc[0] = _mm512_mul_ps(_mm512_loadu_ps(row), scale[0]);
-            acc[1] = _mm512_mul_ps(_mm512_loadu_ps(row.add(16)), scale[1]);
+            *acc = load(sums.add(16 * VECTORS * r));
+            for (acc, scale) in acc.iter_mut().zip(scale) {
+                *acc = _mm512_mul_ps(*acc, scale);
+            }
         }
         acc
-    }
-}
-
-/// # Safety
-/// The machine has AVX-512 F; `sums` points to as many rows.
-#[inline(always)]
-unsafe fn store<const ROWS: usize>(acc: &[[__m512; 2]; ROWS], sums: *mut [f32; COLUMNS]) {
-    for (r, acc) in acc.iter().enumerate() {
-        // SAFETY: the caller's; a row is two vectors long.
-        unsafe {
-            let row = sums.add(r).cast::<f32>();
-            _mm512_storeu_ps(row, acc[0]);
-            _mm512_storeu_ps(row.add(16), acc[1]);
-        }
     }
 }
 
@@ -271,10 +305,15 @@ unsafe fn store<const ROWS: usize>(acc: &[[__m512; 2]; ROWS], sums: *mut [f32; C
 /// # Safety
 /// The machine has AVX-512 F.
 #[inline(always)]
-unsafe fn weigh(scores: &mut [f32; COLUMNS], max: &[f32; COLUMNS], unit: f32, sum: &mut [f32; COLUMNS]) {
-    // SAFETY: the caller's; a row is two vectors long.
+unsafe fn weigh<const COLUMNS: usize>(
+    scores: &mut [f32; COLUMNS],
+    max: &[f32; COLUMNS],
+    unit: f32,
+    sum: &mut [f32; COLUMNS],
+) {
+    // SAFETY: the caller's; a row is whole vectors.
     unsafe {
-        for start in [0, 16] {
+        for start in (0..COLUMNS).step_by(16) {
             let (score, sum) = (scores.as_mut_ptr().add(start), sum.as_mut_ptr().add(start));
             let above = _mm512_sub_ps(_mm512_loadu_ps(score), _mm512_loadu_ps(max.as_ptr().add(start)));
             let x = _mm512_mul_ps(above, _mm512_set1_ps(unit));

@@ -22,6 +22,8 @@ use crate::element::Element;
 pub(crate) trait Tile<const COLUMNS: usize> {
     /// That of numbers one by one.
     type Arithmetic: Arithmetic;
+    /// The same tile with as few columns as [`Tile::weave`] takes rows, for the last of what would leave half empty.
+    type Narrow: Tile<WOVEN>;
     /// Rows of activations of a tile, at most [`ROWS`].
     const ROWS: usize;
     /// A second height, for what the first would fill up with much nothing.

@@ -20,6 +20,7 @@ pub(crate) type Portable = Loops<Native, 2>;
 
 impl<A: Arithmetic, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
     type Arithmetic = A;
+    type Narrow = Self;
     const ROWS: usize = HEIGHT;
     const SHORT: usize = if HEIGHT > SHORT { SHORT } else { HEIGHT };
     const PAIRS: bool = false;
