@@ -1,15 +1,19 @@
 //! What follows a product while it is still in the cache.
 
+use std::ops::Range;
+
 use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::prefetch;
 
 /// `residual + scale · activation(product + bias)`, each part optional, in f32; rounded once, at the end.
 #[derive(Debug, Clone, Copy)]
 pub struct Epilogue<'a, T> {
     /// `[outputs]`.
     pub bias: Option<&'a [T]>,
-    /// After the bias.
+    /// After the bias. Where results are rounded to bf16 (by up to 2e-3 of each), to 5e-4 of the greater of the value and
+    /// 1/64; else as exact as [`Activation::of`].
     pub activation: Option<Activation>,
     /// Last.
     pub residual: Option<Residual<'a, T>>,
@@ -74,26 +78,44 @@ pub(crate) struct Columns<'a, T, const N: usize> {
 }
 
 impl<T: Element, const N: usize> Columns<'_, T, N> {
-    /// Finishes the sums of `row` in place.
+    /// Asks the cache for what [`Columns::finish`] reads of these rows.
     #[inline(always)]
-    pub(crate) fn finish<A: Arithmetic>(&self, row: usize, sums: &mut [f32; N]) {
-        for (sum, bias) in sums.iter_mut().zip(&self.bias) {
-            *sum += bias;
+    pub(crate) fn prefetch(&self, rows: Range<usize>) {
+        if let Some(shortcut) = self.shortcut {
+            rows.for_each(|row| prefetch::read(self.row(shortcut, row)));
+        }
+    }
+
+    /// The part of `row`.
+    #[inline(always)]
+    fn row<'s>(&self, shortcut: &'s [T], row: usize) -> &'s [T] {
+        &shortcut[row * self.outputs..][self.start..self.outputs.min(self.start + N)]
+    }
+
+    /// Finishes the sums of rows from `row` on, in place.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `A`.
+    #[inline(always)]
+    pub(crate) unsafe fn finish<A: Arithmetic>(&self, row: usize, sums: &mut [[f32; N]]) {
+        for sums in &mut *sums {
+            sums.iter_mut().zip(&self.bias).for_each(|(sum, bias)| *sum += bias);
         }
         if let Some(activation) = self.activation {
-            activation.apply::<A>(sums);
+            // SAFETY: the caller's.
+            unsafe { A::activate(activation, sums.as_flattened_mut()) };
         }
         if let Some(shortcut) = self.shortcut {
-            let shortcut = &shortcut[row * self.outputs..][self.start..self.outputs];
-            // Widened first: the loop that follows has one length, whether or not the panel is full.
-            let mut wide = [0.0; N];
-            if let Some(shortcut) = shortcut.first_chunk::<N>() {
-                wide = shortcut.map(T::widen);
-            } else {
-                wide.iter_mut().zip(shortcut).for_each(|(wide, x)| *wide = x.widen());
-            }
-            for ((sum, scale), x) in sums.iter_mut().zip(&self.scale).zip(wide) {
-                *sum = A::mul_add(*scale, *sum, x);
+            for (sums, row) in sums.iter_mut().zip(row..) {
+                let shortcut = self.row(shortcut, row);
+                // SAFETY: the caller's.
+                unsafe {
+                    // The whole panel by itself: its length is known.
+                    match shortcut.first_chunk::<N>() {
+                        Some(shortcut) => A::add_scaled(shortcut, &self.scale, sums),
+                        None => A::add_scaled(shortcut, &self.scale, sums),
+                    }
+                }
             }
         }
     }

@@ -30,7 +30,10 @@ impl Isa {
 fn best() -> Isa {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = avx2 && is_x86_feature_detected!("avx512f");
-    let bf16 = avx512 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16");
+    let bf16 = avx512
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bf16");
     match (avx2, avx512, bf16) {
         (_, _, true) => Isa::Avx512Bf16,
         (_, true, _) => Isa::Avx512,

@@ -38,6 +38,7 @@ mod pages;
 mod panels;
 mod patches;
 pub mod peak;
+mod prefetch;
 mod product;
 pub mod quant;
 mod results;

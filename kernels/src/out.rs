@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use crate::prefetch;
+
 /// A place for a number: one that is written over, or memory that holds none yet.
 ///
 /// # Safety
@@ -55,17 +57,20 @@ impl<T> Out<T> {
         Self(out.as_mut_ptr().cast())
     }
 
+    /// Asks the cache for `length` places from `start`.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, start: usize, length: usize) {
+        prefetch::write(self.0.wrapping_add(start), length);
+    }
+
     /// Writes `numbers` to the places from `start`.
     ///
     /// # Safety
     /// As for [`Out::slice`], but for what the places hold.
     #[inline(always)]
-    pub(crate) unsafe fn write(self, start: usize, numbers: &[T])
-    where
-        T: Copy,
-    {
-        // SAFETY: the caller's; nobody else uses the places, so they are not those of `numbers`.
-        unsafe { std::ptr::copy_nonoverlapping(numbers.as_ptr(), self.0.add(start), numbers.len()) };
+    pub(crate) unsafe fn set<const N: usize>(self, start: usize, numbers: [T; N]) {
+        // SAFETY: the caller's.
+        unsafe { self.0.add(start).cast::<[T; N]>().write_unaligned(numbers) };
     }
 
     /// The `length` places from `start`.

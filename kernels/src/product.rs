@@ -275,36 +275,41 @@ impl<T: Element> Job for Block<'_, T> {
             let x = &x[..self.steps * height];
             let row = rows.start + tile * self.height;
             let live = height.min(rows.end - row);
+            // They arrive while the sums are made.
+            epilogue.prefetch(row..row + live);
+            if let Results::Rows(out) = results {
+                (row..row + live).for_each(|row| out.prefetch(row * outputs + first, columns));
+            }
             // SAFETY: the caller's; the slices hold as many steps.
             unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut sums.0) };
-            for (row, sums) in (row..).zip(&mut sums.0[..live]) {
-                epilogue.finish::<K::Arithmetic>(row, sums);
-            }
+            let sums = &mut sums.0[..height];
+            // SAFETY: the caller's.
+            unsafe { epilogue.finish::<K::Arithmetic>(row, &mut sums[..live]) };
             if let Some((weights, epilogue)) = &up {
                 // SAFETY: as above.
                 unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut factors.0) };
-                for ((row, sums), factors) in (row..).zip(&mut sums.0[..live]).zip(&mut factors.0) {
-                    epilogue.finish::<K::Arithmetic>(row, factors);
+                // SAFETY: the caller's.
+                unsafe { epilogue.finish::<K::Arithmetic>(row, &mut factors.0[..live]) };
+                for (sums, factors) in sums.iter_mut().zip(&factors.0).take(live) {
                     sums.iter_mut().zip(factors).for_each(|(sum, factor)| *sum *= *factor);
                 }
             }
-            let sums = &sums.0[..height];
             // SAFETY: the caller's; the places are this block's alone.
             unsafe {
                 match results {
                     Results::Rows(out) => {
                         for (row, sums) in (row..).zip(&sums[..live]) {
-                            let mut numbers = [T::round(0.0); COLUMNS];
+                            let (at, mut numbers) = (row * outputs + first, [T::round(0.0); COLUMNS]);
                             K::round(sums, &mut numbers);
                             if columns == COLUMNS {
-                                out.write(row * outputs + first, &numbers);
+                                out.set(at, numbers);
                             } else {
-                                out.write(row * outputs + first, &numbers[..columns]);
+                                (at..).zip(&numbers[..columns]).for_each(|(at, &number)| out.set(at, [number]));
                             }
                         }
                     }
                     Results::Panels(panels) => {
-                        panels.write::<K, T, COLUMNS>(Finished { tile, sums, live, first });
+                        panels.write::<K, T, COLUMNS>(Finished { tile, sums: &*sums, live, first });
                     }
                 }
             }

@@ -322,11 +322,12 @@ impl<T: Element> Block<'_, T> {
         unsafe { F::sums::<L, R>(weights.as_ptr().cast(), blocks, x.as_ptr(), &mut sums) };
         let epilogue = self.epilogue.columns::<COLUMNS>(*outputs, first);
         let columns = COLUMNS.min(outputs - first);
-        for (row, sums) in (row..).zip(&mut sums) {
-            epilogue.finish::<Apart>(row, sums);
+        // SAFETY: every machine has these instructions.
+        unsafe { epilogue.finish::<Apart>(row, &mut sums) };
+        for (row, sums) in (row..).zip(&sums) {
             // SAFETY: inside `out`, and this block's alone.
             let out = unsafe { self.out.slice(row * outputs + first, columns) };
-            out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::round(sum));
+            out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = T::round(sum));
         }
     }
 }

@@ -5,19 +5,27 @@ mod narrow;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
+use super::gates::Gates;
 use super::{Job, POWERS, ROWS, Tile, WOVEN};
-use crate::arithmetic::Fused;
+use crate::arithmetic::{Arithmetic, Fused};
 use crate::element::Element;
 use narrow::Narrow;
 
 const COLUMNS: usize = 32;
 const SHORT: usize = 8;
 
+/// Steps between the cells of activations that are multiplied and those that are asked for: they are read once, where the
+/// weights beside them stay in the second-level cache.
+const AHEAD: usize = 64;
+
 /// Products of cells of this kind.
 pub(crate) struct Avx512<C>(PhantomData<C>);
 
 /// What a cell of 32 bits holds.
 pub(crate) trait Cells {
+    /// [`Tile::Arithmetic`].
+    type Arithmetic: Arithmetic;
+    /// [`Tile::PAIRS`].
     const PAIRS: bool;
 
     /// `acc + x · w`, cell by cell.
@@ -53,6 +61,7 @@ pub(crate) trait Cells {
 pub(crate) struct Singles;
 
 impl Cells for Singles {
+    type Arithmetic = Fused;
     const PAIRS: bool = false;
 
     #[inline(always)]
@@ -93,6 +102,7 @@ impl Cells for Singles {
 pub(crate) struct Pairs;
 
 impl Cells for Pairs {
+    type Arithmetic = Gates;
     const PAIRS: bool = true;
 
     #[inline(always)]
@@ -142,7 +152,7 @@ impl Cells for Pairs {
     }
 
     unsafe fn work(job: &impl Job) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
         unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
             unsafe { job.run::<Avx512<Pairs>, COLUMNS>() }
@@ -153,7 +163,7 @@ impl Cells for Pairs {
 }
 
 impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
-    type Arithmetic = Fused;
+    type Arithmetic = C::Arithmetic;
     type Narrow = Narrow<C>;
     const ROWS: usize = ROWS;
     const SHORT: usize = SHORT;
@@ -248,6 +258,7 @@ unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
     unsafe {
         for step in 0..steps {
             let (x, from) = (x.add(step * ROWS).cast::<i32>(), w.cast::<__m512i>().add(step * VECTORS));
+            _mm_prefetch::<_MM_HINT_T0>(x.wrapping_add(AHEAD * ROWS).cast());
             let mut w = [_mm512_setzero_si512(); VECTORS];
             for (i, w) in w.iter_mut().enumerate() {
                 *w = _mm512_load_si512(from.add(i));

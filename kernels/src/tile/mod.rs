@@ -7,6 +7,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod gates;
 pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]
