@@ -27,9 +27,16 @@ pub struct RelativePositions {
 struct Axis {
     /// `[distances, D]`.
     table: Tensor,
-    /// As the kernel reads them, for an axis of so many cells: at first those that the vectors are for, then those of the
-    /// last call. Nothing where candle computes.
-    packed: Arc<RwLock<Option<(usize, Arc<Packed>)>>>,
+    /// As the kernel reads them: at first for the grid that they were made for, then for that of the last call. Nothing
+    /// where candle computes.
+    packed: Arc<RwLock<Option<Spread>>>,
+}
+
+/// The vectors of all distances on an axis of `side` cells.
+#[derive(Debug)]
+struct Spread {
+    side: usize,
+    panels: Arc<Packed>,
 }
 
 /// What queries add to the scores of keys, in f32.
@@ -156,18 +163,19 @@ impl Axis {
     /// The vectors of all distances on an axis of `side` cells in panels, from the last key's to the first's, so that those
     /// to the keys of a query follow one another.
     fn packed(&self, side: usize) -> Result<Arc<Packed>> {
-        if let Some((of, packed)) = &*self.packed.read().unwrap_or_else(PoisonError::into_inner)
-            && *of == side
-        {
-            return Ok(packed.clone());
+        let last = self.packed.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last.as_ref().filter(|last| last.side == side) {
+            return Ok(last.panels.clone());
         }
+        drop(last);
         // Without the lock: a thread that waits for its part of the packing may begin another call.
         let vectors = self.spread(side)?;
         let (distances, channels) = vectors.dims2()?;
         let vectors: Vec<f32> = vectors.to_vec2()?.into_iter().rev().flatten().collect();
-        let packed = Arc::new(Packed::new(&vectors, distances, channels));
-        *self.packed.write().unwrap_or_else(PoisonError::into_inner) = Some((side, packed.clone()));
-        Ok(packed)
+        let panels = Arc::new(Packed::new(&vectors, distances, channels));
+        let spread = Spread { side, panels: panels.clone() };
+        *self.packed.write().unwrap_or_else(PoisonError::into_inner) = Some(spread);
+        Ok(panels)
     }
 
     /// The vectors of all distances on an axis of `side` cells, `[2 side - 1, D]`, in f32.

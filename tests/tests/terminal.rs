@@ -9,7 +9,6 @@ mod program;
 mod support;
 
 use std::fs;
-use std::path::Path;
 
 use program::{Place, model};
 use rexpect::process::WaitStatus;
