@@ -304,7 +304,8 @@ impl<T: Element> Job for Block<'_, T> {
                             if columns == COLUMNS {
                                 out.set(at, numbers);
                             } else {
-                                (at..).zip(&numbers[..columns]).for_each(|(at, &number)| out.set(at, [number]));
+                                let numbers = &numbers[..columns];
+                                (at..).zip(numbers).for_each(|(at, &number)| out.set(at, [number]));
                             }
                         }
                     }
