@@ -41,7 +41,9 @@ impl<T: Element> Case<T> {
     }
 
     fn run(&self, isa: Isa) -> Vec<T> {
-        self.run_with(|attention, out| attention.apply_at_most(isa, out))
+        self.run_with(|attention, out| {
+            attention.apply_at_most(isa, out);
+        })
     }
 
     fn run_few(&self) -> Vec<T> {
@@ -194,7 +196,9 @@ fn decomposed_is_dense<T: Element>(
     for (isa, images) in levels.flat_map(|isa| [(isa, 1), (isa, batch)]) {
         let (rows, columns) = tables(images);
         let bias = Bias::Decomposed(Decomposed { prefix, grid: (h, w), rows: &rows, columns: &columns });
-        let whole = bits(case.run_biased(Some(bias), |attention, out| attention.apply_at_most(isa, out)));
+        let whole = bits(case.run_biased(Some(bias), |attention, out| {
+            attention.apply_at_most(isa, out);
+        }));
         let few = bits(case.run_biased(Some(bias), |attention, out| attention.apply_few(out)));
         for image in 0..batch {
             let mut dense = vec![0.0; heads * queries * keys];
@@ -252,7 +256,9 @@ fn decomposed_positions_of_a_large_grid() {
 fn grids_of_other_sizes_are_refused() {
     let bias = Decomposed { prefix: 1, grid: (3, 4), rows: &[0.0; 36], columns: &[0.0; 48] };
     let case = Case::<f32>::new(size(12, 12, 4), 1.0);
-    case.run_biased(Some(Bias::Decomposed(bias)), |attention, out| attention.apply(out));
+    case.run_biased(Some(Bias::Decomposed(bias)), |attention, out| {
+        attention.apply(out);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::weights::Params;
 use zoo_core::{Error, Grid, Result};
-use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, zeros};
+use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, written};
 
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::LayerNorm;
@@ -121,8 +121,8 @@ impl SelfAttention {
             })),
             _ => None,
         };
-        let mut mixed = zeros::<T>(batch * tokens * channels);
-        Attention { size, q, k, v, scale, bias, sight: None }.apply(&mut mixed);
+        let attention = Attention { size, q, k, v, scale, bias, sight: None };
+        let mixed = written(batch * tokens * channels, |out| Ok::<_, Error>(attention.apply(out)))?;
         Ok(Tensor::from_vec(mixed, (batch, tokens, channels), &Device::Cpu)?)
     }
 

@@ -38,5 +38,9 @@ fn run<T: Element>(
     let attention = Attention { size, q: part(0), k: part(1), v: part(2), scale, bias: None, sight: None };
     let mut out = vec![T::round(0.0); tokens * width];
     group.throughput(Throughput::Elements(4 * (tokens * tokens * width) as u64));
-    group.bench_function(name, |b| b.iter(|| attention.apply(&mut out)));
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            attention.apply(&mut out);
+        });
+    });
 }

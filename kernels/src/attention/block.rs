@@ -4,12 +4,13 @@ use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use super::bias::{Bias, OfQuery};
-use super::pack::{BLOCK, fetch};
+use super::pack::BLOCK;
 use super::results::{self, Results};
 use super::softmax::Running;
 use super::task::Task;
 use crate::element::Element;
 use crate::panels::{self, Line};
+use crate::prefetch;
 use crate::tile::Tile;
 
 /// Keys and values as tiles read them.
@@ -77,9 +78,8 @@ impl<T: Element> Task<'_, T> {
         // SAFETY: the caller's.
         unsafe { panels::weave_rows::<K, T, COLUMNS>(q, COLUMNS, channels, rows.len(), lane) };
         // Both are needed when all keys were seen.
-        // SAFETY: the caller's; one row at a time is held.
-        rows.clone().for_each(|row| fetch(unsafe { self.out(row) }));
-        (rows.end..self.rows.end.min(rows.end + COLUMNS)).for_each(|row| fetch(self.query(row)));
+        rows.clone().for_each(|row| self.out.prefetch(self.start(row), channels));
+        (rows.end..self.rows.end.min(rows.end + COLUMNS)).for_each(|row| prefetch::read(self.query(row)));
         let place = |row| self.place(row);
         let biases = |(lane, (head, query))| (lane, self.attention.bias([self.image, head, query]));
         if numbers > 0 {
@@ -143,7 +143,8 @@ impl<T: Element> Task<'_, T> {
             }
         }
         let results = Results { channels, height, sums: mixed, pairs, rows: turned };
+        let starts = rows.map(|row| self.start(row));
         // SAFETY: the caller's; only for bf16 are there tiles that read pairs.
-        unsafe { results.write::<K, T>(&running.share(), rows.map(|row| self.out(row))) };
+        unsafe { results.write::<K, T>(&running.share(), self.out, starts) };
     }
 }

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 use crate::panels;
 use bias::OfQuery;
 pub use bias::{Bias, Decomposed};
@@ -117,39 +117,42 @@ impl<'a, T: Element> Heads<'a, T> {
 }
 
 impl<T: Element> Attention<'_, T> {
-    /// Writes `[batch, queries, heads, channels]`. A query that sees no key gives zeros. Runs on the threads of
-    /// rayon; a thread holds the keys and values of one head and a few blocks.
+    /// Writes `[batch, queries, heads, channels]` to `out` and returns it. A query that sees no key gives zeros. Runs on
+    /// the threads of rayon; a thread holds the keys and values of one head and a few blocks.
     ///
     /// # Panics
     /// When a length does not fit, a range goes beyond the keys, the heads do not divide, or the scale is not
     /// positive.
-    pub fn apply(&self, out: &mut [T]) {
-        self.apply_at_most(Isa::Avx512Bf16, out);
+    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+        self.apply_at_most(Isa::Avx512Bf16, out)
     }
 
     /// As [`Attention::apply`], with no higher instructions than these; to compare them.
     ///
     /// # Panics
     /// As [`Attention::apply`].
-    pub fn apply_at_most(&self, isa: Isa, out: &mut [T]) {
+    pub fn apply_at_most<'o>(&self, isa: Isa, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
         self.check(out.len());
         let AttentionSize { batch, queries, heads, key_heads, channels, .. } = self.size;
         if out.is_empty() || channels == 0 {
-            return;
+            return &mut [];
         }
         let kernel = Kernel::choose::<T>(isa);
         let (pairs, rows) = (batch * key_heads, heads / key_heads * queries);
         let wanted = (TASKS_PER_THREAD * rayon::current_num_threads()).div_ceil(pairs);
         let chunk = rows.div_ceil(wanted).max(QUERIES).next_multiple_of(kernel.shape().columns);
         let chunks = rows.div_ceil(chunk);
-        let out = Out::new(out);
+        let places = Out::new(out);
         (0..pairs * chunks).into_par_iter().for_each(|i| {
             let (pair, first) = (i / chunks, i % chunks * chunk);
             let rows = first..rows.min(first + chunk);
-            let task = Task { attention: self, image: pair / key_heads, head: pair % key_heads, rows, out };
+            let task =
+                Task { attention: self, image: pair / key_heads, head: pair % key_heads, rows, out: places };
             // SAFETY: lengths were checked; each query of each head is given out once.
             unsafe { kernel.run(&task) }
         });
+        // SAFETY: tasks write the results of all of their queries, and these are all.
+        unsafe { filled(out) }
     }
 
     fn check(&self, out: usize) {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::element::Element;
 use crate::panels::weave_rows;
+use crate::prefetch;
 use crate::tile::Tile;
 
 use super::Heads;
@@ -35,7 +36,7 @@ impl<'a, T: Element> Head<'a, T> {
     #[inline(always)]
     fn fetch(&self, tokens: Range<usize>) {
         for token in tokens.start..tokens.end.min(self.tokens) {
-            fetch(self.row(token));
+            prefetch::read(self.row(token));
         }
     }
 
@@ -103,22 +104,4 @@ impl<'a, T: Element> Head<'a, T> {
             }
         }
     }
-}
-
-/// Has a row brought near. A hint.
-#[inline(always)]
-pub(super) fn fetch<T>(row: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const LINE: usize = 64;
-        let bytes = size_of_val(row);
-        // The last byte too: rows may begin anywhere in a line.
-        for byte in (0..bytes).step_by(LINE).chain(bytes.checked_sub(1)) {
-            // SAFETY: the address lies inside the row, and nothing happens there.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().cast::<i8>().add(byte)) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
 }

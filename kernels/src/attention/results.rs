@@ -3,6 +3,7 @@
 use std::ptr::NonNull;
 
 use crate::element::Element;
+use crate::out::Out;
 use crate::panels::{self, Line};
 use crate::tile::{Tile, WOVEN};
 
@@ -30,15 +31,17 @@ pub(super) fn cells(channels: usize, pairs: bool, columns: usize) -> usize {
 }
 
 impl<const COLUMNS: usize> Results<'_, COLUMNS> {
-    /// Multiplies the sums of each query by its share, rounds them and gives them to `out`.
+    /// Multiplies the sums of each query by its share, rounds them and writes them to `out`, from its start on.
     ///
     /// # Safety
-    /// The machine has the instructions of `K`; elements are bf16 where these read pairs.
+    /// The machine has the instructions of `K`; elements are bf16 where these read pairs. There are at most `COLUMNS`
+    /// starts, places for all channels from each lie in `out`, and nobody else uses them.
     #[inline(always)]
-    pub unsafe fn write<'a, K: Tile<COLUMNS>, T: Element>(
+    pub unsafe fn write<K: Tile<COLUMNS>, T: Element>(
         self,
         share: &[f32; COLUMNS],
-        out: impl Iterator<Item = &'a mut [T]>,
+        out: Out<T>,
+        starts: impl Iterator<Item = usize>,
     ) {
         let Self { channels, height, sums, pairs, rows } = self;
         for tile in sums.chunks_exact_mut(height) {
@@ -68,20 +71,35 @@ impl<const COLUMNS: usize> Results<'_, COLUMNS> {
             }
         }
         if K::PAIRS {
-            let rows = panels::elements_mut::<T>(rows).chunks_exact(2 * width);
-            out.zip(rows).for_each(|(out, row)| copy(&row[..channels], out));
+            for (start, row) in starts.zip(panels::elements_mut::<T>(rows).chunks_exact(2 * width)) {
+                // SAFETY: the caller's.
+                unsafe { copy(&row[..channels], out, start, |x| x) };
+            }
         } else {
-            for (out, row) in out.zip(panels::floats_mut(rows).chunks_exact(width)) {
-                out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::round(x));
+            for (start, row) in starts.zip(panels::floats_mut(rows).chunks_exact(width)) {
+                // SAFETY: the caller's.
+                unsafe { copy(&row[..channels], out, start, T::round) };
             }
         }
     }
 }
 
-/// A few numbers at a time: a call to copy so little costs more than copying it.
+/// Writes a row to the places from `start`, a few numbers at a time: a call to copy so little costs more than copying.
+///
+/// # Safety
+/// As for [`Out::set`].
 #[inline(always)]
-fn copy<T: Element>(row: &[T], out: &mut [T]) {
-    let ((row, last), (out, rest)) = (row.as_chunks::<8>(), out.as_chunks_mut::<8>());
-    out.iter_mut().zip(row).for_each(|(out, x)| *out = *x);
-    rest.iter_mut().zip(last).for_each(|(out, x)| *out = *x);
+unsafe fn copy<X: Copy, T: Element>(row: &[X], out: Out<T>, start: usize, element: impl Fn(X) -> T) {
+    const PART: usize = 8;
+    let (whole, rest) = row.as_chunks::<PART>();
+    for (i, part) in whole.iter().enumerate() {
+        let mut numbers = [T::round(0.0); PART];
+        numbers.iter_mut().zip(part).for_each(|(to, x)| *to = element(*x));
+        // SAFETY: the caller's.
+        unsafe { out.set(start + i * PART, numbers) };
+    }
+    for (i, x) in (PART * whole.len()..).zip(rest) {
+        // SAFETY: as above.
+        unsafe { out.set(start + i, [element(*x)]) };
+    }
 }

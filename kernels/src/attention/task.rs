@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::block::{Packed, Room};
-use super::pack::{BLOCK, Head, fetch};
+use super::pack::{BLOCK, Head};
 use super::{Attention, AttentionSize};
 use crate::element::Element;
 use crate::out::Out;
 use crate::panels::{self, Line};
+use crate::prefetch;
 use crate::tile::{Job, Tile, WOVEN};
 
 /// The queries of one image that share a head of keys: rows are tokens of the first of their heads, then of the
@@ -52,7 +53,7 @@ impl<T: Element> Task<'_, T> {
     unsafe fn compute<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, scratch: &mut Scratch) {
         let channels = self.attention.size.channels;
         let Scratch { keys, values, room } = scratch;
-        self.rows.clone().take(COLUMNS).for_each(|row| fetch(self.query(row)));
+        self.rows.clone().take(COLUMNS).for_each(|row| prefetch::read(self.query(row)));
 
         let whole = self.sight(self.rows.clone());
         let begin = whole.start / BLOCK * BLOCK;
@@ -97,17 +98,12 @@ impl<T: Element> Task<'_, T> {
         self.attention.q.row(self.image, query, head, self.attention.size.channels)
     }
 
-    /// The results of a row.
-    ///
-    /// # Safety
-    /// That of [`Job::run`]; nobody else has this row's.
+    /// Where the results of a row begin.
     #[inline(always)]
-    pub unsafe fn out<'o>(&self, row: usize) -> &'o mut [T] {
+    pub fn start(&self, row: usize) -> usize {
         let AttentionSize { heads, queries, channels, .. } = self.attention.size;
         let (head, query) = self.place(row);
-        let start = ((self.image * queries + query) * heads + head) * channels;
-        // SAFETY: inside `out`; the rest is the caller's.
-        unsafe { self.out.slice(start, channels) }
+        ((self.image * queries + query) * heads + head) * channels
     }
 
     /// The keys between the first and the last that any of `rows` sees.
