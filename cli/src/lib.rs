@@ -25,6 +25,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod threads;
 mod view;
 
 use std::ffi::OsString;

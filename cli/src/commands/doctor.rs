@@ -11,6 +11,7 @@ use zoo_hub::Settings;
 
 use crate::context::{Context, SET_ASIDE, wrong_row};
 use crate::report::{CliError, Report, counted};
+use crate::threads;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -42,7 +43,7 @@ impl Finding {
 
 pub(super) fn run(context: &Context<'_>) -> Result<Report, CliError> {
     let folders = Folders::from_env();
-    let mut findings = vec![program(), device(context), threads(), processor()];
+    let mut findings = vec![program(), device(context), number_of_threads(context), processor()];
     let plugin_dirs = context.plugin_dirs()?;
     match PluginSet::discover(&plugin_dirs, &folders.data) {
         Ok(plugins) => findings.extend(plugin_findings(&plugins)),
@@ -110,14 +111,13 @@ fn device(context: &Context<'_>) -> Finding {
     }
 }
 
-fn threads() -> Finding {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    match std::env::var("RAYON_NUM_THREADS") {
-        Ok(limit) if !limit.is_empty() => {
-            Finding::ok("threads", format!("{limit} of {cores} (--threads or RAYON_NUM_THREADS)"))
-        }
-        _ => Finding::ok("threads", format!("{cores}, all that this process may use")),
-    }
+fn number_of_threads(context: &Context<'_>) -> Finding {
+    let cores = threads::cores();
+    let message = match threads::limit(context.global.threads) {
+        Some(limit) => format!("{limit} of {cores} (--threads or RAYON_NUM_THREADS)"),
+        None => format!("{cores}, all that this process may use"),
+    };
+    Finding::ok("threads", message)
 }
 
 fn processor() -> Finding {

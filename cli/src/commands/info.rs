@@ -11,7 +11,7 @@ use super::{check, plugins};
 use crate::args::InfoArgs;
 use crate::context::Context;
 use crate::output::table::{bytes, count};
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, counted};
 
 pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = context.zoo()?;
@@ -118,7 +118,7 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
             out.line("resolution", resolution_words(&found.descriptor));
             let prefix = found.descriptor.prefix.len();
             let layers = found.descriptor.layers.len();
-            out.line("depth", format!("{}, {}", several(layers, "layer"), several(prefix, "prefix token")));
+            out.line("depth", format!("{}, {}", counted(layers, "layer"), counted(prefix, "prefix token")));
             json["descriptor"] = json!(found.descriptor);
             json["parameters"] = found.descriptor.parameters.into();
             json["gmacs"] = (found.cost.macs as f64 / 1e9).into();
@@ -190,11 +190,6 @@ fn shipped(model: &Shipped) -> Report {
 pub(super) fn shipped_json(model: &Shipped) -> (Value, Value) {
     let row = json!({ "id": model.id, "description": model.description, "licence": model.licence });
     (row, json!({ "state": "shipped", "bytes": model.size() }))
-}
-
-/// `1 layer`, `2 layers`.
-fn several(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn plain(kind: &str, id: &str, description: &str, row: &Value) -> Report {

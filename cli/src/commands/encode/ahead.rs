@@ -4,6 +4,7 @@
 //! same turn: they come in order, and a thread that is ahead waits. So memory is bounded by construction, without a
 //! count that could be wrong.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 
 /// How far to go ahead.
@@ -23,7 +24,7 @@ impl Ahead {
     }
 
     /// Calls `with` on what `make` gives for each of `items`, in order. Threads begin at once, and end when all is made or
-    /// `with` is done.
+    /// `with` is done. Where `make` panics, so does asking for what it would have given.
     pub fn run<I: Sync, T: Send, R>(
         self,
         items: &[I],
@@ -36,11 +37,20 @@ impl Ahead {
                 let (sender, receiver) = sync_channel(self.queued);
                 let own = items.iter().skip(thread).step_by(threads);
                 // An error says that nobody will ask again.
-                scope.spawn(move || own.map(make).try_for_each(|made| sender.send(made)));
-                receiver
+                let worker = scope.spawn(move || own.map(make).try_for_each(|made| sender.send(made)));
+                (receiver, Some(worker))
             };
-            let queues: Vec<_> = (0..threads).map(start).collect();
-            with(&mut (0..items.len()).map_while(|index| queues[index % threads].recv().ok()))
+            let mut queues: Vec<_> = (0..threads).map(start).collect();
+            with(&mut (0..items.len()).map_while(|index| {
+                let (queue, worker) = &mut queues[index % threads];
+                let made = queue.recv().ok();
+                if made.is_none()
+                    && let Some(Err(panic)) = worker.take().map(|worker| worker.join())
+                {
+                    resume_unwind(panic);
+                }
+                made
+            }))
         })
     }
 }
@@ -48,6 +58,7 @@ impl Ahead {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Condvar, Mutex};
     use std::time::Duration;
@@ -61,16 +72,19 @@ pub(super) mod tests {
     }
 
     impl Meeting {
-        pub fn note(&self, change: impl FnOnce(&mut (usize, usize))) {
-            change(&mut self.done.lock().unwrap());
+        /// What is done then.
+        pub fn note(&self, change: impl FnOnce(&mut (usize, usize))) -> (usize, usize) {
+            let mut done = self.done.lock().unwrap();
+            change(&mut done);
             self.changed.notify_all();
+            *done
         }
 
         pub fn wait(&self, until: impl Fn((usize, usize)) -> bool) {
             let done = self.done.lock().unwrap();
             let limit = Duration::from_secs(60);
-            let (done, _) = self.changed.wait_timeout_while(done, limit, |done| !until(*done)).unwrap();
-            assert!(until(*done), "nobody came: (begun, asked for) stay at {done:?}");
+            let done = *self.changed.wait_timeout_while(done, limit, |done| !until(*done)).unwrap().0;
+            assert!(until(done), "nobody came: (begun, asked for) stay at {done:?}");
         }
     }
 
@@ -84,19 +98,17 @@ pub(super) mod tests {
     fn check(ahead: Ahead) {
         let (meeting, items) = (Meeting::default(), Vec::from_iter(0..23));
         let begin = |&item: &usize| {
-            meeting.note(|(begun, asked)| {
-                *begun += 1;
-                assert!(*begun <= *asked + most(ahead), "{begun} begun when {asked} were asked for");
-            });
+            let (begun, asked) = meeting.note(|(begun, _)| *begun += 1);
+            assert!(begun <= asked + most(ahead), "{begun} begun when {asked} were asked for");
             item
         };
         ahead.run(&items, begin, |made| {
             for &item in &items {
                 meeting.note(|(_, asked)| *asked += 1);
                 assert_eq!(made.next(), Some(item));
-                // This item is in use: the other side must go on meanwhile.
+                // This item is in use: the other side must go on meanwhile. It says itself when it goes too far.
                 let beyond = (item + 1 + most(ahead)).min(items.len());
-                meeting.wait(|(begun, _)| begun == beyond);
+                meeting.wait(|(begun, _)| begun >= beyond);
             }
             assert_eq!(made.next(), None);
         });
@@ -121,6 +133,18 @@ pub(super) mod tests {
         let first = ahead.run(&Vec::from_iter(0..1000), begin, |made| made.next());
         assert_eq!(first, Some(0));
         assert!(begun.into_inner() <= 1 + most(ahead));
+    }
+
+    #[test]
+    fn a_panic_is_that_of_whoever_asks() {
+        let begin = |&item: &usize| if item == 5 { resume_unwind(Box::new(item)) } else { item };
+        for (threads, queued) in [(1, 0), (2, 3), (4, 0), (40, 1)] {
+            let (ahead, taken) = (Ahead { threads, queued }, AtomicUsize::new(0));
+            let count = |_| _ = taken.fetch_add(1, Ordering::Relaxed);
+            let run = || ahead.run(&Vec::from_iter(0..9), begin, |made| made.for_each(count));
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!((panic.downcast_ref::<usize>(), taken.into_inner()), (Some(&5), 5));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use zoo_core::{ImageBatch, Origin};
 use zoo_host::{Encoded, HostError, Zoo};
 use zoo_preprocess::Decoded;
 
-use super::source::{Item, Work};
+use super::source::{Batch, Item};
 use crate::commands::session::{Session, encoder_metadata, ensemble_metadata};
 use crate::output::{Metadata, Rows};
 use crate::report::CliError;
@@ -22,9 +22,9 @@ type Outcome = (Vec<Item>, Result<Seen, CliError>);
 
 /// Encodes a batch. When it fails as a whole its images are tried one by one, so that one bad image does not take
 /// the others with it.
-pub(super) fn look(zoo: &Zoo, session: &Session, work: Work, progress: &dyn Fn(&str)) -> Vec<Outcome> {
-    match work {
-        Work::Images(items, images) => match of_images(zoo, session, &images, progress) {
+pub(super) fn look(zoo: &Zoo, session: &Session, batch: Batch, progress: &dyn Fn(&str)) -> Vec<Outcome> {
+    match batch {
+        Batch::Images(items, images) => match of_images(zoo, session, &images, progress) {
             Err(_) if images.len() > 1 => items
                 .into_iter()
                 .zip(images)
@@ -32,11 +32,10 @@ pub(super) fn look(zoo: &Zoo, session: &Session, work: Work, progress: &dyn Fn(&
                 .collect(),
             result => vec![(items, result)],
         },
-        Work::Pixels(items, pixels) => {
+        Batch::Pixels(items, pixels) => {
             let result = of_pixels(zoo, session, &items, pixels);
             vec![(items, result)]
         }
-        Work::Bad(_) => Vec::new(),
     }
 }
 

@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 
 use self::look::look;
 use self::sink::Sink;
-use self::source::{Item, Work, read};
+use self::source::{Item, Work, open, read};
 use super::session::{Session, pixel_metadata, run_metadata};
 use crate::args::EncodeArgs;
 use crate::context::Context;
-use crate::inputs::{self, BadInput};
+use crate::inputs::{self, BadInput, Input};
 use crate::output::Metadata;
 use crate::progress::Progress;
 use crate::report::{CliError, Report, counted};
+use crate::threads;
 
 /// Where results go.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,12 +73,14 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     let mut sink = Sink::new(target, &inputs, common);
 
     let options = session.decode_options(&args.pixels);
-    read(&inputs, &options, args.batch.get(), |work| {
+    let decode = |input: &Input| open(input, &options);
+    let threads = threads::allowed(context.global.threads).get();
+    read(&inputs, args.batch.get(), threads, decode, |work| {
         let files = work.files();
         match work {
             Work::Bad(bad) => fail(bad, &mut failures, context, &progress),
-            work => {
-                for (items, result) in look(&zoo, &session, work, &|part| progress.message(part)) {
+            Work::Batch(batch) => {
+                for (items, result) in look(&zoo, &session, batch, &|part| progress.message(part)) {
                     match result.and_then(|seen| sink.put(&items, seen)) {
                         Ok(()) => report_notes(&items, context, &progress),
                         Err(error) => items.iter().for_each(|item| {
@@ -161,7 +164,7 @@ fn report(session: &Session, written: &Written, failures: &[BadInput]) -> Report
     }
     let peak = zoo_measure::memory::peak();
     if let Some(peak) = peak {
-        text.push_str(&format!("  at most {} MB of memory resident\n", peak >> 20));
+        text.push_str(&format!("  at most {} MiB of memory resident\n", peak >> 20));
     }
     let mut json = json!({
         "out": written.out,

@@ -1,7 +1,6 @@
 //! From inputs to batches, read ahead of the computation.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
@@ -27,12 +26,18 @@ pub(super) struct Item {
     pub notes: Vec<Note>,
 }
 
-/// Something to do.
-pub(super) enum Work {
+/// What is encoded at once.
+pub(super) enum Batch {
     /// Images.
     Images(Vec<Item>, Vec<Decoded>),
     /// Normalised pixels `[B, 3, H, W]`.
     Pixels(Vec<Item>, Tensor),
+}
+
+/// Something to do.
+pub(super) enum Work {
+    /// Rows to encode.
+    Batch(Batch),
     /// An input that cannot be read.
     Bad(BadInput),
 }
@@ -41,9 +46,11 @@ impl Work {
     /// Number of input files that end with it.
     pub fn files(&self) -> u64 {
         match self {
-            Self::Images(items, _) => items.len() as u64,
+            Self::Batch(Batch::Images(items, _)) => items.len() as u64,
             // A file of pixels counts when its first rows are done.
-            Self::Pixels(items, _) => u64::from(items.first().is_some_and(|i| i.row.unwrap_or(0) == 0)),
+            Self::Batch(Batch::Pixels(items, _)) => {
+                u64::from(items.first().is_some_and(|i| i.row.unwrap_or(0) == 0))
+            }
             Self::Bad(_) => 1,
         }
     }
@@ -52,37 +59,30 @@ impl Work {
 /// An image, an error, or nothing where the input holds something else.
 type Opened = Option<Result<Decoded, String>>;
 
-/// Gives `each` everything that `inputs` hold, in order, at most `batch` rows at a time. While it is busy with a batch, the
-/// images of the next one are read and decoded.
-pub(super) fn read(inputs: &[Input], options: &DecodeOptions, batch: usize, each: impl FnMut(Work)) {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    read_by(inputs, batch, cores, |input| open(input, options), each);
-}
-
-/// As [`read`], on so many cores, by what opens an input.
-fn read_by(
+/// Gives `each` everything that `inputs` hold, in order, at most `batch` rows at a time. While it is busy with a batch, what
+/// the next one needs is opened with `open`, on so many threads.
+pub(super) fn read(
     inputs: &[Input],
     batch: usize,
-    cores: usize,
+    threads: usize,
     open: impl Fn(&Input) -> Opened + Sync,
     each: impl FnMut(Work),
 ) {
-    let ahead = Ahead::of_batches(batch, cores);
+    // Whatever goes wrong with one image must not end the thread that decodes others.
+    let open = |input: &Input| {
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| open(input)));
+        opened.unwrap_or_else(|_| Some(Err("the decoder failed on this image; please report it".into())))
+    };
+    let ahead = Ahead::of_batches(batch, threads);
     ahead.run(inputs, open, |opened| Batches::new(inputs, opened, batch).for_each(each));
 }
 
-/// Files of pixels are not read ahead: they need no decoding, and one may hold a thousand images.
-fn open(input: &Input, options: &DecodeOptions) -> Opened {
+/// Decodes an image. Files of pixels are not read ahead: they need no decoding, and one may hold a thousand images.
+pub(super) fn open(input: &Input, options: &DecodeOptions) -> Opened {
     match input.contents {
-        Contents::Image => opened(|| zoo_preprocess::open(&input.path, options).map_err(|e| e.to_string())),
+        Contents::Image => Some(zoo_preprocess::open(&input.path, options).map_err(|e| e.to_string())),
         Contents::Pixels => None,
     }
-}
-
-/// What `decode` gives. Whatever goes wrong with one image must not end the thread that decodes others.
-fn opened(decode: impl FnOnce() -> Result<Decoded, String>) -> Opened {
-    let result = std::panic::catch_unwind(AssertUnwindSafe(decode));
-    Some(result.unwrap_or_else(|_| Err("the decoder failed on this image; please report it".into())))
 }
 
 /// Puts what was opened together.
@@ -113,7 +113,7 @@ impl<'a, I: Iterator<Item = Opened>> Batches<'a, I> {
     fn flush(&mut self) {
         if !self.images.is_empty() {
             let (items, images) = (std::mem::take(&mut self.items), std::mem::take(&mut self.images));
-            self.ready.push_back(Work::Images(items, images));
+            self.ready.push_back(Work::Batch(Batch::Images(items, images)));
         }
     }
 }
@@ -178,7 +178,7 @@ fn split(index: usize, input: &Input, tensor: &Tensor, batch: usize) -> Vec<Work
                 })
                 .collect();
             match tensor.narrow(0, start, length) {
-                Ok(part) => Work::Pixels(items, part),
+                Ok(part) => Work::Batch(Batch::Pixels(items, part)),
                 Err(error) => bad(input, error.to_string()),
             }
         })
@@ -205,6 +205,12 @@ fn pixels(path: &Path) -> Result<Tensor, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+    use std::thread::{self, ThreadId};
+
+    use zoo_preprocess::Format;
+
     use super::*;
     use crate::commands::encode::ahead::tests::Meeting;
     use crate::output::{Metadata, Plain, write_safetensors};
@@ -218,12 +224,19 @@ mod tests {
         Input { path: path.to_path_buf(), name: "x".into(), contents }
     }
 
+    fn decoded() -> Opened {
+        Some(Ok(Decoded::new(image::RgbImage::new(1, 1), Format::Png)))
+    }
+
     fn collect(inputs: &[Input], batch: usize) -> Vec<String> {
-        let mut works = Vec::new();
-        read(inputs, &DecodeOptions::default(), batch, |work| {
+        let (mut works, options) = (Vec::new(), DecodeOptions::default());
+        let open = |input: &Input| open(input, &options);
+        read(inputs, batch, 2, open, |work| {
             works.push(match work {
-                Work::Images(items, images) => format!("images {} {}", items.len(), images.len()),
-                Work::Pixels(_, tensor) => format!("pixels {:?}", tensor.dims()),
+                Work::Batch(Batch::Images(items, images)) => {
+                    format!("images {} {}", items.len(), images.len())
+                }
+                Work::Batch(Batch::Pixels(_, tensor)) => format!("pixels {:?}", tensor.dims()),
                 Work::Bad(bad) => format!("bad {}", bad.error),
             });
         });
@@ -254,15 +267,15 @@ mod tests {
     /// The computation of a batch ends only when the decoding of all of the next one has begun.
     #[test]
     fn the_next_batch_is_decoded_while_one_is_computed() {
-        for (batch, cores) in [(1, 1), (1, 2), (4, 2), (3, 2), (4, 16)] {
+        for (batch, threads) in [(1, 1), (1, 2), (4, 2), (3, 2), (4, 16)] {
             let inputs = vec![input(Path::new("x.png")); 11];
             let (meeting, mut seen) = (Meeting::default(), 0);
             let open = |_: &Input| {
                 meeting.note(|(begun, _)| *begun += 1);
-                Some(Ok(Decoded::new(image::RgbImage::new(1, 1), zoo_preprocess::Format::Png)))
+                decoded()
             };
-            read_by(&inputs, batch, cores, open, |work| {
-                let Work::Images(items, _) = work else { panic!("not an image") };
+            read(&inputs, batch, threads, open, |work| {
+                let Work::Batch(Batch::Images(items, _)) = work else { panic!("not an image") };
                 assert_eq!(items.len(), batch.min(inputs.len() - seen));
                 seen += items.len();
                 meeting.wait(|(begun, _)| begun >= (seen + batch).min(inputs.len()));
@@ -275,14 +288,29 @@ mod tests {
     fn a_decoder_that_fails_costs_one_image() {
         let inputs: Vec<Input> = ["a", "b", "c"].iter().map(|name| input(Path::new(name))).collect();
         let open = |input: &Input| {
-            opened(|| {
-                assert!(!input.path.ends_with("a"), "as a broken decoder does");
-                Ok(Decoded::new(image::RgbImage::new(1, 1), zoo_preprocess::Format::Png))
-            })
+            assert!(!input.path.ends_with("a"), "as a broken decoder does");
+            decoded()
         };
         let mut works = Vec::new();
-        read_by(&inputs, 1, 1, open, |work| works.push(matches!(work, Work::Bad(_))));
+        read(&inputs, 1, 1, open, |work| works.push(matches!(work, Work::Bad(_))));
         assert_eq!(works, [true, false, false]);
+    }
+
+    /// Each of the threads that are allowed has its turn, and no other, the one that computes least of all.
+    #[test]
+    fn as_many_threads_decode_as_are_allowed() {
+        let inputs = vec![input(Path::new("x.png")); 7];
+        for threads in [1, 2, 5] {
+            let decoding = Mutex::new(HashSet::<ThreadId>::new());
+            let open = |_: &Input| {
+                decoding.lock().unwrap().insert(thread::current().id());
+                decoded()
+            };
+            read(&inputs, 2, threads, open, |_| {});
+            let decoding = decoding.into_inner().unwrap();
+            assert_eq!(decoding.len(), threads);
+            assert!(!decoding.contains(&thread::current().id()));
+        }
     }
 
     #[test]
