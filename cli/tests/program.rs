@@ -4,32 +4,25 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The program away from where it was built: plugins that somebody staged beside it there must not be found.
-fn program() -> &'static Path {
-    static PLACE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PLACE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let (built, path) = (env!("CARGO_BIN_EXE_zoo"), folder.path().join("zoo"));
-        if std::fs::hard_link(built, &path).is_err() {
-            std::fs::copy(built, &path).unwrap();
-        }
-        (folder, path)
-    });
-    path
-}
-
-/// `zoo` with `line` as its arguments, in a folder of its own where there are no plugins, settings or caches.
+/// `zoo` with `line` as its arguments, in a folder of its own where there are no plugins, settings or caches. The program
+/// is there too, away from where it was built: plugins that somebody staged beside it must not be found.
 struct Program {
     folder: tempfile::TempDir,
 }
 
 impl Program {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        // Where the program was built, so that it need not be copied.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (built, bin) = (env!("CARGO_BIN_EXE_zoo"), folder.path().join("bin"));
+        std::fs::create_dir(&bin).unwrap();
+        if std::fs::hard_link(built, bin.join("zoo")).is_err() {
+            std::fs::copy(built, bin.join("zoo")).unwrap();
+        }
+        Self { folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -41,7 +34,7 @@ impl Program {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(self.path("bin/zoo"));
         command.args(line.split_whitespace()).current_dir(self.folder.path()).stdin(Stdio::null());
         for (variable, folder) in [("ZOO_CONFIG", "config"), ("ZOO_DATA", "data"), ("ZOO_CACHE", "cache")] {
             command.env(variable, self.path(folder));
