@@ -1,10 +1,12 @@
-//! CPU kernels: matrix products whose weights are packed once, with what follows the product fused into it.
+//! What a CPU computes: products with packed and [quantised](quant) weights, with the norm before and the activation
+//! and shortcut behind them; feed-forward networks; attention; depthwise convolutions; norms.
 //!
-//! **The one decision.** A weight matrix has one form in memory, the panels that the vector unit of this machine
-//! reads, and every element of a product is one chain of additions in the order of the inputs. So there is no
-//! second copy of the weights, and a row's result depends neither on the rows beside it nor on the threads.
+//! **The one decision.** Which additions make a number, and in which order, follows from the sizes of its row alone,
+//! and a weight matrix has one form in memory, the panels that the vector unit of this machine reads. So a row's
+//! result depends neither on the rows beside it nor on the threads, and there is no second copy of the weights.
 //!
-//! Slices in, slices out; the instruction set is chosen at run time.
+//! Slices in, slices out; the instruction set is chosen at run time. `out` may be numbers or memory that holds none yet
+//! ([`Place`], [`written`]): such kernels return the numbers that they wrote.
 //!
 //! ```
 //! use zoo_kernels::{Activation, Epilogue, Packed};
@@ -57,8 +59,8 @@ pub use gated::Gated;
 pub use isa::Isa;
 pub use local_attention::{LocalAttention, Source, add_per_key};
 pub use norm::{Norm, NormKind};
-pub use out::Place;
-pub use pages::{written, zeros};
+pub use out::{Place, written};
+pub use pages::zeros;
 pub use patches::Patches;
 pub use product::Packed;
 pub use rotary::Rotary;

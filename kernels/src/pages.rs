@@ -22,29 +22,6 @@ pub fn zeros<T: Element>(length: usize) -> Vec<T> {
     zeros
 }
 
-/// As many numbers as `write` was given places for, on large pages where they fill some. It returns those places, as
-/// kernels do when they have written all of them.
-///
-/// # Errors
-/// Those of `write`.
-///
-/// # Panics
-/// When `write` returns other numbers.
-pub fn written<T: Element, E>(
-    length: usize,
-    write: impl FnOnce(&mut [MaybeUninit<T>]) -> Result<&mut [T], E>,
-) -> Result<Vec<T>, E> {
-    let mut numbers = Vec::with_capacity(length);
-    let memory = &mut numbers.spare_capacity_mut()[..length];
-    prefer_large(memory);
-    let places = memory.as_ptr();
-    let written = write(memory)?;
-    assert!(written.as_ptr() == places.cast() && written.len() == length, "not all places were written");
-    // SAFETY: a slice of numbers covers the `length` places.
-    unsafe { numbers.set_len(length) };
-    Ok(numbers)
-}
-
 /// Says that `memory` should stand on large pages, where the system has them for whoever asks. A hint.
 pub(crate) fn prefer_large<T>(memory: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]
@@ -64,24 +41,4 @@ pub(crate) fn prefer_large<T>(memory: &mut [MaybeUninit<T>]) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = memory;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::norm::{Norm, NormKind};
-
-    #[test]
-    fn what_was_written_is_there() {
-        let norm = Norm { kind: NormKind::Rms, weight: &[2.0; 4], bias: None, eps: 0.0 };
-        let numbers = written(8, |places| Ok::<_, ()>(norm.apply(&[3.0; 8], places)));
-        assert_eq!(numbers, Ok(vec![2.0; 8]));
-        assert_eq!(written::<f32, _>(3, |_| Err("no")), Err("no"));
-    }
-
-    #[test]
-    #[should_panic(expected = "not all places were written")]
-    fn other_numbers_are_refused() {
-        let _ = written::<f32, ()>(0, |_| Ok(Box::leak(Box::new([1.0; 2]))));
-    }
 }
