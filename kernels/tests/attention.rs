@@ -47,7 +47,9 @@ impl<T: Element> Case<T> {
     }
 
     fn run_few(&self) -> Vec<T> {
-        self.run_with(|attention, out| attention.apply_few(out))
+        self.run_with(|attention, out| {
+            attention.apply_few(out);
+        })
     }
 
     fn run_with(&self, apply: impl Fn(&Attention<'_, T>, &mut [T])) -> Vec<T> {
@@ -199,7 +201,9 @@ fn decomposed_is_dense<T: Element>(
         let whole = bits(case.run_biased(Some(bias), |attention, out| {
             attention.apply_at_most(isa, out);
         }));
-        let few = bits(case.run_biased(Some(bias), |attention, out| attention.apply_few(out)));
+        let few = bits(case.run_biased(Some(bias), |attention, out| {
+            attention.apply_few(out);
+        }));
         for image in 0..batch {
             let mut dense = vec![0.0; heads * queries * keys];
             let first = if images == 1 { 0 } else { image } * heads * queries;
@@ -356,6 +360,22 @@ fn queries_are_independent_f32() {
 #[test]
 fn queries_are_independent_bf16() {
     queries_are_independent::<bf16>();
+}
+
+/// An infinite value that few queries see may make others no number, but the same ones on any number of threads, which
+/// cut the queries into tasks that see other keys.
+#[test]
+fn infinite_values_on_other_numbers_of_threads() {
+    for isa in levels() {
+        let mut case = Case::<bf16>::new(size(2048, 303, 16), 1.0);
+        case.sight = Some((0..2048).map(|i| 0..if i < 256 { 301 } else { 303 }).collect());
+        case.v[301 * 16] = bf16::INFINITY;
+        let [one, two] = [1, 2].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| case.run(isa)).iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        });
+        assert!(one == two, "{isa:?}");
+    }
 }
 
 #[test]

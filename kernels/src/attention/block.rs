@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::bias::{Bias, OfQuery};
 use super::pack::BLOCK;
-use super::results::{self, Results};
+use super::results::{self, Turned};
 use super::softmax::Running;
 use super::task::Task;
 use crate::element::Element;
@@ -14,7 +14,7 @@ use crate::prefetch;
 use crate::tile::Tile;
 
 /// Keys and values as tiles read them.
-pub(super) struct Packed<'a> {
+pub(super) struct PackedHead<'a> {
     pub keys: &'a [u32],
     pub values: &'a [u32],
     /// Which block of keys is the first of these.
@@ -43,13 +43,13 @@ impl Room {
 
 impl<T: Element> Task<'_, T> {
     /// # Safety
-    /// That of [`Job::run`](crate::tile::Job::run) for this task; `rows` are some of its own, at most `COLUMNS`, and what they
-    /// see was packed for tiles with the rows of `K`.
+    /// That of [`Job::run`](crate::tile::Job::run) for this task; `rows` are some of its own, at most `COLUMNS`, and
+    /// what they see was packed for tiles with the rows of `K`.
     #[inline(always)]
     pub unsafe fn block<K: Tile<COLUMNS>, const COLUMNS: usize>(
         &self,
         rows: Range<usize>,
-        packed: &Packed<'_>,
+        packed: &PackedHead<'_>,
         room: &mut Room,
     ) {
         let size = self.attention.size;
@@ -142,7 +142,7 @@ impl<T: Element> Task<'_, T> {
                 };
             }
         }
-        let results = Results { channels, height, sums: mixed, pairs, rows: turned };
+        let results = Turned { channels, height, sums: mixed, pairs, rows: turned };
         let starts = rows.map(|row| self.start(row));
         // SAFETY: the caller's; only for bf16 are there tiles that read pairs.
         unsafe { results.write::<K, T>(&running.share(), self.out, starts) };

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Attention, AttentionSize, Heads};
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 use crate::tile::exp2;
 
 /// Keys whose scores are held at a time.
@@ -21,16 +21,18 @@ impl<T: Element> Attention<'_, T> {
     ///
     /// # Panics
     /// As [`Attention::apply`].
-    pub fn apply_few(&self, out: &mut [T]) {
+    pub fn apply_few<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
         self.check(out.len());
         let AttentionSize { batch, key_heads, channels, .. } = self.size;
         if out.is_empty() || channels == 0 {
-            return;
+            return &mut [];
         }
-        let out = Out::new(out);
+        let places = Out::new(out);
         (0..batch * key_heads).into_par_iter().for_each(|i| {
-            lanes::run(Few { attention: self, image: i / key_heads, head: i % key_heads, out });
+            lanes::run(Few { attention: self, image: i / key_heads, head: i % key_heads, out: places });
         });
+        // SAFETY: tasks write the results of all queries that share a head of keys, and these are all.
+        unsafe { filled(out) }
     }
 }
 
@@ -127,9 +129,10 @@ impl<T: Element> Work for Few<'_, T> {
         for (row, mixed) in rows.iter().zip(mixed.chunks_exact(width)) {
             let share = if row.sum == 0.0 { 0.0 } else { 1.0 / row.sum };
             let place = ((image * queries + row.query) * heads + row.head) * channels;
-            // SAFETY: the length was checked, and each query of each head belongs to one task.
-            let out = unsafe { out.slice(place, channels) };
-            out.iter_mut().zip(mixed).for_each(|(out, x)| *out = T::round(x * share));
+            for (place, x) in (place..place + channels).zip(mixed) {
+                // SAFETY: the length was checked, and each query of each head belongs to one task.
+                unsafe { out.set(place, [T::round(x * share)]) };
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Attention without a matrix of scores in memory (arXiv 2112.05682, 2205.14135).
 //!
 //! Queries lie in the lanes of the vector unit: a tile of scores is some keys by 32 queries (by 16, if the last are so
-//! few), so that maxima and sums over keys need no step across lanes, and the weights come out in the very form in which
-//! the second product reads them. Keys are taken in blocks at fixed places, and every query is on its own lane; so a
-//! query's result depends neither on the queries beside it nor on the threads.
+//! few), so that maxima and sums over keys need no step across lanes, and the weights come out in the very form in
+//! which the second product reads them. Keys are taken in blocks at fixed places, and every query is on its own lane;
+//! so a query's result depends neither on the queries beside it nor on the threads.
 
 mod bias;
 mod block;
@@ -117,8 +117,8 @@ impl<'a, T: Element> Heads<'a, T> {
 }
 
 impl<T: Element> Attention<'_, T> {
-    /// Writes `[batch, queries, heads, channels]` to `out` and returns it. A query that sees no key gives zeros. Runs on
-    /// the threads of rayon; a thread holds the keys and values of one head and a few blocks.
+    /// Writes `[batch, queries, heads, channels]` to `out` and returns it. A query that sees no key gives zeros. Runs
+    /// on the threads of rayon; a thread holds the keys and values of one head and a few blocks.
     ///
     /// # Panics
     /// When a length does not fit, a range goes beyond the keys, the heads do not divide, or the scale is not

@@ -72,7 +72,8 @@ impl<'a, T: Element> Head<'a, T> {
             8 => self.columns::<8>(blocks, first, pairs, cells),
             6 => self.columns::<6>(blocks, first, pairs, cells),
             4 => self.columns::<4>(blocks, first, pairs, cells),
-            _ => self.columns::<2>(blocks, first, pairs, cells),
+            2 => self.columns::<2>(blocks, first, pairs, cells),
+            _ => unreachable!("no tile has {height} rows"),
         }
     }
 

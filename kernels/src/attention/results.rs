@@ -8,7 +8,7 @@ use crate::panels::{self, Line};
 use crate::tile::{Tile, WOVEN};
 
 /// The sums of a block of queries, and room to turn them.
-pub(super) struct Results<'a, const COLUMNS: usize> {
+pub(super) struct Turned<'a, const COLUMNS: usize> {
     pub channels: usize,
     /// Rows of the tiles of sums.
     pub height: usize,
@@ -25,12 +25,12 @@ fn width(channels: usize, pairs: bool) -> usize {
     panels::steps(channels, pairs).next_multiple_of(WOVEN)
 }
 
-/// Cells of [`Results::rows`].
+/// Cells of [`Turned::rows`].
 pub(super) fn cells(channels: usize, pairs: bool, columns: usize) -> usize {
     width(channels, pairs) * columns
 }
 
-impl<const COLUMNS: usize> Results<'_, COLUMNS> {
+impl<const COLUMNS: usize> Turned<'_, COLUMNS> {
     /// Multiplies the sums of each query by its share, rounds them and writes them to `out`, from its start on.
     ///
     /// # Safety

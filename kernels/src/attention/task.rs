@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::block::{Packed, Room};
+use super::block::{PackedHead, Room};
 use super::pack::{BLOCK, Head};
 use super::{Attention, AttentionSize};
 use crate::element::Element;
@@ -51,6 +51,11 @@ impl<T: Element> Task<'_, T> {
     /// As for `run`.
     #[inline(always)]
     unsafe fn compute<K: Tile<COLUMNS>, const COLUMNS: usize>(&self, scratch: &mut Scratch) {
+        // Keys and values are packed for one of them and read by both.
+        const {
+            assert!(K::ROWS == K::Narrow::ROWS && K::SHORT == K::Narrow::SHORT);
+            assert!(K::PAIRS == K::Narrow::PAIRS);
+        }
         let channels = self.attention.size.channels;
         let Scratch { keys, values, room } = scratch;
         self.rows.clone().take(COLUMNS).for_each(|row| prefetch::read(self.query(row)));
@@ -58,7 +63,9 @@ impl<T: Element> Task<'_, T> {
         let whole = self.sight(self.rows.clone());
         let begin = whole.start / BLOCK * BLOCK;
         let blocks = (whole.end - begin).div_ceil(BLOCK);
-        let head = |heads| Head { heads, image: self.image, head: self.head, tokens: whole.end, channels };
+        // With the second of the last pair, or the next task would find there what this one does not.
+        let tokens = whole.end.next_multiple_of(2).min(self.attention.size.keys);
+        let head = |heads| Head { heads, image: self.image, head: self.head, tokens, channels };
         let steps = panels::steps(channels, K::PAIRS);
         let key_cells = blocks * BLOCK * steps;
         let keys = &mut panels::cells_mut(panels::room(keys, key_cells))[..key_cells];
@@ -71,7 +78,7 @@ impl<T: Element> Task<'_, T> {
         let values = &mut panels::cells_mut(panels::room(values, value_cells))[..value_cells];
         head(self.attention.v).values(values, begin, height, K::PAIRS, room.cells(filled));
 
-        let packed = Packed { keys, values, first: begin / BLOCK, height };
+        let packed = PackedHead { keys, values, first: begin / BLOCK, height };
         for start in self.rows.clone().step_by(COLUMNS) {
             let rows = start..self.rows.end.min(start + COLUMNS);
             // SAFETY: the caller's; keys and values were packed for tiles that have the rows of both of these.

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
-use zoo_core::Result;
 use zoo_core::weights::Params;
-use zoo_kernels::{Attention, AttentionSize, Element, Heads, zeros};
+use zoo_core::{Error, Result};
+use zoo_kernels::{Attention, AttentionSize, Element, Heads, written};
 
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
@@ -21,7 +21,7 @@ const FEW: usize = 4;
 
 /// Attention of each query head to the key head of its group, softmax in f32.
 pub(super) struct CausalAttention {
-    qkv: Projections<3>,
+    qkv: Projections,
     output: Linear,
     heads: usize,
     groups: usize,
@@ -113,12 +113,9 @@ impl CausalAttention {
             bias: None,
             sight: Some(step.sight(self.windowed)),
         };
-        let mut mixed = zeros::<T>(batch * queries * heads * channels);
-        if queries <= FEW {
-            attention.apply_few(&mut mixed);
-        } else {
-            attention.apply(&mut mixed);
-        }
+        let mixed = written(batch * queries * heads * channels, |out| {
+            Ok::<_, Error>(if queries <= FEW { attention.apply_few(out) } else { attention.apply(out) })
+        })?;
         Ok(Tensor::from_vec(mixed, q.shape(), &Device::Cpu)?)
     }
 

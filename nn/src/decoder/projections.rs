@@ -1,4 +1,4 @@
-//! Several linear maps of one input, stored apart or as one matrix.
+//! The three linear maps of one input that attention needs, stored apart or as one matrix.
 
 use candle_core::{D, Tensor};
 use zoo_core::weights::Params;
@@ -7,29 +7,29 @@ use zoo_core::{Error, Result};
 use crate::linear::Linear;
 use crate::quantised::{self, RowOrder};
 
-/// `N` maps of the same input.
-pub(super) enum Projections<const N: usize> {
+/// Maps to queries, keys and values.
+pub(super) enum Projections {
     /// One matrix each.
-    Apart([Linear; N]),
+    Apart([Linear; 3]),
     /// Stacked along the rows, with the number of rows of each.
-    Packed(Linear, [usize; N]),
+    Joint(Linear, [usize; 3]),
 }
 
-impl<const N: usize> Projections<N> {
+impl Projections {
     /// Reads maps from `inputs` channels to those of each of `parts`: under the names of the parts, or under the
-    /// one name `packed`; each with the order of its rows in the file, which is of use only when they stand apart.
+    /// one name `joint`; each with the order of its rows in the file, which is of use only when they stand apart.
     pub fn load(
         params: &Params,
-        packed: Option<&str>,
-        parts: [(&str, usize, RowOrder); N],
+        joint: Option<&str>,
+        parts: [(&str, usize, RowOrder); 3],
         inputs: usize,
         bias: bool,
     ) -> Result<Self> {
         let outputs = parts.map(|(_, outputs, _)| outputs);
-        Ok(match packed {
+        Ok(match joint {
             Some(name) => {
                 let rows = outputs.iter().sum();
-                Self::Packed(quantised::load(&params.pp(name), inputs, rows, bias, RowOrder::Same)?, outputs)
+                Self::Joint(quantised::load(&params.pp(name), inputs, rows, bias, RowOrder::Same)?, outputs)
             }
             None => {
                 let load = |(name, rows, order)| quantised::load(&params.pp(name), inputs, rows, bias, order);
@@ -39,10 +39,10 @@ impl<const N: usize> Projections<N> {
     }
 
     /// `[…, inputs]` to `[…, outputs]` of each map.
-    pub fn forward(&self, x: &Tensor) -> Result<[Tensor; N]> {
+    pub fn forward(&self, x: &Tensor) -> Result<[Tensor; 3]> {
         match self {
             Self::Apart(maps) => all(maps.iter().map(|map| map.forward(x))),
-            Self::Packed(map, outputs) => {
+            Self::Joint(map, outputs) => {
                 let joint = map.forward(x)?;
                 let mut start = 0;
                 all(outputs.iter().map(|&length| {
@@ -55,7 +55,7 @@ impl<const N: usize> Projections<N> {
     }
 }
 
-fn all<T, const N: usize>(items: impl Iterator<Item = Result<T>>) -> Result<[T; N]> {
+fn all<T>(items: impl Iterator<Item = Result<T>>) -> Result<[T; 3]> {
     let items: Vec<T> = items.collect::<Result<_>>()?;
-    items.try_into().map_err(|_| Error::Internal(format!("not {N} projections")))
+    items.try_into().map_err(|_| Error::Internal("not three projections".to_owned()))
 }
