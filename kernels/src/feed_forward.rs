@@ -19,15 +19,15 @@ const HIDDEN: usize = 2 << 20;
 /// Fewest rows that are computed at a time: every turn reads all weights again.
 const ROWS: usize = 640;
 
-/// `second(activation(first(x) + bias))` or, gated, `second(activation(first(x) + bias) · up(x))`: the feed-forward half
-/// of transformer and ConvNeXt blocks.
+/// `second(activation(first(x) + bias))` or, gated, `second(activation(first(x) + bias) · up(x))`: the feed-forward
+/// half of transformer and ConvNeXt blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedForward<'a, T> {
     /// `[hidden, inputs]`.
     pub first: &'a Packed,
     /// `[hidden]`.
     pub bias: Option<&'a [T]>,
-    /// Between the products.
+    /// Between the products; as exact as [`Epilogue::activation`].
     pub activation: Activation,
     /// Of a gated network (arXiv 2002.05202): what the activated numbers are multiplied by, from weights
     /// `[hidden, inputs]` and a bias `[hidden]`.
@@ -37,26 +37,26 @@ pub struct FeedForward<'a, T> {
 }
 
 /// Bytes of a row of hidden values, as the second product reads it.
-fn wide(kernel: Kernel, hidden: usize) -> usize {
+fn row_bytes(kernel: Kernel, hidden: usize) -> usize {
     panels::steps(hidden, kernel.shape().pairs) * size_of::<u32>()
 }
 
 /// Rows that are computed at a time, of rows whose wide values take so many bytes.
-fn turn(rows: usize, wide: usize) -> usize {
-    let turns = rows.div_ceil((HIDDEN / wide.max(1)).max(ROWS)).max(1);
+fn turn_rows(rows: usize, bytes: usize) -> usize {
+    let turns = rows.div_ceil((HIDDEN / bytes.max(1)).max(ROWS)).max(1);
     rows.div_ceil(turns).max(1)
 }
 
 impl<T: Element> FeedForward<'_, T> {
     /// Bytes of wide values that are held at a time, for this many rows of `hidden` numbers, on this machine.
     pub fn held(rows: usize, hidden: usize) -> usize {
-        let wide = wide(Kernel::choose::<T>(Isa::detect()), hidden);
-        turn(rows, wide) * wide
+        let bytes = row_bytes(Kernel::choose::<T>(Isa::detect()), hidden);
+        turn_rows(rows, bytes) * bytes
     }
 
-    /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`, and returns it.
-    /// Runs on the threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded between the
-    /// products.
+    /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`, and
+    /// returns it. Runs on the threads of rayon; a row depends on nothing but that row, bit by bit, and is rounded
+    /// between the products.
     ///
     /// # Panics
     /// When a length does not fit, or when weights were packed as bf16 for rows of f32.
@@ -106,7 +106,7 @@ impl<T: Element> FeedForward<'_, T> {
         let kernel = self.first.kernel();
         assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
         assert!(T::HALF || !kernel.shape().pairs, "weights are packed as bf16, rows are f32");
-        let part = turn(rows, wide(kernel, hidden));
+        let part = turn_rows(rows, row_bytes(kernel, hidden));
         let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
         before.check(rows, hidden);
         if let Some(norm) = norm {

@@ -11,7 +11,7 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F.
     Avx512,
-    /// AVX-512 with products of bf16 pairs.
+    /// AVX-512 with BW, DQ and products of bf16 pairs.
     Avx512Bf16,
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn write<T>(first: *const T, count: usize) {
     #[cfg(target_arch = "x86_64")]
     lines(first, count, |line| {
         use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: as above; who does not know this form ignores it.
+        // SAFETY: as above; the compiler asks as for reading where its target does not promise PREFETCHW.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
     });
     #[cfg(not(target_arch = "x86_64"))]

@@ -128,7 +128,7 @@ impl Packed {
     /// bit.
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// When a length does not fit, or when weights were packed as bf16 for rows of f32.
     pub fn apply<'o, T: Element>(
         &self,
         x: &[T],
@@ -142,7 +142,7 @@ impl Packed {
     /// [`Norm::apply`].
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// As [`Packed::apply`].
     pub fn apply_normed<'o, T: Element>(
         &self,
         x: &[T],
@@ -161,6 +161,8 @@ impl Packed {
         epilogue: &Epilogue<'_, T>,
         out: &'o mut [impl Place<T>],
     ) -> &'o mut [T] {
+        let Shape { height, pairs, .. } = self.kernel.shape();
+        assert!(T::HALF || !pairs, "weights are packed as bf16, rows are f32");
         if self.outputs == 0 {
             assert!(out.is_empty(), "out: not [rows, 0]");
             return &mut [];
@@ -169,7 +171,6 @@ impl Packed {
         assert_eq!(out.len(), rows * self.outputs, "out: not [rows, {}]", self.outputs);
         assert_eq!(x.len(), rows * self.inputs, "x: not [{rows}, {}]", self.inputs);
         epilogue.check(rows, self.outputs);
-        let Shape { height, pairs, .. } = self.kernel.shape();
         let slab = SLAB / panels::steps(self.inputs, pairs).max(1);
         let slab = slab.next_multiple_of(height).max(height);
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another
@@ -183,7 +184,7 @@ impl Packed {
             packing::pack(self.kernel, &x[start * self.inputs..end * self.inputs], self.inputs, norm, cells);
             let results = Results::Rows(Out::new(out));
             let product = Product { x: cells, rows: start..end, epilogue: *epilogue, up: None, results };
-            // SAFETY: lengths were checked above.
+            // SAFETY: lengths and elements were checked above.
             unsafe { self.multiply(&product) };
         }
         SCRATCH.set(scratch);
@@ -230,8 +231,8 @@ pub(crate) struct Product<'a, T> {
     pub rows: Range<usize>,
     /// Checked for these rows.
     pub epilogue: Epilogue<'a, T>,
-    /// Other weights of the same size and kernel, and their bias, checked too: the result is multiplied by their product
-    /// with the same rows.
+    /// Other weights of the same size and kernel, and their bias, checked too: the result is multiplied by their
+    /// product with the same rows.
     pub up: Option<(&'a Packed, Option<&'a [T]>)>,
     /// With a place for every number.
     pub results: Results<T>,

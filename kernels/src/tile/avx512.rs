@@ -1,21 +1,24 @@
 //! AVX-512: 12 rows by two vectors, 24 of the 32 registers.
 
+mod gates;
 mod narrow;
+mod weave;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::gates::Gates;
 use super::{Job, POWERS, ROWS, Tile, WOVEN};
 use crate::arithmetic::{Arithmetic, Fused};
 use crate::element::Element;
+use gates::Halves;
 use narrow::Narrow;
+use weave::weave;
 
 const COLUMNS: usize = 32;
 const SHORT: usize = 8;
 
-/// Steps between the cells of activations that are multiplied and those that are asked for: they are read once, where the
-/// weights beside them stay in the second-level cache.
+/// Steps between the cells of activations that are multiplied and those that are asked for: they are read once, where
+/// the weights beside them stay in the second-level cache.
 const AHEAD: usize = 64;
 
 /// Products of cells of this kind.
@@ -102,7 +105,7 @@ impl Cells for Singles {
 pub(crate) struct Pairs;
 
 impl Cells for Pairs {
-    type Arithmetic = Gates;
+    type Arithmetic = Halves;
     const PAIRS: bool = true;
 
     #[inline(always)]
@@ -339,58 +342,6 @@ unsafe fn weigh<const COLUMNS: usize>(
             let weight = _mm512_scalef_ps(value, whole);
             _mm512_storeu_ps(score, weight);
             _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), weight));
-        }
-    }
-}
-
-/// [`Tile::weave`], by transposing 16 rows of 16 cells.
-///
-/// # Safety
-/// That of [`Tile::weave`]; the machine has AVX-512 F.
-#[inline(always)]
-unsafe fn weave(rows: &[*const u32; WOVEN], count: usize, to: *mut u32, width: usize, room: usize) {
-    // SAFETY: the caller's.
-    unsafe {
-        let zero = _mm512_setzero_si512();
-        // Loops, not closures: those would not be compiled for the instructions.
-        let mut v = [zero; WOVEN];
-        for (v, row) in v.iter_mut().zip(rows).take(count) {
-            *v = _mm512_loadu_si512(row.cast());
-        }
-        // Pairs of rows, then fours, within each quarter of the vectors; then the quarters.
-        let (mut two, mut four) = ([zero; WOVEN], [zero; WOVEN]);
-        for i in (0..WOVEN).step_by(2) {
-            two[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-            two[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-        }
-        for i in (0..WOVEN).step_by(4) {
-            for half in 0..2 {
-                let (a, b) = (two[i + half], two[i + half + 2]);
-                four[i + 2 * half] = _mm512_unpacklo_epi64(a, b);
-                four[i + 2 * half + 1] = _mm512_unpackhi_epi64(a, b);
-            }
-        }
-        let mut steps = [zero; WOVEN];
-        for column in 0..4 {
-            let [a, b, c, d] = [four[column], four[4 + column], four[8 + column], four[12 + column]];
-            let (ab_even, cd_even) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
-            let (ab_odd, cd_odd) = (_mm512_shuffle_i32x4::<0xdd>(a, b), _mm512_shuffle_i32x4::<0xdd>(c, d));
-            steps[column] = _mm512_shuffle_i32x4::<0x88>(ab_even, cd_even);
-            steps[4 + column] = _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd);
-            steps[8 + column] = _mm512_shuffle_i32x4::<0xdd>(ab_even, cd_even);
-            steps[12 + column] = _mm512_shuffle_i32x4::<0xdd>(ab_odd, cd_odd);
-        }
-        for (step, cells) in steps.into_iter().enumerate() {
-            let start = step * width;
-            if start + WOVEN <= room {
-                _mm512_storeu_si512(to.add(start).cast(), cells);
-            } else {
-                _mm512_mask_storeu_epi32(
-                    to.add(start).cast(),
-                    ((1u32 << width.min(WOVEN)) - 1) as u16,
-                    cells,
-                );
-            }
         }
     }
 }

@@ -7,8 +7,6 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
-mod gates;
 pub(crate) mod portable;
 
 #[cfg(target_arch = "x86_64")]
@@ -93,8 +91,8 @@ pub(crate) trait Tile<const COLUMNS: usize> {
     }
 
     /// Writes [`WOVEN`] cells of each of `count` rows side by side: cell `s` of row `r` to `to[s · width + r]`. Writes
-    /// zeros for the rows up to [`WOVEN`] or, in a narrower panel, up to its width, which is at most or a multiple of that. Places of later steps are written to
-    /// before their turn; so steps go up.
+    /// zeros for the rows up to [`WOVEN`] or, in a narrower panel, up to its width, which is at most or a multiple of
+    /// that. Places of later steps are written to before their turn; so steps go up.
     ///
     /// # Safety
     /// The machine has the instructions; the first `count` of `rows`, at most [`WOVEN`], point to so many readable

@@ -1,9 +1,9 @@
 //! Activations of numbers that are rounded to bf16 afterwards, in AVX-512: a third of the instructions of exact ones.
 //!
 //! Each of them is `x σ(v)`, an input and its gate, with `v = x p(x²)`: for the tanh GELU, the quick GELU and SiLU by
-//! definition, for the exact GELU because the log-odds of `Φ` are nearly such a polynomial. The error is at most 1.5 · 10⁻⁴
-//! of the value, and 5 · 10⁻⁴ of the greater of the value and 1/64 for the exact GELU; rounding to bf16 makes up to
-//! 2 · 10⁻³.
+//! definition, for the exact GELU because the log-odds of `Φ` are nearly such a polynomial. The error is at most 1.5
+//! · 10⁻⁴ of the value, and 5 · 10⁻⁴ of the greater of the value and 1/64 for the exact GELU; rounding to bf16 makes
+//! up to 2 · 10⁻³.
 
 use std::arch::x86_64::*;
 use std::f32::consts::{FRAC_2_SQRT_PI, LOG2_E, SQRT_2};
@@ -11,6 +11,7 @@ use std::f32::consts::{FRAC_2_SQRT_PI, LOG2_E, SQRT_2};
 use crate::activation::Activation;
 use crate::arithmetic::{Arithmetic, Fused};
 use crate::element::Element;
+use crate::lanes::Lanes;
 
 /// `-p` in powers of two, lowest first: minimax in the value's error over all `x`.
 const GELU_ERF: [f32; 3] = [-2.300_076_8, -0.107_561_14, 1.117_040_3e-3];
@@ -27,9 +28,9 @@ const POWERS: [f32; 4] = [0.999_925_24, 0.695_832_85, 0.226_069_39, 0.078_023_01
 
 /// What is rounded to bf16, where there is AVX-512 F and DQ.
 #[derive(Clone, Copy)]
-pub(crate) struct Gates;
+pub(crate) struct Halves;
 
-impl Arithmetic for Gates {
+impl Arithmetic for Halves {
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         Fused::mul_add(a, b, c)
@@ -55,14 +56,9 @@ impl Arithmetic for Gates {
         let (shortcut, shortcut_rest) = shortcut.as_chunks::<16>();
         let (scale, scale_rest) = scale[..length].as_chunks::<16>();
         for ((sums, scale), shortcut) in sums.iter_mut().zip(scale).zip(shortcut) {
-            // SAFETY: the caller's; 16 numbers are a vector, 16 elements that or half of it.
+            // SAFETY: the caller's; 16 numbers are a vector.
             unsafe {
-                let x = if T::HALF {
-                    let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(shortcut.as_ptr().cast()));
-                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
-                } else {
-                    _mm512_loadu_ps(shortcut.as_ptr().cast())
-                };
+                let x: __m512 = Lanes::load(shortcut.as_ptr());
                 let (scale, sum) = (_mm512_loadu_ps(scale.as_ptr()), _mm512_loadu_ps(sums.as_ptr()));
                 _mm512_storeu_ps(sums.as_mut_ptr(), _mm512_fmadd_ps(scale, sum, x));
             }
@@ -74,7 +70,7 @@ impl Arithmetic for Gates {
 }
 
 /// # Safety
-/// That of [`Arithmetic::activate`] of [`Gates`].
+/// That of [`Arithmetic::activate`] of [`Halves`].
 #[inline(always)]
 unsafe fn gate<const TERMS: usize>(terms: [f32; TERMS], values: &mut [f32]) {
     for values in values.as_chunks_mut::<16>().0 {
@@ -110,7 +106,7 @@ mod tests {
         #[target_feature(enable = "avx512f,avx512dq")]
         unsafe fn run(activation: Activation, values: &mut [f32]) {
             // SAFETY: the instructions are enabled.
-            unsafe { Gates::activate(activation, values) }
+            unsafe { Halves::activate(activation, values) }
         }
         let mut values = x.to_vec();
         values.resize(x.len().next_multiple_of(16), 0.0);
