@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::arithmetic::{Apart, Arithmetic};
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
+use crate::out::{Place, filled};
 
 /// Values that one task computes.
 const CHUNK: usize = 16 << 10;
@@ -47,16 +48,18 @@ impl Activation {
         }
     }
 
-    /// Writes its value at each of `x` to `out`, on the threads of rayon. The same bits on all machines that fuse
-    /// multiplying and adding.
+    /// Writes its value at each of `x` to `out`, on the threads of rayon, and returns it. The same bits on all machines
+    /// that fuse multiplying and adding.
     ///
     /// # Panics
     /// When the lengths differ.
-    pub fn map<T: Element>(self, x: &[T], out: &mut [T]) {
+    pub fn map<'o, T: Element>(self, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
         assert_eq!(x.len(), out.len(), "x and out");
         out.par_chunks_mut(CHUNK)
             .zip(x.par_chunks(CHUNK))
             .for_each(|(out, x)| lanes::run(Map { activation: self, x, out }));
+        // SAFETY: the values of all tasks are all values.
+        unsafe { filled(out) }
     }
 
     /// Replaces every value.
@@ -73,13 +76,13 @@ impl Activation {
 }
 
 /// Some values.
-struct Map<'a, T> {
+struct Map<'a, T, P> {
     activation: Activation,
     x: &'a [T],
-    out: &'a mut [T],
+    out: &'a mut [P],
 }
 
-impl<T: Element> Work for Map<'_, T> {
+impl<T: Element, P: Place<T>> Work for Map<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         const TURN: usize = 4 * LANES;
@@ -87,7 +90,7 @@ impl<T: Element> Work for Map<'_, T> {
             let mut values = [0.0; TURN];
             values.iter_mut().zip(x).for_each(|(value, x)| *value = x.widen());
             self.activation.apply::<L::Arithmetic>(&mut values);
-            out.iter_mut().zip(&values).for_each(|(out, &value)| *out = T::round(value));
+            out.iter_mut().zip(&values).for_each(|(out, &value)| out.put(T::round(value)));
         }
     }
 }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::activation::Activation;
 use crate::element::Element;
 use crate::lanes::{self, Lanes, Work};
+use crate::out::{Place, filled};
 
 /// `activation(gate) · up`, number by number, rounded once.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +24,14 @@ pub struct Gated<'a, T> {
 }
 
 impl<T: Element> Gated<'_, T> {
-    /// Writes `[rows, width]`, on the threads of rayon.
+    /// Writes `[rows, width]` to `out`, on the threads of rayon, and returns it.
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply(&self, out: &mut [T]) {
+    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
         let Self { gate, up, width, step, .. } = *self;
         if out.is_empty() {
-            return;
+            return &mut [];
         }
         let rows = out.len().checked_div(width).unwrap_or(0);
         assert_eq!(out.len(), rows * width, "out: not [rows, {width}]");
@@ -41,17 +42,19 @@ impl<T: Element> Gated<'_, T> {
             let (gate, up) = (&gate[part.clone()], &up[part]);
             lanes::run(Row { activation: self.activation, gate, up, out });
         });
+        // SAFETY: these are all rows, and a row of each branch is as long.
+        unsafe { filled(out) }
     }
 }
 
-struct Row<'a, T> {
+struct Row<'a, T, P> {
     activation: Activation,
     gate: &'a [T],
     up: &'a [T],
-    out: &'a mut [T],
+    out: &'a mut [P],
 }
 
-impl<T: Element> Work for Row<'_, T> {
+impl<T: Element, P: Place<T>> Work for Row<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         // One loop each, or the choice would stand inside the loop.
@@ -64,11 +67,11 @@ impl<T: Element> Work for Row<'_, T> {
     }
 }
 
-impl<T: Element> Row<'_, T> {
+impl<T: Element, P: Place<T>> Row<'_, T, P> {
     #[inline(always)]
     fn each(self, of: impl Fn(f32) -> f32) {
         for ((out, gate), up) in self.out.iter_mut().zip(self.gate).zip(self.up) {
-            *out = T::round(of(gate.widen()) * up.widen());
+            out.put(T::round(of(gate.widen()) * up.widen()));
         }
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::Out;
+use crate::out::{Out, Place, filled};
 
 /// Queries of a task.
 const QUERIES: usize = 8;
@@ -41,22 +41,23 @@ pub struct Source<'a, T> {
 }
 
 impl<T: Element> LocalAttention<'_, T> {
-    /// Writes what the queries see to `out`, `[images, queries, C]`, and how they look, `[images, queries, heads, keys]`
-    /// with the keys of a window row by row and the sources one after the other, to `weights`. Runs on the threads of
-    /// rayon; a query depends on nothing but its own keys, bit by bit.
+    /// Writes what the queries see to `out`, `[images, queries, C]`, and returns it; and how they look,
+    /// `[images, queries, heads, keys]` with the keys of a window row by row and the sources one after the other, to
+    /// `weights`. Runs on the threads of rayon; a query depends on nothing but its own keys, bit by bit.
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply(&self, out: &mut [T], weights: &mut [f32]) {
+    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>], weights: &mut [f32]) -> &'o mut [T] {
+        assert_eq!(out.len(), self.queries.len(), "out and queries");
         let queries = self.images * self.grid.0 * self.grid.1;
         let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
         if queries == 0 || self.queries.is_empty() {
-            return;
+            assert!(out.is_empty(), "queries: none on this grid");
+            return &mut [];
         }
         let width = self.queries.len() / queries;
         assert_eq!(self.queries.len(), queries * width, "queries: not [{queries}, {width}]");
         assert!(width.is_multiple_of(self.heads), "{width} channels in {} heads", self.heads);
-        assert_eq!(out.len(), self.queries.len(), "out and queries");
         assert_eq!(
             weights.len(),
             queries * self.heads * keys,
@@ -72,11 +73,13 @@ impl<T: Element> LocalAttention<'_, T> {
                 queries * m * m
             );
         }
-        let (out, weights) = (Out::new(out), Out::new(weights));
+        let (places, weights) = (Out::new(out), Out::new(weights));
         (0..queries.div_ceil(QUERIES)).into_par_iter().for_each(|task| {
             let queries = task * QUERIES..queries.min((task + 1) * QUERIES);
-            lanes::run(Part { attention: self, queries, keys, width, out, weights });
+            lanes::run(Part { attention: self, queries, keys, width, out: places, weights });
         });
+        // SAFETY: the tasks are all queries, of which all channels are written.
+        unsafe { filled(out) }
     }
 }
 
@@ -98,9 +101,7 @@ impl<T: Element> Work for Part<'_, T> {
         let mut sums = vec![0.0; width];
         for query in queries {
             // SAFETY: within the slices, whose lengths were checked, and this query's alone.
-            let (out, weights) = unsafe {
-                (out.slice(query * width, width), weights.slice(query * heads * keys, heads * keys))
-            };
+            let weights = unsafe { weights.slice(query * heads * keys, heads * keys) };
             let q = &attention.queries[query * width..][..width];
             let bias = attention.bias.map(|bias| &bias[query * keys..][..keys]);
             attention.each_key(query, width, |source, key, cell| {
@@ -121,7 +122,10 @@ impl<T: Element> Work for Part<'_, T> {
                     sums.iter_mut().zip(v).for_each(|(sum, v)| *sum += weight * v.widen());
                 }
             });
-            out.iter_mut().zip(&sums).for_each(|(out, &sum)| *out = T::round(sum));
+            for (place, &sum) in (query * width..).zip(&sums) {
+                // SAFETY: as above; there are `width` sums.
+                unsafe { out.set(place, [T::round(sum)]) };
+            }
         }
     }
 }
@@ -171,12 +175,18 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score /= total);
 }
 
-/// Adds to each cell of `x`, `[images · grid · m², C]` in raster order, the vector of its place in its window, `[m², C]`,
-/// and writes the sums to `out`. Runs on the threads of rayon.
+/// Adds to each cell of `x`, `[images · grid · m², C]` in raster order, the vector of its place in its window,
+/// `[m², C]`, writes the sums to `out` and returns it. Runs on the threads of rayon.
 ///
 /// # Panics
 /// When a length does not fit.
-pub fn add_per_key<T: Element>(x: &[T], places: &[T], columns: usize, m: usize, out: &mut [T]) {
+pub fn add_per_key<'o, T: Element>(
+    x: &[T],
+    places: &[T],
+    columns: usize,
+    m: usize,
+    out: &'o mut [impl Place<T>],
+) -> &'o mut [T] {
     let width = places.len() / (m * m).max(1);
     assert_eq!(places.len(), m * m * width, "places: not [{}, C]", m * m);
     assert_eq!(x.len(), out.len(), "x and out");
@@ -185,22 +195,24 @@ pub fn add_per_key<T: Element>(x: &[T], places: &[T], columns: usize, m: usize, 
     out.par_chunks_mut(row).zip(x.par_chunks(row)).enumerate().for_each(|(index, (out, x))| {
         lanes::run(Row { out, x, places: &places[index % m * m * width..][..m * width] });
     });
+    // SAFETY: these are all rows, each of whole rows of windows.
+    unsafe { filled(out) }
 }
 
 /// A row of cells, and the places of a row of a window.
-struct Row<'a, T> {
-    out: &'a mut [T],
+struct Row<'a, T, P> {
+    out: &'a mut [P],
     x: &'a [T],
     places: &'a [T],
 }
 
-impl<T: Element> Work for Row<'_, T> {
+impl<T: Element, P: Place<T>> Work for Row<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let windows = self.out.chunks_exact_mut(self.places.len());
         for (out, x) in windows.zip(self.x.chunks_exact(self.places.len())) {
             for ((out, x), place) in out.iter_mut().zip(x).zip(self.places) {
-                *out = T::round(x.widen() + place.widen());
+                out.put(T::round(x.widen() + place.widen()));
             }
         }
     }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::lanes::{self, Lanes, Work};
+use crate::out::{Place, filled};
 
 /// How far the first `2 · pairs` channels of each head turn, for every token; the other channels stay.
 #[derive(Debug, Clone, Copy)]
@@ -17,17 +18,24 @@ pub struct Rotary<'a> {
 }
 
 impl Rotary<'_> {
-    /// Writes `x`, `[tokens, heads, channels]`, turned, to `out`: in f32, rounded once. Runs on the threads of rayon.
+    /// Writes `x`, `[tokens, heads, channels]`, turned, to `out`, and returns it: in f32, rounded once. Runs on the
+    /// threads of rayon.
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply<T: Element>(&self, x: &[T], heads: usize, channels: usize, out: &mut [T]) {
+    pub fn apply<'o, T: Element>(
+        &self,
+        x: &[T],
+        heads: usize,
+        channels: usize,
+        out: &'o mut [impl Place<T>],
+    ) -> &'o mut [T] {
         let (token, pairs) = (heads * channels, self.pairs);
+        assert_eq!(x.len(), out.len(), "x and out");
         if x.is_empty() {
-            return;
+            return &mut [];
         }
         assert!(token > 0 && x.len().is_multiple_of(token), "x: not [tokens, {heads}, {channels}]");
-        assert_eq!(x.len(), out.len(), "x and out");
         assert!(pairs > 0 && 2 * pairs <= channels, "{pairs} pairs of {channels} channels");
         assert!(self.cos.len() == self.sin.len() && !self.cos.is_empty(), "cos and sin");
         assert!(self.cos.len().is_multiple_of(pairs), "cos: not [tokens, {pairs}]");
@@ -37,19 +45,21 @@ impl Rotary<'_> {
             let (cos, sin) = (&self.cos[table.clone()], &self.sin[table]);
             lanes::run(Token { cos, sin, channels, x, out });
         });
+        // SAFETY: these are all tokens, each of whole heads, of which all channels are written.
+        unsafe { filled(out) }
     }
 }
 
 /// All heads of one token.
-struct Token<'a, T> {
+struct Token<'a, T, P> {
     cos: &'a [f32],
     sin: &'a [f32],
     channels: usize,
     x: &'a [T],
-    out: &'a mut [T],
+    out: &'a mut [P],
 }
 
-impl<T: Element> Work for Token<'_, T> {
+impl<T: Element, P: Place<T>> Work for Token<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let pairs = self.cos.len();
@@ -60,10 +70,10 @@ impl<T: Element> Work for Token<'_, T> {
             let (cos, sin) = (&self.cos[..pairs], &self.sin[..pairs]);
             for i in 0..pairs {
                 let (a, b) = (a[i].widen(), b[i].widen());
-                first[i] = T::round(a * cos[i] - b * sin[i]);
-                second[i] = T::round(b * cos[i] + a * sin[i]);
+                first[i].put(T::round(a * cos[i] - b * sin[i]));
+                second[i].put(T::round(b * cos[i] + a * sin[i]));
             }
-            still.copy_from_slice(rest);
+            still.iter_mut().zip(rest).for_each(|(out, &x)| out.put(x));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use common::noise;
@@ -24,6 +25,7 @@ const THREADS: [usize; 4] = [1, 2, 3, 16];
 fn check<T: Element>(name: &str, run: impl Fn(Range<usize>) -> Vec<T> + Sync) {
     let bits = |images| run(images).iter().map(|x| x.widen().to_bits()).collect::<Vec<_>>();
     let whole = bits(0..IMAGES);
+    assert!(!whole.iter().any(|x| f32::from_bits(*x).is_nan()), "{name}: a place was not written");
     assert!(whole.iter().any(|x| *x != whole[0]) && whole.len().is_multiple_of(IMAGES), "{name}: no result");
     let size = whole.len() / IMAGES;
     for threads in THREADS {
@@ -48,8 +50,17 @@ fn of<T>(values: &[T], images: Range<usize>) -> &[T] {
     &values[images.start * size..images.end * size]
 }
 
+/// Numbers that a kernel writes over.
 fn empty<T: Element>(count: usize) -> Vec<T> {
     vec![T::round(f32::NAN); count]
+}
+
+/// The numbers that `write` writes to places that count as holding none. What is in them shows which it leaves.
+fn placed<T: Element>(count: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> &mut [T]) -> Vec<T> {
+    let mut places = vec![MaybeUninit::new(T::round(f32::NAN)); count];
+    let numbers = write(&mut places);
+    assert_eq!(numbers.len(), count);
+    numbers.to_vec()
 }
 
 fn norm<'a, T>(weight: &'a [T], bias: &'a [T]) -> Norm<'a, T> {
@@ -73,14 +84,12 @@ fn products<T: Element>() {
         residual: Some(Residual { shortcut: of(&shortcut, images), scale: None }),
     };
     check("product", |images: Range<usize>| {
-        let mut out = empty::<T>(images.len() * rows * outputs);
-        packed.apply(of(&x, images.clone()), &epilogue(images), &mut out);
-        out
+        let count = images.len() * rows * outputs;
+        placed(count, |out| packed.apply(of(&x, images.clone()), &epilogue(images), out))
     });
     check("product of normalised rows", |images: Range<usize>| {
-        let mut out = empty::<T>(images.len() * rows * outputs);
-        packed.apply_normed(of(&x, images.clone()), &norm(&gain, &shift), &epilogue(images), &mut out);
-        out
+        let (count, norm) = (images.len() * rows * outputs, norm(&gain, &shift));
+        placed(count, |out| packed.apply_normed(of(&x, images.clone()), &norm, &epilogue(images), out))
     });
     check("quantised product", |images: Range<usize>| {
         let mut out = empty::<T>(images.len() * rows * outputs);
@@ -89,9 +98,7 @@ fn products<T: Element>() {
     });
     check("norm", |images: Range<usize>| {
         let x = of(&x, images);
-        let mut out = empty::<T>(x.len());
-        norm(&gain, &shift).apply(x, &mut out);
-        out
+        placed(x.len(), |out| norm(&gain, &shift).apply(x, out))
     });
 }
 
@@ -111,27 +118,22 @@ fn feed_forward<T: Element>() {
     };
     check("feed-forward", |images: Range<usize>| {
         let x = of(&x, images);
-        let mut out = empty::<T>(x.len());
         let epilogue =
             Epilogue { residual: Some(Residual { shortcut: x, scale: None }), ..Epilogue::default() };
-        network.apply_normed(x, &norm(&gain, &shift), &epilogue, &mut out);
-        out
+        placed(x.len(), |out| network.apply_normed(x, &norm(&gain, &shift), &epilogue, out))
     });
     let up = Packed::new(&noise::<T>(8, hidden * inputs), hidden, inputs);
     let gated = FeedForward { up: Some((&up, Some(&bias))), ..network };
     check("gated feed-forward", |images: Range<usize>| {
         let x = of(&x, images);
-        let mut out = empty::<T>(x.len());
-        gated.apply(x, &Epilogue::default(), &mut out);
-        out
+        placed(x.len(), |out| gated.apply(x, &Epilogue::default(), out))
     });
     let gated = noise::<T>(7, IMAGES * rows * 2 * inputs);
     check("gate", |images: Range<usize>| {
         let joint = of(&gated, images);
-        let mut out = empty::<T>(joint.len() / 2);
         let (gate, up) = (joint, &joint[inputs..]);
-        Gated { activation: Activation::Silu, gate, up, width: inputs, step: 2 * inputs }.apply(&mut out);
-        out
+        let gated = Gated { activation: Activation::Silu, gate, up, width: inputs, step: 2 * inputs };
+        placed(joint.len() / 2, |out| gated.apply(out))
     });
 }
 
@@ -144,9 +146,7 @@ fn depthwise<T: Element>() {
         check("depthwise convolution", |images: Range<usize>| {
             let maps = Maps { images: images.len(), height, width };
             let x = of(&x, images);
-            let mut out = empty::<T>(x.len());
-            conv.apply(x, maps, normed.then(|| norm(&gain, &shift)), &mut out);
-            out
+            placed(x.len(), |out| conv.apply(x, maps, normed.then(|| norm(&gain, &shift)), out))
         });
     }
 }
@@ -171,18 +171,16 @@ fn attention<T: Element>() {
             let size =
                 AttentionSize { batch, queries: tokens, keys: tokens, heads, key_heads: heads, channels };
             let (q, k, v) = (part(0), part(1), part(2));
-            let mut out = empty::<T>(batch * tokens * width);
-            Attention { size, q, k, v, scale: 0.4, bias, sight: None }.apply(&mut out);
-            out
+            let attention = Attention { size, q, k, v, scale: 0.4, bias, sight: None };
+            placed(batch * tokens * width, |out| attention.apply(out))
         });
     }
     let angles = noise::<f32>(3, tokens * channels / 2);
     let (sin, cos): (Vec<f32>, Vec<f32>) = angles.iter().map(|angle| (angle * 3.0).sin_cos()).unzip();
     check("rotary positions", |images: Range<usize>| {
         let x = of(&qkv, images);
-        let mut out = empty::<T>(x.len());
-        Rotary { cos: &cos, sin: &sin, pairs: channels / 2 }.apply(x, 3 * heads, channels, &mut out);
-        out
+        let rotary = Rotary { cos: &cos, sin: &sin, pairs: channels / 2 };
+        placed(x.len(), |out| rotary.apply(x, 3 * heads, channels, out))
     });
 }
 
@@ -219,9 +217,7 @@ fn local_attention<T: Element>() {
     let places = noise::<T>(5, 9 * width);
     check("places in windows", |images: Range<usize>| {
         let x = of(&tensors[1][0], images);
-        let mut out = empty::<T>(x.len());
-        add_per_key(x, &places, grid.1, 3, &mut out);
-        out
+        placed(x.len(), |out| add_per_key(x, &places, grid.1, 3, out))
     });
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use zoo_core::Result;
-use zoo_kernels::{Element, zeros};
+use zoo_kernels::{Element, written};
 
 /// An elementwise activation. The forms of GELU differ by up to 4e-3 of the feature scale, so each checkpoint
 /// must get the one that it was trained with.
@@ -53,8 +53,8 @@ impl CustomOp1 for Activation {
             candle_core::bail!("activations need contiguous input");
         };
         let out = match storage {
-            CpuStorage::F32(x) => CpuStorage::F32(self.map(&x[start..end])),
-            CpuStorage::BF16(x) => CpuStorage::BF16(self.map(&x[start..end])),
+            CpuStorage::F32(x) => CpuStorage::F32(self.map(&x[start..end])?),
+            CpuStorage::BF16(x) => CpuStorage::BF16(self.map(&x[start..end])?),
             _ => candle_core::bail!("activations need f32 or bf16"),
         };
         Ok((out, layout.shape().clone()))
@@ -62,10 +62,8 @@ impl CustomOp1 for Activation {
 }
 
 impl Activation {
-    fn map<T: Element>(self, x: &[T]) -> Vec<T> {
-        let mut out = zeros::<T>(x.len());
-        zoo_kernels::Activation::from(self).map(x, &mut out);
-        out
+    fn map<T: Element>(self, x: &[T]) -> candle_core::Result<Vec<T>> {
+        written(x.len(), |out| Ok(zoo_kernels::Activation::from(self).map(x, out)))
     }
 }
 

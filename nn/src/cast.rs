@@ -3,12 +3,12 @@
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_kernels::{Element, zeros};
+use zoo_kernels::{Element, written};
 
 use crate::values::Values;
 
-/// As [`Tensor::to_dtype`], but between f32 and bf16 on the CPU without gradients on all cores, where candle's own takes
-/// one: the features of a fine grid are 50 million numbers.
+/// As [`Tensor::to_dtype`], but between f32 and bf16 on the CPU without gradients on all cores, where candle's own
+/// takes one: the features of a fine grid are 50 million numbers.
 ///
 /// # Errors
 /// [`zoo_core::Error::Tensor`] when the device refuses.
@@ -24,8 +24,9 @@ pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
 fn cast<A: Element + WithDType, B: Element + WithDType>(x: &Tensor) -> candle_core::Result<Tensor> {
     let values = Values::of(x, x.dims())?;
     let values = values.read()?;
-    let mut out = zeros::<B>(x.elem_count());
-    zoo_kernels::cast(values.values::<A>()?, &mut out);
+    let values = values.values::<A>()?;
+    let out =
+        written(values.len(), |out| Ok::<_, candle_core::Error>(zoo_kernels::cast::<A, B>(values, out)))?;
     Tensor::from_vec(out, x.shape(), &Device::Cpu)
 }
 

@@ -14,8 +14,8 @@ use zoo_kernels::{Element, Maps, written};
 use crate::norm::LayerNorm;
 use crate::values::Values;
 
-/// A depthwise convolution of stride 1 with an odd square kernel, zero padding that keeps the size, and a bias.
-/// Computed in f32.
+/// A depthwise convolution of stride 1 with an odd square kernel, zero padding that keeps the size, and a bias. Sums
+/// are f32.
 #[derive(Debug, Clone)]
 pub struct Depthwise {
     form: Form,
@@ -59,6 +59,10 @@ impl Depthwise {
     }
 
     /// `[B, H, W, C]` to the same shape and dtype, followed by `norm`; rounded once. Differentiable.
+    ///
+    /// The kernel takes maps on a CPU whose dtype is that of the weights and the norm; weights of f32 also take maps of
+    /// bf16. All else, such as maps of f32 with weights of bf16, goes through candle's grouped convolution, which is
+    /// slow.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the channels do not fit.

@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_kernels::{Element, Gated, zeros};
+use zoo_kernels::{Element, Gated, written};
 
 use crate::activation::Activation;
 use crate::values::Values;
@@ -46,15 +46,16 @@ impl Branches<'_> {
             Self::Apart(t, _) | Self::Joint(t) => t.dims().to_vec(),
         };
         let activation = activation.into();
+        let of = |shape: &[usize], gated: &Gated<'_, T>| {
+            written(shape.iter().product(), |out| Ok::<_, candle_core::Error>(gated.apply(out)))
+        };
         let width = shape.last().copied().unwrap_or(0);
         let out = match self {
             Self::Apart(gate, up) => {
                 let (gate, up) = (Values::of(gate, &shape)?, Values::of(up, &shape)?);
                 let (gate, up) = (gate.read()?, up.read()?);
-                let mut out = zeros::<T>(shape.iter().product());
-                Gated { activation, gate: gate.values()?, up: up.values()?, width, step: width }
-                    .apply(&mut out);
-                out
+                let gated = Gated { activation, gate: gate.values()?, up: up.values()?, width, step: width };
+                of(&shape, &gated)?
             }
             Self::Joint(both) => {
                 let both = Values::of(both, &shape)?;
@@ -65,9 +66,7 @@ impl Branches<'_> {
                     *last = width;
                 }
                 let up = both.get(width..).unwrap_or_default();
-                let mut out = zeros::<T>(shape.iter().product());
-                Gated { activation, gate: both, up, width, step: 2 * width }.apply(&mut out);
-                out
+                of(&shape, &Gated { activation, gate: both, up, width, step: 2 * width })?
             }
         };
         Tensor::from_vec(out, shape, &Device::Cpu)

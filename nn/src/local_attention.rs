@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::{Grid, Result};
-use zoo_kernels::{Element, zeros};
+use zoo_kernels::{Element, written};
 
 use crate::values::{Slice, Values};
 
@@ -36,8 +36,9 @@ pub struct Source {
 }
 
 impl LocalAttention<'_> {
-    /// What the queries see, `[B, queries, C]`, and how they look, f32 `[B · queries, heads, 1, keys]`; windows are read
-    /// where they lie. `None` where there is no kernel for it: on other devices, for other dtypes, for gradients.
+    /// What the queries see, `[B, queries, C]`, and how they look, f32 `[B · queries, heads, 1, keys]`; windows are
+    /// read where they lie. `None` where there is no kernel for it: on other devices, for other dtypes, for
+    /// gradients.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when a shape does not fit.
@@ -77,7 +78,6 @@ impl LocalAttention<'_> {
         let bias = bias.as_ref().map(Values::read).transpose()?;
         let q = Values::of(self.queries, self.queries.dims())?;
         let q = q.read()?;
-        let mut out = zeros::<T>(images * queries * width);
         let mut weights = vec![0.0; images * queries * self.heads * keys];
         let attention = zoo_kernels::LocalAttention {
             images,
@@ -88,14 +88,16 @@ impl LocalAttention<'_> {
             sources: &sources,
             bias: bias.as_ref().map(Slice::values).transpose()?,
         };
-        attention.apply(&mut out, &mut weights);
+        let out = written(images * queries * width, |out| {
+            Ok::<_, candle_core::Error>(attention.apply(out, &mut weights))
+        })?;
         let out = Tensor::from_vec(out, (images, queries, width), &Device::Cpu)?;
         Ok((out, Tensor::from_vec(weights, (images * queries, self.heads, 1, keys), &Device::Cpu)?))
     }
 }
 
-/// Adds to each of `cells`, `[B, cells, C]` in raster order, the vector of its place in its window of `m × m`, `[m², C]`;
-/// `columns` windows stand in a row. Differentiable.
+/// Adds to each of `cells`, `[B, cells, C]` in raster order, the vector of its place in its window of `m × m`,
+/// `[m², C]`; `columns` windows stand in a row. Differentiable.
 ///
 /// # Errors
 /// [`zoo_core::Error::Tensor`] when a shape does not fit.
@@ -126,7 +128,10 @@ fn added<T: Element + WithDType>(
         candle_core::bail!("{count} cells are no rows of {columns} windows of {m}×{m}");
     }
     let (cells, places) = (Values::of(cells, cells.dims())?, Values::of(places, &[m * m, width])?);
-    let mut out = zeros::<T>(batch * count * width);
-    zoo_kernels::add_per_key(cells.read()?.values()?, places.read()?.values()?, columns, m, &mut out);
+    let (cells, places) = (cells.read()?, places.read()?);
+    let (cells, places) = (cells.values::<T>()?, places.values()?);
+    let out = written(batch * count * width, |out| {
+        Ok::<_, candle_core::Error>(zoo_kernels::add_per_key(cells, places, columns, m, out))
+    })?;
     Tensor::from_vec(out, (batch, count, width), &Device::Cpu)
 }

@@ -8,13 +8,14 @@ use half::bf16;
 use rayon::prelude::*;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{Grid, Result};
-use zoo_kernels::{Element, Epilogue, Packed, zeros};
+use zoo_kernels::{Element, Epilogue, Packed, written, zeros};
 
 use crate::pos_embed::PosMode;
 use crate::values::Values;
 
-/// The vectors of all distances, for [`SelfAttention::forward_relative`](crate::attention::SelfAttention::forward_relative):
-/// the families of ViTDet, of which none is a plugin yet. Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
+/// The vectors of all distances, for
+/// [`SelfAttention::forward_relative`](crate::attention::SelfAttention::forward_relative): the families of ViTDet, of
+/// which none is a plugin yet. Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
 /// negative distance (query minus key) on, `D` being the channels of a head, all of which share them.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
@@ -95,8 +96,10 @@ impl RelativePositions {
         });
         let axis = |axis: &Axis, side: usize, place: fn(usize, usize) -> usize| -> Result<Tensor> {
             let distances = 2 * side - 1;
-            let mut all = zeros::<f32>(batch * heads * tokens * distances);
-            axis.packed(side)?.apply(&q, &Epilogue::default(), &mut all);
+            let panels = axis.packed(side)?;
+            let all = written(batch * heads * tokens * distances, |out| {
+                Ok::<_, zoo_core::Error>(panels.apply(&q, &Epilogue::default(), out))
+            })?;
             let mut own = zeros::<f32>(batch * heads * tokens * side);
             let heads_of = own.par_chunks_mut(tokens * side).zip(all.par_chunks(tokens * distances));
             heads_of.for_each(|(own, all)| {
@@ -160,8 +163,8 @@ impl Axis {
         self.table.device().is_cpu() && !self.table.track_op()
     }
 
-    /// The vectors of all distances on an axis of `side` cells in panels, from the last key's to the first's, so that those
-    /// to the keys of a query follow one another.
+    /// The vectors of all distances on an axis of `side` cells in panels, from the last key's to the first's, so that
+    /// those to the keys of a query follow one another.
     fn packed(&self, side: usize) -> Result<Arc<Packed>> {
         let last = self.packed.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = last.as_ref().filter(|last| last.side == side) {

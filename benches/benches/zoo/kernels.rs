@@ -77,7 +77,11 @@ pub fn group(c: &mut Criterion) {
     let mut group = c.benchmark_group("kernels/gelu-erf");
     group.throughput(Throughput::Elements(x.len() as u64));
     let mut out = vec![0.0; x.len()];
-    group.bench_function("f32", |b| b.iter(|| Activation::GeluErf.map(&x, &mut out)));
+    group.bench_function("f32", |b| {
+        b.iter(|| {
+            Activation::GeluErf.map(&x, &mut out);
+        });
+    });
     group.finish();
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::Result;
-use zoo_kernels::{Element, Rotary, zeros};
+use zoo_kernels::{Element, Rotary, written};
 
 use super::positions::Positions;
 use super::scaling::{Frequencies, RopeScaling};
@@ -102,9 +102,9 @@ impl Turns {
         let (x, cos, sin) = (Values::of(x, x.dims())?, table(&self.cos)?, table(&self.sin)?);
         let (from, cos, sin) = (x.read()?, cos.read()?, sin.read()?);
         let rotary = Rotary { cos: cos.values()?, sin: sin.values()?, pairs: self.cos.dim(D::Minus1)? };
-        let from = from.values()?;
-        let mut out = zeros::<T>(from.len());
-        rotary.apply(from, heads, channels, &mut out);
+        let from: &[T] = from.values()?;
+        let out =
+            written(from.len(), |out| Ok::<_, candle_core::Error>(rotary.apply(from, heads, channels, out)))?;
         Tensor::from_vec(out, x.shape(), &Device::Cpu)
     }
 }
