@@ -39,34 +39,14 @@ pub(crate) trait Lanes: Copy {
     /// Pairs of bf16, in the form that [`Lanes::dot`] takes.
     ///
     /// # Safety
-    /// Both point to [`LANES`] readable numbers.
-    #[inline(always)]
-    unsafe fn pairs(low: *const bf16, high: *const bf16) -> Self {
-        let mut pairs = [0.0; LANES];
-        for (i, pair) in pairs.iter_mut().enumerate() {
-            // SAFETY: the caller's.
-            *pair = f32::from_bits(unsafe { bf16::pair(*low.add(i), *high.add(i)) });
-        }
-        // SAFETY: as many numbers.
-        unsafe { Self::load(pairs.as_ptr()) }
-    }
+    /// The machine has [`Isa::Avx512Bf16`]; both point to [`LANES`] readable numbers.
+    unsafe fn pairs(low: *const bf16, high: *const bf16) -> Self;
 
     /// `y` and the two products of each of these pairs with one of `x`.
     ///
     /// # Safety
-    /// The machine has [`Isa::Avx512Bf16`], or these are vectors without instructions of their own.
-    #[inline(always)]
-    unsafe fn dot(self, x: Self, y: Self) -> Self {
-        let (a, b, mut sums) = (self.to_array(), x.to_array(), y.to_array());
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            for half in [|x: f32| x.to_bits() & 0xffff_0000, |x: f32| x.to_bits() << 16] {
-                let [a, b] = [a, b].map(|x| f32::from_bits(half(x)));
-                *sum = Self::Arithmetic::mul_add(a, b, *sum);
-            }
-        }
-        // SAFETY: as many numbers.
-        unsafe { Self::load(sums.as_ptr()) }
-    }
+    /// The machine has [`Isa::Avx512Bf16`].
+    unsafe fn dot(self, x: Self, y: Self) -> Self;
 
     /// # Safety
     /// `to` points to [`LANES`] numbers that may be written.
@@ -161,6 +141,16 @@ impl<A: Arithmetic> Lanes for Plain<A> {
     fn mul_add(self, x: Self, y: Self) -> Self {
         Self(std::array::from_fn(|i| A::mul_add(self.0[i], x.0[i], y.0[i])), PhantomData)
     }
+
+    #[inline(always)]
+    unsafe fn pairs(_: *const bf16, _: *const bf16) -> Self {
+        unreachable!("machines that have pairs have vectors for them")
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, _: Self, _: Self) -> Self {
+        unreachable!("machines that have pairs have vectors for them")
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -214,7 +204,7 @@ impl Lanes for __m512 {
 
     #[inline(always)]
     unsafe fn pairs(low: *const bf16, high: *const bf16) -> Self {
-        // SAFETY: the caller's; instructions as the trait says.
+        // SAFETY: the caller's.
         unsafe {
             let low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(low.cast()));
             let high = _mm512_castps_si512(Self::load(high));
