@@ -12,8 +12,8 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, OnceLock};
+use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
@@ -49,18 +49,20 @@ pub fn linked(plugin: &str) -> Result<PluginDoor> {
 }
 
 /// The dynamic door of the plugin whose sources are in `folder` (from the root of the repository) and whose crate
-/// is called `zoo-` and the folder's name. Cargo leaves its library beside the executable.
+/// is called `zoo-` and the folder's name, to be asked for once. Cargo leaves its library beside the executable.
 ///
 /// # Errors
-/// The library is not there or cannot be loaded.
+/// The library is not there, cannot be loaded, or is loaded already.
 pub fn loaded(folder: &str) -> Result<PluginDoor> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let name = sources.file_name().ok_or("no folder")?.to_string_lossy().replace('-', "_");
     let (start, end) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = std::env::current_exe()?.with_file_name(format!("{start}zoo_{name}{end}"));
-    let dest = scratch()?.join("plugins");
+    // A library that is loaded needs its file no more.
+    let folder = tempfile::tempdir()?;
+    let dest = folder.path().join("plugins");
     let manifest = stage(&library, &sources.join("plugin.toml"), &dest)?;
-    Ok(PluginSet::discover(&[dest], &scratch()?.join("data"))?.get(&manifest.name)?)
+    Ok(PluginSet::discover(&[dest], &folder.path().join("data"))?.get(&manifest.name)?)
 }
 
 /// A specification in f32.
@@ -134,17 +136,4 @@ pub fn processor_time() -> f64 {
         threads.map(|thread| of(thread.ok()?)).sum::<Option<f64>>()
     };
     threads().map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
-}
-
-/// A folder that lasts as long as the process.
-///
-/// # Errors
-/// It cannot be made.
-pub fn scratch() -> Result<PathBuf> {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    if FOLDER.get().is_none() {
-        // Two threads at once make two folders, of which the second is removed again.
-        let _ = FOLDER.set(tempfile::tempdir()?);
-    }
-    FOLDER.get().map(|folder| folder.path().to_path_buf()).ok_or_else(|| "no scratch folder".into())
 }

@@ -124,18 +124,10 @@ fn errors_read_the_same_through_both_doors() {
     // Tensors that do not fit arrive as the whole report.
     let mut deeper = encoder_spec();
     deeper.arch.insert("depth".into(), json!(4));
-    let [a, b] = doors().map(|door| {
-        let options = OpenOptions { weights: vec![shared_weights().clone()], ..OpenOptions::default() };
-        door.open_encoder(&deeper, &options).err().unwrap()
-    });
+    let (_folder, options) = weights(&doors()[0], &encoder_spec());
+    let [a, b] = doors().map(|door| door.open_encoder(&deeper, &options).err().unwrap());
     assert!(matches!(&b, Error::Weights(r) if r.missing == ["layers.3"]), "{b:?}");
     assert_eq!(a.to_string(), b.to_string());
-}
-
-fn shared_weights() -> &'static std::path::PathBuf {
-    static PATH: std::sync::OnceLock<(tempfile::TempDir, OpenOptions)> = std::sync::OnceLock::new();
-    let (_, options) = PATH.get_or_init(|| weights(&doors()[0], &encoder_spec()));
-    &options.weights[0]
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn an_explanation_has_every_layer_and_adds_up() {
 
 #[test]
 fn what_cannot_be_explained_is_said() {
-    let llava = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/llava-1.5").display().to_string();
+    let llava = support::checkpoints().join("llava-1.5").display().to_string();
     let place = Place::new(&[&support::CAMBRIAN[..], &["plugins/projectors"]].concat());
     place.image("photo.png", 60, 60);
     let ran = place.run_with(&["explain", "photo.png", QUESTION, "--model", &llava, "--out", "x.png"], 1);

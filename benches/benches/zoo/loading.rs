@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use half::bf16;
-use zoo_benches::{linked, processor_time, scratch, spec, tensors};
+use zoo_benches::{linked, processor_time, spec, tensors};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Precision, Spec};
 use zoo_host::plugins::ObjectKind;
@@ -47,7 +47,8 @@ pub fn table() {
     let row = Registry::shipped().unwrap().encoder(ID).unwrap().clone();
     let (door, spec) = (linked(&row.plugin).unwrap(), spec(ID, &row.architecture, row.arch.into()).unwrap());
     let tensors = tensors(&door, ObjectKind::Encoder, &spec).unwrap();
-    let file = scratch().unwrap().join("encoder.safetensors");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("encoder.safetensors");
     candle_core::safetensors::save(&tensors, &file).unwrap();
     // What was just written need not be in memory in full.
     std::io::copy(&mut File::open(&file).unwrap(), &mut std::io::sink()).unwrap();

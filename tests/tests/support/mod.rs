@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+mod folder;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
@@ -35,10 +37,10 @@ pub const ALL: [&str; 10] = [
     "plugins/timm-vit",
 ];
 
-/// A fresh folder that lasts as long as the process.
+/// A folder of this process, empty when it is asked for first.
 pub fn folder() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path()
+    static FOLDER: OnceLock<folder::Folder> = OnceLock::new();
+    FOLDER.get_or_init(|| folder::Folder::new(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()).path()
 }
 
 /// The built library of a crate.
