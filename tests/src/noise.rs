@@ -31,14 +31,15 @@ pub fn normal(shape: &[usize], seed: u64) -> Tensor {
     tensor(shape, || (0..4).map(|_| uniform()).sum::<f32>() * 1.7)
 }
 
-/// Random weights of a model that records these tensors, by key: roughly normal and of the size of its own start, but
-/// none as neutral as that.
+/// Random weights of a model that asks for these tensors, by key: roughly normal about the start that the model gives them,
+/// with deviations that leave no tensor neutral: 0.2 where the start is a constant, its bound where it is uniform (so that a
+/// map keeps the size of what it maps), and 1 where it is normal, however narrow that start is.
 #[must_use]
 pub fn weights(manifest: Vec<TensorInfo>) -> BTreeMap<String, Tensor> {
     let random = |(info, seed): (TensorInfo, u64)| {
         let (mean, deviation) = match info.init {
             Init::Const(value) => (value, 0.2),
-            Init::Normal { .. } => (0.0, 1.0),
+            Init::Normal { mean, .. } => (mean, 1.0),
             Init::Uniform { bound } => (0.0, bound),
         };
         let weights = normal(&info.shape, seed).affine(deviation, mean);

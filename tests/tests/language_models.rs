@@ -11,10 +11,10 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::json;
 use support::plugins;
 use zoo_core::sdk::{OpenOptions, Plugin};
-use zoo_core::weights::Init;
 use zoo_core::{LanguageModel, LayerHook, LlmDescriptor, NoHook, Precision, Result, Spec};
 use zoo_host::plugins::{ObjectKind, PluginDoor};
 use zoo_registry::Registry;
+use zoo_tests::noise;
 
 /// The families: linked in, and where their libraries come from.
 static FAMILIES: [(&Plugin, &str); 4] = [
@@ -37,26 +37,12 @@ fn tiny(architecture: &str, precision: Precision) -> Spec {
     .unwrap()
 }
 
-/// Uniform in -0.5..0.5.
-fn noise(shape: &[usize], seed: u32) -> Tensor {
-    (zoo_tests::noise::uniform(shape, seed) * 0.5).unwrap()
-}
-
 /// Random weights for what the plugin asks for, every key with `prefix` before it.
 fn weights(door: &PluginDoor, spec: &Spec, folder: &Path, prefix: &str) -> PathBuf {
     let path = folder.join(format!("{prefix}model.safetensors"));
-    let tensors: HashMap<String, Tensor> = door
-        .inspect(ObjectKind::Llm, spec)
-        .unwrap()
-        .tensors
-        .iter()
-        .zip(1..)
-        .map(|(info, seed)| {
-            let noise = noise(&info.shape, seed);
-            let value = if let Init::Const(c) = info.init { noise + c } else { Ok(noise) };
-            (format!("{prefix}{}", info.key), value.unwrap())
-        })
-        .collect();
+    let tensors = noise::weights(door.inspect(ObjectKind::Llm, spec).unwrap().tensors);
+    let tensors: HashMap<String, Tensor> =
+        tensors.into_iter().map(|(key, tensor)| (format!("{prefix}{key}"), tensor)).collect();
     candle_core::safetensors::save(&tensors, &path).unwrap();
     path
 }

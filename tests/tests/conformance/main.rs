@@ -18,12 +18,11 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 use serde_json::{Map, Value};
 use zoo_core::sdk::{OpenOptions, Plugin};
-use zoo_core::weights::{Init, TensorInfo};
 use zoo_core::{Encoder, Precision, Spec};
 use zoo_host::plugins::PluginDoor;
 use zoo_host::{EncoderInspection, EncoderRequest, EncoderSession, Zoo};
 use zoo_registry::EncoderRow;
-use zoo_tests::noise::uniform;
+use zoo_tests::noise;
 
 /// The families, through their static doors.
 static LINKED: [&Plugin; 4] =
@@ -74,12 +73,8 @@ impl Subject {
         let native = zoo().inspect_encoder(&request).unwrap().descriptor.native;
         request.resolution = Some(native);
         let inspection = zoo().inspect_encoder(&request).unwrap();
-        let tensors: HashMap<String, Tensor> = inspection
-            .tensors
-            .iter()
-            .zip(1..)
-            .map(|(info, seed)| (info.key.clone(), random(info, seed)))
-            .collect();
+        let tensors: HashMap<String, Tensor> =
+            noise::weights(inspection.tensors.clone()).into_iter().collect();
         let weights = support::folder().join(format!("{}.safetensors", row.id));
         candle_core::safetensors::save(&tensors, &weights).unwrap();
         request.weights = Some(weights.clone());
@@ -136,17 +131,6 @@ fn subjects() -> &'static [Subject] {
         };
         zoo().registry().encoders().map(subject).collect()
     })
-}
-
-/// Random values around the start that the plugin gives a tensor, so that nothing is neutral.
-fn random(info: &TensorInfo, seed: u32) -> Tensor {
-    let noise = uniform(&info.shape, seed);
-    let (centre, width) = match info.init {
-        Init::Const(value) => (value, 0.3),
-        Init::Normal { mean, .. } => (mean, 0.8),
-        Init::Uniform { bound } => (0.0, bound),
-    };
-    noise.affine(width, centre).unwrap()
 }
 
 /// Runs a check on every row and reports all that fail.
