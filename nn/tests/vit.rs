@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use zoo_core::weights::{Init, Layout, Source, Weights};
+use zoo_core::weights::{Layout, Source, Weights};
 use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
 use zoo_nn::encoder::Trunk;
 use zoo_nn::pos_embed::PosMode;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle, VisionTransformer};
-use zoo_tests::noise::normal;
+use zoo_tests::noise::{self, normal};
 
 const STYLE: ViTStyle = ViTStyle {
     act: ViTAct::Swiglu,
@@ -53,15 +53,7 @@ fn tensors(spec: &Spec) -> BTreeMap<String, Tensor> {
     let recorder = Weights::record(DType::F32);
     let config = ViTConfig::from_spec(spec, STYLE).unwrap();
     ViT::open(&spec.id, config, &SPLIT, &recorder, &Device::Cpu).unwrap();
-    let make = |(i, info): (usize, zoo_core::weights::TensorInfo)| {
-        let noise = normal(&info.shape, i as u64 + 1);
-        let tensor = match info.init {
-            Init::Const(mean) => ((noise * 0.2).unwrap() + mean).unwrap(),
-            _ => (noise * 0.4).unwrap(),
-        };
-        (info.key, tensor)
-    };
-    recorder.manifest().into_iter().enumerate().map(make).collect()
+    noise::weights(recorder.manifest())
 }
 
 fn open_with(spec: &Spec, tensors: BTreeMap<String, Tensor>, trainable: bool) -> ViT {
