@@ -12,8 +12,8 @@ use crate::prefetch;
 pub struct Epilogue<'a, T> {
     /// `[outputs]`.
     pub bias: Option<&'a [T]>,
-    /// After the bias. Where results are rounded to bf16 (by up to 2e-3 of each), to 5e-4 of the greater of the value
-    /// and 1/64; else as exact as [`Activation::of`].
+    /// After the bias. With AVX-512's instructions for bf16, whose results are rounded by up to 2e-3 of each, to 5e-4 of
+    /// the greater of the value and 1/64; else as exact as [`Activation::of`].
     pub activation: Option<Activation>,
     /// Last.
     pub residual: Option<Residual<'a, T>>,

@@ -31,9 +31,9 @@ pub fn normal(shape: &[usize], seed: u64) -> Tensor {
     tensor(shape, || (0..4).map(|_| uniform()).sum::<f32>() * 1.7)
 }
 
-/// Random weights of a model that asks for these tensors, by key: roughly normal about the start that the model gives them,
-/// with deviations that leave no tensor neutral: 0.2 where the start is a constant, its bound where it is uniform (so that a
-/// map keeps the size of what it maps), and 1 where it is normal, however narrow that start is.
+/// Random weights of a model that asks for these tensors, by key: roughly normal about the start that the model gives
+/// them, with deviations that leave no tensor neutral: 0.2 where the start is a constant, its bound where it is uniform
+/// (so that a map keeps the size of what it maps), and 1 where it is normal, however narrow that start is.
 #[must_use]
 pub fn weights(manifest: Vec<TensorInfo>) -> BTreeMap<String, Tensor> {
     let random = |(info, seed): (TensorInfo, u64)| {

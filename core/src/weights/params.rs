@@ -182,9 +182,9 @@ impl Params {
         self.state.borrow_mut().get(&join(&self.path, name), shape.into().dims(), init)
     }
 
-    /// The matrix `name` of so many rows and columns, to be read where it stands in the files or made row by row. `None`
-    /// where it must be taken by [`Params::get`]: it is to be trained, to go to another device, in a form that is not
-    /// read in place, or not there.
+    /// The matrix `name` of so many rows and columns, to be read where it stands in the files or made row by row.
+    /// `None` where it must be taken by [`Params::get`]: it is to be trained, to go to another device, in a form that
+    /// is not read in place, or not there.
     pub fn rows(&self, name: &str, (height, width): (usize, usize), init: Init) -> Option<Rows> {
         let mut state = self.state.borrow_mut();
         let rows = state.rows(&join(&self.path, name), &[height, width], init)?;

@@ -170,8 +170,8 @@ pub fn a_batch_is_its_images(subject: &Subject) -> Checked {
     each_precision(subject, |doors| alone_as_among(doors.library(), &x, 0..32))
 }
 
-/// The same where a batch is so large that it goes through the network in several groups of images; with one row of each
-/// plugin, as it takes thousands of small ones.
+/// The same where a batch is so large that it goes through the network in several groups of images; with one row of
+/// each plugin, as it takes thousands of small ones.
 pub fn large_batches_are_their_images(subject: &Subject) -> Checked {
     let first = subjects().iter().find(|other| other.row.plugin == subject.row.plugin);
     if first.is_none_or(|first| first.row.id != subject.row.id) {

@@ -1,9 +1,9 @@
 //! A folder that lasts as long as the process.
 //!
-//! A static is never dropped, so nothing removes such a folder when its process ends. The next process does: each keeps a
-//! file locked that says where its folder is, and who finds one unlocked removes that folder and takes the file over. What
-//! stays behind are as many folders as ever were in use at the same time. They are temporary ones and not among what was
-//! built, as plugins are refused where other users could write to a folder above them.
+//! A static is never dropped, so nothing removes such a folder when its process ends. The next process does: each keeps
+//! a file locked that says where its folder is, and who finds one unlocked removes that folder and takes the file over.
+//! What stays behind are as many folders as ever were in use at the same time. They are temporary ones and not among
+//! what was built, as plugins are refused where other users could write to a folder above them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -23,8 +23,8 @@ impl Ahead {
         Self { threads, queued: batch.div_ceil(threads).saturating_sub(1) }
     }
 
-    /// Calls `with` on what `make` gives for each of `items`, in order. Threads begin at once, and end when all is made or
-    /// `with` is done. Where `make` panics, so does asking for what it would have given.
+    /// Calls `with` on what `make` gives for each of `items`, in order. Threads begin at once, and end when all is made
+    /// or `with` is done. Where `make` panics, so does asking for what it would have given.
     pub fn run<I: Sync, T: Send, R>(
         self,
         items: &[I],
@@ -63,7 +63,8 @@ pub(super) mod tests {
     use std::sync::{Condvar, Mutex};
     use std::time::Duration;
 
-    /// What both sides have done so far. Who waits for the other side to do its part waits this long at most, then fails.
+    /// What both sides have done so far. Who waits for the other side to do its part waits this long at most, then
+    /// fails.
     #[derive(Default)]
     pub struct Meeting {
         /// Items begun and items asked for.

@@ -59,8 +59,8 @@ impl Work {
 /// An image, an error, or nothing where the input holds something else.
 type Opened = Option<Result<Decoded, String>>;
 
-/// Gives `each` everything that `inputs` hold, in order, at most `batch` rows at a time. While it is busy with a batch, what
-/// the next one needs is opened with `open`, on so many threads.
+/// Gives `each` everything that `inputs` hold, in order, at most `batch` rows at a time. While it is busy with a batch,
+/// what the next one needs is opened with `open`, on so many threads.
 pub(super) fn read(
     inputs: &[Input],
     batch: usize,
