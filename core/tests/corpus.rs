@@ -10,7 +10,7 @@ use zoo_core::weights::Checkpoint;
 /// All files of the corpus but `whole`, which holds the tensors `keys`, are refused with their names.
 #[track_caller]
 fn check(corpus: &str, keys: &[&str], least: usize) {
-    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(corpus);
+    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(corpus);
     let (mut refused, mut faults) = (0, Vec::new());
     for entry in std::fs::read_dir(corpus).unwrap() {
         let path = entry.unwrap().path();

@@ -5,7 +5,7 @@
 
 #[path = "support/program.rs"]
 mod program;
-#[path = "../../hub/tests/hub/server.rs"]
+#[path = "../../inputs/hub/tests/hub/server.rs"]
 #[allow(dead_code, reason = "made for another suite, which uses all of it")]
 mod server;
 mod support;

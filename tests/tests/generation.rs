@@ -41,7 +41,7 @@ fn doors() -> [PluginDoor; 2] {
 
 /// Knows every id of the tiny model.
 fn tokenizer() -> Tokenizer {
-    Tokenizer::from_file(Path::new(ROOT).join("language/golden/tokenizer-bytelevel.json")).unwrap()
+    Tokenizer::from_file(Path::new(ROOT).join("inputs/language/golden/tokenizer-bytelevel.json")).unwrap()
 }
 
 fn embed(model: &dyn LanguageModel, ids: &[u32]) -> Tensor {
@@ -74,7 +74,7 @@ struct Answer {
 
 #[test]
 fn beams_equal_those_of_transformers() {
-    let text = std::fs::read_to_string(Path::new(ROOT).join("language/golden/beams.json")).unwrap();
+    let text = std::fs::read_to_string(Path::new(ROOT).join("inputs/language/golden/beams.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
     assert!(cases.len() > 20);
     let tokenizer = tokenizer();

@@ -1,7 +1,7 @@
 //! The model that the program carries with it: the same answers as in torch, and how many of them are right.
 //!
-//! `models/trilobite/holdout/` holds pictures that the model was not trained on, questions, the right answers and
-//! those of `tests/reference/cambrian.py` with the same weights. `models/trilobite/export.py` makes them.
+//! `inputs/models/trilobite/holdout/` holds pictures that the model was not trained on, questions, the right answers and
+//! those of `tests/reference/cambrian.py` with the same weights. `inputs/models/trilobite/export.py` makes them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -46,7 +46,7 @@ struct Case {
 }
 
 fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/trilobite")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../inputs/models/trilobite")
 }
 
 /// The model as the program opens it: unpacked from what is embedded.

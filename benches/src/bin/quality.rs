@@ -15,7 +15,7 @@ use zoo_host::{ModelRequest, ModelSession, Options, Sight, Zoo};
 use zoo_language::template::Conversation;
 
 /// The shipped model and what it was not trained on.
-const SHIPPED: [&str; 2] = ["models/trilobite", "models/trilobite/holdout"];
+const SHIPPED: [&str; 2] = ["inputs/models/trilobite", "inputs/models/trilobite/holdout"];
 
 /// Where the table of the shipped model stands, and between what.
 const DOCUMENT: &str = "docs/quantisation.md";

@@ -9,12 +9,12 @@
 
 #![warn(missing_docs)]
 
-#[path = "../../../../abi/src/dlpack.rs"]
+#[path = "../../../../runtime/abi/src/dlpack.rs"]
 pub mod dlpack;
-#[path = "../../../../abi/src/error.rs"]
+#[path = "../../../../runtime/abi/src/error.rs"]
 pub mod error;
 pub mod host;
-#[path = "../../../../abi/src/object.rs"]
+#[path = "../../../../runtime/abi/src/object.rs"]
 pub mod object;
 pub mod root;
 

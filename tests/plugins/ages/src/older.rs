@@ -17,7 +17,7 @@ use crate::error::FfiResult;
 use crate::object::{CallArgs, Cost, NamedTensor};
 use crate::root::Entry;
 
-#[path = "../../../../abi/src/host.rs"]
+#[path = "../../../../runtime/abi/src/host.rs"]
 mod host;
 use host::HostServicesRef;
 

@@ -1,5 +1,0 @@
-//! Prints the JSON schema of registry files: `cargo run -p zoo-registry --example schema > registry.schema.json`.
-
-fn main() {
-    println!("{:#}", zoo_registry::schema());
-}
