@@ -15,10 +15,19 @@ pub(crate) struct Built {
     pub(crate) libraries: Vec<PathBuf>,
 }
 
-/// Builds with `cargo build`; `options` say what and how, beside the format of the messages.
-pub(crate) fn build<'a>(workspace: &Workspace, options: impl IntoIterator<Item = &'a str>) -> Result<Built> {
+/// Builds the program and its plugins in a profile; `options` are the user's, for cargo.
+pub(crate) fn build(workspace: &Workspace, profile: &str, options: &[String]) -> Result<Built> {
+    let plugins = workspace.plugins.iter().flat_map(|plugin| ["--package", &plugin.package]);
     let mut command = workspace.cargo();
-    command.args(["build", "--message-format=json-render-diagnostics"]).args(options);
+    command.args([
+        "build",
+        "--message-format=json-render-diagnostics",
+        "--profile",
+        profile,
+        "--package",
+        "zoo",
+    ]);
+    command.args(plugins).args(options);
     println!("xtask: {}", process::shown(&command));
     built(workspace, &process::output(&mut command)?)
 }
@@ -54,11 +63,7 @@ fn built(workspace: &Workspace, messages: &str) -> Result<Built> {
 /// [`build`] in profile `release`, then a folder `plugins` beside the program with each library and its manifest,
 /// and nothing else.
 pub(crate) fn stage(workspace: &Workspace, options: &[String]) -> Result<Built> {
-    // All libraries and the program at once, with the features that `cargo test --workspace` turns on (`--examples`
-    // makes cargo count the dependencies of tests): otherwise the tests would compile the tensor crates a second
-    // time with other features.
-    let everything = ["--release", "--workspace", "--lib", "--bin", "zoo", "--examples"];
-    let built = build(workspace, everything.into_iter().chain(options.iter().map(String::as_str)))?;
+    let built = build(workspace, "release", options)?;
     let folder = built.program.with_file_name("plugins");
     if folder.exists() {
         // What an earlier build staged may since have been renamed or removed.

@@ -10,9 +10,7 @@ const PAPERS: [&str; 5] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-
 
 /// Builds in profile `dist` and gathers program, plugins and papers.
 pub(crate) fn dist(workspace: &Workspace, options: &[String]) -> Result<()> {
-    let packages = workspace.plugins.iter().flat_map(|plugin| ["--package", &plugin.package]);
-    let what = ["--profile", "dist", "--package", "zoo"].into_iter().chain(packages);
-    let built = build::build(workspace, what.chain(options.iter().map(String::as_str)))?;
+    let built = build::build(workspace, "dist", options)?;
     let name = format!("zoo-{}-{}", workspace.version, host_triple(workspace)?);
     let folder = workspace.target.join("dist").join(name);
     if folder.exists() {
