@@ -76,6 +76,9 @@ fn what_cannot_be_written_is_refused() {
     let mut conversation = Conversation::new().with_system("Be brief.");
     conversation.ask_about_image("What?").unwrap();
     refused("plain", &conversation, "no place for a system text");
+    let mut open = Conversation::new();
+    open.ask_about_image("What?").unwrap();
+    refused("plain", &open, "would leave out the question `What?`");
     conversation.answer("<image>").unwrap();
     refused("vicuna_v1", &conversation, "stands in an answer");
 }

@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::sniff::{Format, HEAD, sniff};
-use crate::{Error, Result, jpeg, reduced, rgb};
+use crate::{Error, Result, frames, jpeg, reduced, rgb};
 
 /// Pixels at which Pillow refuses an image as a decompression bomb.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -63,6 +63,8 @@ pub enum Note {
     OrientationIgnored(u8),
     /// The file has this EXIF orientation (2 to 8), which was applied.
     OrientationApplied(u8),
+    /// The file holds several pictures, frames of an animation or pages; this is the first one.
+    FirstOfSeveral,
     /// Decoded at a half or a quarter (2, 4) of its size, as [`DecodeOptions::reduce_for`] allows.
     Reduced(u8),
 }
@@ -78,6 +80,9 @@ impl std::fmt::Display for Note {
                 write!(f, "EXIF orientation {n} not applied, as in the reference code")
             }
             Self::OrientationApplied(n) => write!(f, "EXIF orientation {n} applied"),
+            Self::FirstOfSeveral => {
+                f.write_str("the first of several frames or pages; the others were passed over")
+            }
             Self::Reduced(n) => write!(f, "decoded at 1/{n} of its size, not byte-exact"),
         }
     }
@@ -182,6 +187,7 @@ pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decod
     } else if stored != exif::Orientation::NoTransforms {
         notes.push(Note::OrientationIgnored(stored.to_exif()));
     }
+    notes.extend(frames::several(bytes, format).then_some(Note::FirstOfSeveral));
     Ok(Decoded { image, size, reduction, format, notes })
 }
 

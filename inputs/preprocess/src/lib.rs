@@ -38,6 +38,7 @@
 
 mod decode;
 mod error;
+mod frames;
 mod geometry;
 mod jpeg;
 mod normalize;

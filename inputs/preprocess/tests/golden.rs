@@ -129,7 +129,7 @@ fn orientation_is_left_unless_asked_for() {
 
 #[test]
 fn losses_are_noted() {
-    use Note::{AlphaDropped, Cmyk, Grey16Clipped, HighByte, OrientationApplied};
+    use Note::{AlphaDropped, Cmyk, FirstOfSeveral, Grey16Clipped, HighByte, OrientationApplied};
     for (file, notes) in [
         ("rgb8.png", &[][..]),
         ("rgba8.png", &[AlphaDropped]),
@@ -138,6 +138,7 @@ fn losses_are_noted() {
         ("rgba16.png", &[AlphaDropped, HighByte]),
         ("cmyk.jpg", &[Cmyk]),
         ("turned.tiff", &[OrientationApplied(6)]),
+        ("animated.gif", &[AlphaDropped, FirstOfSeveral]),
     ] {
         assert_eq!(decoded(&format!("decode/{file}")).notes, notes, "{file}");
     }

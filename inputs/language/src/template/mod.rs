@@ -107,9 +107,11 @@ impl Template {
         Self::all().iter().find(|t| t.name == *template)
     }
 
-    /// The chat template that a model folder brings in `chat_template.jinja` or `tokenizer_config.json`, as
-    /// transformers' `apply_chat_template` would run it; named `chat_template`. Images stand where questions have
-    /// [`IMAGE_PLACEHOLDER`], answers end with the token that it writes behind them or with `eos_token`, and it
+    /// The chat template that a model folder brings, as transformers' `apply_chat_template` would run it; named
+    /// `chat_template`. It stands in `processor_config.json`, `chat_template.json`, `chat_template.jinja`,
+    /// `additional_chat_templates/` or `tokenizer_config.json`, the first of them that has one. The content of messages is a list
+    /// of parts where the template reads such lists, with an image for each [`IMAGE_PLACEHOLDER`]; otherwise it is
+    /// text, and images stand where questions have their placeholder. Answers end with the token that it writes behind them or with `eos_token`, and it
     /// takes care of begin-of-text itself. Where it rewrites answers (other than trimming them) nothing is trained.
     ///
     /// # Errors
@@ -120,11 +122,13 @@ impl Template {
 
     /// Writes `conversation`. Where its last turn is unanswered, the prompt ends where the answer starts.
     ///
-    /// The `plain` template keeps only the images of a question, as caption pre-training does.
+    /// The `plain` template keeps only the images of a question, as caption pre-training does; a question that is to be
+    /// answered now it refuses.
     ///
     /// # Errors
     /// [`Error::Conversation`] when nothing was asked, an image stands anywhere but in a question, or the
-    /// template has no place for the given system text.
+    /// template has no place for the given system text or the question; [`Error::ChatTemplate`] when the Jinja of a
+    /// folder refuses, leaves out what it was given, or writes another number of images.
     pub fn render(&'static self, conversation: &Conversation) -> Result<Rendered> {
         render::render(self, conversation)
     }

@@ -124,6 +124,16 @@ pub(super) fn render(template: &'static Template, conversation: &Conversation) -
                     template.name
                 )));
             }
+            if let Some(turn) =
+                turns.iter().find(|turn| turn.answer.is_none() && says_something(&turn.question))
+            {
+                return Err(Error::Conversation(format!(
+                    "template `{}` writes images and captions and would leave out the question `{}`; ask with a \
+                     template for conversations",
+                    template.name,
+                    turn.question.replace(IMAGE_PLACEHOLDER, "").trim()
+                )));
+            }
             script.turns(template, turns, |script, turn, _| {
                 for _ in turn.question.matches(IMAGE_PLACEHOLDER) {
                     script.question(IMAGE_PLACEHOLDER);
@@ -132,24 +142,33 @@ pub(super) fn render(template: &'static Template, conversation: &Conversation) -
             });
         }
         Style::Jinja(program) => {
+            let asked: usize =
+                turns.iter().map(|turn| turn.question.matches(IMAGE_PLACEHOLDER).count()).sum();
+            let image = program.image();
+            if asked > 0 && image.is_none() {
+                return Err(program.fault("it does not tell which of its tokens stands for an image".into()));
+            }
             for stretch in program.stretches(conversation)? {
                 if stretch.trained {
                     script.push(Role::Assistant, true, &stretch.text);
                 } else {
-                    script.question(&stretch.text);
+                    script.cut_at(&stretch.text, image.unwrap_or(IMAGE_PLACEHOLDER));
                 }
             }
-            let asked: usize =
-                turns.iter().map(|turn| turn.question.matches(IMAGE_PLACEHOLDER).count()).sum();
             let written = script.segments.iter().filter(|s| s.kind == SegmentKind::Image).count();
             if asked != written {
-                return Err(Error::Conversation(format!(
-                    "{asked} images are shown and the model's chat template leaves {written} of them"
+                return Err(program.fault(format!(
+                    "{asked} images are shown, and the prompt that it writes has {written}"
                 )));
             }
         }
     }
     Ok(Rendered { template, segments: script.segments })
+}
+
+/// Whether a question is more than its images.
+fn says_something(question: &str) -> bool {
+    !question.replace(IMAGE_PLACEHOLDER, "").trim().is_empty()
 }
 
 fn refuse_images(what: &str, text: &str) -> Result<()> {
@@ -203,7 +222,12 @@ impl Script {
     }
 
     fn question(&mut self, text: &str) {
-        for (index, part) in text.split(IMAGE_PLACEHOLDER).enumerate() {
+        self.cut_at(text, IMAGE_PLACEHOLDER);
+    }
+
+    /// `text` with an image wherever `image` stands.
+    fn cut_at(&mut self, text: &str, image: &str) {
+        for (index, part) in text.split(image).enumerate() {
             if index > 0 {
                 self.fixed(Role::User, self.image[0]);
                 self.segments.push(Segment { kind: SegmentKind::Image, role: Role::User, trained: false });

@@ -1,5 +1,5 @@
 //! What a model folder says about its tokenizer beside the vocabulary: `tokenizer_config.json`,
-//! `added_tokens.json`, `chat_template.jinja`.
+//! `added_tokens.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +25,20 @@ pub struct TokenizerConfig {
     /// What fills rows of a batch.
     #[serde(default)]
     pub pad_token: Option<SpecialToken>,
+    /// What separates texts.
+    #[serde(default)]
+    pub sep_token: Option<SpecialToken>,
+    /// What stands for a whole text.
+    #[serde(default)]
+    pub cls_token: Option<SpecialToken>,
+    /// What stands for hidden text.
+    #[serde(default)]
+    pub mask_token: Option<SpecialToken>,
+    /// What stands for an image.
+    #[serde(default)]
+    pub image_token: Option<SpecialToken>,
+    #[serde(default)]
+    extra_special_tokens: Option<ExtraTokens>,
     /// Whether begin-of-text goes before a text. SentencePiece models of this file's time do so by default.
     #[serde(default)]
     pub add_bos_token: Option<bool>,
@@ -36,6 +50,15 @@ pub struct TokenizerConfig {
     pub chat_template: Option<ChatTemplateSource>,
     #[serde(default)]
     added_tokens_decoder: BTreeMap<String, AddedRow>,
+}
+
+/// Special tokens besides, with names or without.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum ExtraTokens {
+    Named(BTreeMap<String, SpecialToken>),
+    #[allow(dead_code, reason = "only their names would matter")]
+    Listed(serde_json::Value),
 }
 
 /// A token, by its text or with its rules.
@@ -68,6 +91,8 @@ pub enum ChatTemplateSource {
     One(String),
     /// For several uses; `default` is the one for conversations.
     Named(Vec<NamedTemplate>),
+    /// The same, as a mapping.
+    Mapped(BTreeMap<String, String>),
 }
 
 /// A template for one use.
@@ -85,6 +110,16 @@ impl ChatTemplateSource {
         match self {
             Self::One(text) => Some(text),
             Self::Named(all) => all.iter().find(|t| t.name == "default").map(|t| t.template.as_str()),
+            Self::Mapped(all) => all.get("default").map(String::as_str),
+        }
+    }
+
+    /// Names of all templates that have one.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::One(_) => Vec::new(),
+            Self::Named(all) => all.iter().map(|t| t.name.clone()).collect(),
+            Self::Mapped(all) => all.keys().cloned().collect(),
         }
     }
 }
@@ -108,17 +143,35 @@ struct AddedRow {
 pub(super) type Added = (u32, AddedToken);
 
 impl TokenizerConfig {
-    /// Reads the `tokenizer_config.json` of a model folder, with the template of `chat_template.jinja` where
-    /// there is one; a folder without them leaves everything open.
+    /// Reads the `tokenizer_config.json` of a model folder; a folder without it leaves everything open.
     ///
     /// # Errors
-    /// [`Error::TokenizerFile`] when one is there and cannot be read.
+    /// [`Error::TokenizerFile`] when it is there and cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
-        let mut config: Self = json(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
-        if let Some(template) = text(&folder.join("chat_template.jinja"))? {
-            config.chat_template = Some(ChatTemplateSource::One(template));
-        }
-        Ok(config)
+        Ok(json(&folder.join("tokenizer_config.json"))?.unwrap_or_default())
+    }
+
+    /// Names and texts of the special tokens, as chat templates know them: `bos_token` and so on.
+    pub(crate) fn special_tokens(&self) -> Vec<(String, String)> {
+        let own = [
+            ("bos_token", &self.bos_token),
+            ("eos_token", &self.eos_token),
+            ("unk_token", &self.unk_token),
+            ("sep_token", &self.sep_token),
+            ("pad_token", &self.pad_token),
+            ("cls_token", &self.cls_token),
+            ("mask_token", &self.mask_token),
+            ("image_token", &self.image_token),
+        ];
+        let own = own.into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?)));
+        // A list there has no names.
+        let extra = match &self.extra_special_tokens {
+            Some(ExtraTokens::Named(all)) => Some(all.iter().map(|(name, token)| (name.as_str(), token))),
+            _ => None,
+        };
+        own.chain(extra.into_iter().flatten())
+            .map(|(name, token)| (name.to_owned(), token.text().to_owned()))
+            .collect()
     }
 
     /// Added tokens by ascending id: those of `added_tokens_decoder` and, without rules of their own, those of
@@ -148,7 +201,8 @@ impl TokenizerConfig {
     }
 }
 
-fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+/// What a JSON file says; none without the file.
+pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(text) = text(path)? else { return Ok(None) };
     let fail = |error: serde_json::Error| Error::TokenizerFile {
         path: path.to_owned(),
@@ -158,7 +212,7 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 }
 
 /// A file's text; none without the file.
-fn text(path: &Path) -> Result<Option<String>> {
+pub(crate) fn text(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -7,5 +7,6 @@ mod sentencepiece;
 mod tokenizer;
 
 pub use config::{ChatTemplateSource, NamedTemplate, SpecialToken, TokenizerConfig};
+pub(crate) use config::{json, text};
 pub use encode::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
 pub use tokenizer::Tokenizer;

@@ -14,11 +14,13 @@ const CONFIG: &str = "config.json";
 /// At least one of them is there.
 const TOKENIZERS: [&str; 2] = ["tokenizer.json", "tokenizer.model"];
 /// What it may have.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 7] = [
     "generation_config.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "processor_config.json",
+    "chat_template.json",
     "chat_template.jinja",
 ];
 

@@ -2,18 +2,17 @@
 //! `strftime_now`, `tojson` with Python's spacing.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, Value};
-use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use minijinja::value::ValueKind;
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::clock;
+use super::{clock, dialect, json, python};
 
 /// An environment in which chat templates run.
 pub(super) fn environment<'source>() -> Environment<'source> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.unwrap_or_default());
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(python::method);
     environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message))
     });
@@ -21,37 +20,15 @@ pub(super) fn environment<'source>() -> Environment<'source> {
         clock::strftime(clock::now(), &format)
             .map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
     });
-    environment.add_filter("tojson", |value: Value| {
-        let mut out = Vec::new();
-        let mut serializer = Serializer::with_formatter(&mut out, Spaced);
-        let failed = |message: String| Error::new(ErrorKind::BadSerialization, message);
-        value.serialize(&mut serializer).map_err(|error| failed(error.to_string()))?;
-        String::from_utf8(out).map(Value::from_safe_string).map_err(|error| failed(error.to_string()))
+    environment.add_filter("tojson", json::tojson);
+    environment.add_function(dialect::PERCENT, |state: &State<'_, '_>, left: Value, right: Value| {
+        python::percent(state, &left, &right)
+    });
+    // In Python a text and a mapping have items by number or key, too.
+    environment.add_test("sequence", |value: &Value| {
+        value.is_undefined() || matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
     });
     environment
-}
-
-/// `json.dumps` without an indent: a space after each comma and colon.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: std::io::Write + ?Sized>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-    fn begin_object_key<W: std::io::Write + ?Sized>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-    fn begin_object_value<W: std::io::Write + ?Sized>(&mut self, out: &mut W) -> std::io::Result<()> {
-        out.write_all(b": ")
-    }
 }
 
 #[cfg(test)]
@@ -63,7 +40,7 @@ mod tests {
     #[track_caller]
     fn check(template: &str, expected: Result<&str, &str>) {
         let values = context! { messages => [context! { role => "user", content => " Hi " }], none => () };
-        match (environment().render_str(template, values), expected) {
+        match (environment().render_str(&dialect::translate(template), values), expected) {
             (Ok(got), Ok(expected)) => assert_eq!(got, expected),
             (Err(got), Err(part)) => assert!(got.to_string().contains(part), "{got}"),
             (got, expected) => panic!("{got:?}, expected {expected:?}"),

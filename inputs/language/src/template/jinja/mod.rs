@@ -1,17 +1,24 @@
-//! Chat templates of model folders: Jinja in `tokenizer_config.json` or `chat_template.jinja`.
+//! Chat templates of model folders: Jinja that a folder brings in one of several files.
 //!
 //! Such a template gives one string. Where the answers stand in it is found by rendering a second time with marks
 //! in their place: the text is theirs and trained if putting the answers where the marks are gives the same string.
+//! Marks in the place of every line of a question tell whether the template leaves one out.
 
 mod clock;
+mod contents;
+mod dialect;
 mod environment;
+mod files;
+mod json;
+mod python;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use minijinja::{Value, context};
 
-use super::{Conversation, Style, Template};
+use self::contents::{Content, Contents, Part, parts};
+use super::{Conversation, IMAGE_PLACEHOLDER, Role, Style, Template};
 use crate::tokens::{SpecialToken, TokenizerConfig};
 use crate::{Error, Result};
 
@@ -21,7 +28,9 @@ pub struct Program {
     origin: PathBuf,
     source: String,
     /// `bos_token` and so on.
-    tokens: Vec<(&'static str, String)>,
+    tokens: Vec<(String, String)>,
+    /// What messages hold.
+    contents: Contents,
     /// What closes an answer, as far as it is a token.
     end: String,
 }
@@ -51,25 +60,21 @@ pub(super) fn open(folder: &Path) -> Result<&'static Template> {
 
 fn read(folder: &Path) -> Result<Template> {
     let config = TokenizerConfig::read(folder)?;
-    let origin = folder.join("tokenizer_config.json");
-    let source = config.chat_template.as_ref().and_then(|source| source.conversation());
-    let source = source.ok_or_else(|| Error::ChatTemplate {
-        path: origin.clone(),
-        message: "there is none; name one of Zoo's own templates instead".into(),
-    })?;
-    let named = [
-        ("bos_token", &config.bos_token),
-        ("eos_token", &config.eos_token),
-        ("unk_token", &config.unk_token),
-        ("pad_token", &config.pad_token),
-    ];
-    let token = |(name, token): (&'static str, &Option<SpecialToken>)| {
-        token.as_ref().map(|token| (name, token.text().to_owned()))
+    let found = files::find(folder, &config)?;
+    let tokens = config.special_tokens();
+    let images = tokens.iter().filter(|(name, _)| name == "image_token").map(|(_, text)| text.clone());
+    let images: Vec<String> = images.collect();
+    let mut program = Program {
+        origin: found.path,
+        source: dialect::translate(&found.source),
+        tokens,
+        contents: Contents::TEXT,
+        end: String::new(),
     };
-    let tokens = named.into_iter().filter_map(token).collect();
-    let mut program = Program { origin, source: source.to_owned(), tokens, end: String::new() };
-    let probe = [Message::user("q"), Message { role: "assistant", content: mark(0) }];
-    let probed = program.write(&probe, false)?;
+    program.contents = Contents::probe(&program, &images)?;
+    let probe = [Message::text(Role::User, "q"), Message::text(Role::Assistant, &mark(0))];
+    // A template that speaks up against it is heard when an answer is given to it.
+    let probed = program.write(&program.contents, &probe, false).unwrap_or_default();
     let after = probed.split_once(&mark(0)).map(|(_, after)| after.to_owned()).unwrap_or_default();
     program.end = token_at_start(&after).to_owned();
 
@@ -102,43 +107,115 @@ fn token_at_start(text: &str) -> &str {
     }
 }
 
-/// Stands for answer `index`; private characters that no text has.
+/// Stands for text number `index`; private characters that no text has.
 fn mark(index: usize) -> String {
     format!("\u{10FFFD}{index}\u{10FFFD}")
 }
 
+#[derive(Clone)]
 struct Message {
-    role: &'static str,
-    content: String,
+    role: Role,
+    content: Vec<Part>,
 }
 
 impl Message {
-    fn user(content: &str) -> Self {
-        Self { role: "user", content: content.to_owned() }
+    fn text(role: Role, text: &str) -> Self {
+        Self { role, content: vec![Part::Text(text.to_owned())] }
+    }
+
+    /// As `content` wants it.
+    fn value(&self, content: Content) -> Value {
+        let role = match self.role {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        let part = |part: &Part| match part {
+            Part::Image => context! { type => "image" },
+            Part::Text(text) => context! { type => "text", text => text.as_str() },
+            Part::Marked(text, other) => {
+                context! { type => "text", text => text.as_str(), mark => other.as_str() }
+            }
+        };
+        match content {
+            Content::Parts => {
+                context! { role, content => self.content.iter().map(part).collect::<Vec<_>>() }
+            }
+            Content::Text => {
+                let text = self.content.iter().map(|part| match part {
+                    Part::Image => IMAGE_PLACEHOLDER,
+                    Part::Text(text) | Part::Marked(text, _) => text.as_str(),
+                });
+                context! { role, content => text.collect::<String>() }
+            }
+        }
+    }
+}
+
+/// Hands out marks, and keeps what they stand for.
+#[derive(Default)]
+struct Marks {
+    texts: Vec<String>,
+}
+
+impl Marks {
+    fn of(&mut self, text: &str) -> String {
+        self.texts.push(text.to_owned());
+        mark(self.texts.len() - 1)
+    }
+
+    /// `text` with a mark in the place of each line that says something.
+    fn lines(&mut self, text: &str) -> String {
+        let lines = text.split('\n').map(|line| match line.trim() {
+            "" => line.to_owned(),
+            words => {
+                let start = line.len() - line.trim_start().len();
+                format!("{}{}{}", &line[..start], self.of(words), &line[start + words.len()..])
+            }
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Program {
+    /// The file in which the template stands.
+    pub fn origin(&self) -> &Path {
+        &self.origin
+    }
+
+    /// What stands for an image in what [`Program::stretches`] gives; none where images are shown and it cannot be
+    /// told.
+    pub(super) fn image(&self) -> Option<&str> {
+        match self.contents.of(Role::User) {
+            Content::Text => Some(IMAGE_PLACEHOLDER),
+            Content::Parts => self.contents.image.as_deref(),
+        }
+    }
+
     /// Writes `conversation`, up to where an open answer starts.
+    ///
+    /// # Errors
+    /// [`Error::ChatTemplate`] when the template refuses, or leaves out of a question or of the system text what it
+    /// was given.
     pub(super) fn stretches(&self, conversation: &Conversation) -> Result<Vec<Stretch>> {
-        let turns = conversation.turns();
-        let answers: Vec<&str> = turns.iter().filter_map(|turn| turn.answer.as_deref()).collect();
-        let open = answers.len() < turns.len();
-        let write = |answer: &dyn Fn(usize, &str) -> String| {
-            let system =
-                conversation.system().map(|text| Message { role: "system", content: text.to_owned() });
-            let turns = turns.iter().enumerate().flat_map(|(index, turn)| {
-                let answer = turn.answer.as_deref().map(|text| answer(index, text));
-                let answer = answer.map(|content| Message { role: "assistant", content });
-                std::iter::once(Message::user(&turn.question)).chain(answer)
-            });
-            self.write(&system.into_iter().chain(turns).collect::<Vec<_>>(), open)
-        };
-        let text = write(&|_, answer| answer.to_owned())?;
+        let messages = self.messages(conversation);
+        let answers: Vec<&str> =
+            conversation.turns().iter().filter_map(|turn| turn.answer.as_deref()).collect();
+        let open = answers.len() < conversation.turns().len();
+        let text = self.write(&self.contents, &messages, open)?;
+        self.nothing_is_left_out(&messages, open, &text)?;
         if answers.is_empty() {
             return Ok(vec![Stretch { text, trained: false }]);
         }
-        let marked = write(&|index, _| mark(index))?;
+        let mut index = 0;
+        let marked = messages.iter().map(|message| {
+            if message.role != Role::Assistant {
+                return message.clone();
+            }
+            index += 1;
+            Message::text(Role::Assistant, &mark(index - 1))
+        });
+        let marked = self.write(&self.contents, &marked.collect::<Vec<_>>(), open)?;
         for trim in [false, true] {
             let found = self.cut(&marked, &answers, trim);
             if found.iter().map(|stretch| stretch.text.as_str()).collect::<String>() == text {
@@ -146,6 +223,48 @@ impl Program {
             }
         }
         Ok(vec![Stretch { text, trained: false }])
+    }
+
+    fn messages(&self, conversation: &Conversation) -> Vec<Message> {
+        let system = conversation.system().map(|text| Message::text(Role::System, text));
+        let turns = conversation.turns().iter().flat_map(|turn| {
+            let question = match self.contents.of(Role::User) {
+                Content::Parts => Message { role: Role::User, content: parts(&turn.question) },
+                Content::Text => Message::text(Role::User, &turn.question),
+            };
+            let answer = turn.answer.as_deref().map(|text| Message::text(Role::Assistant, text));
+            std::iter::once(question).chain(answer)
+        });
+        system.into_iter().chain(turns).collect()
+    }
+
+    /// Refuses a template that writes the same whatever a line of a question or of the system text says.
+    fn nothing_is_left_out(&self, messages: &[Message], open: bool, text: &str) -> Result<()> {
+        let mut marks = Marks::default();
+        let marked: Vec<Message> = messages.iter().map(|message| with_marks(message, &mut marks)).collect();
+        let written = self.write(&self.contents, &marked, open).unwrap_or_default();
+        let lost = |index: &usize| !written.contains(&mark(*index));
+        for index in (0..marks.texts.len()).filter(lost) {
+            // It may still be read, and written in other words: then another text gives another prompt.
+            let mut others = Marks::default();
+            let one = messages.iter().map(|message| {
+                let mut message = with_marks(message, &mut others);
+                for part in &mut message.content {
+                    if let Part::Text(text) = part {
+                        *text = unmarked(text, &marks.texts, index);
+                    }
+                }
+                message
+            });
+            let one = self.write(&self.contents, &one.collect::<Vec<_>>(), open);
+            if one.is_ok_and(|one| one == text) {
+                return Err(self.fault(format!(
+                    "it leaves `{}` out of the prompt; take a template that was made for this kind of conversation                      (--template NAME)",
+                    short(&marks.texts[index])
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// `marked` with the answers in the place of their marks.
@@ -164,18 +283,55 @@ impl Program {
         stretches
     }
 
-    fn write(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let messages: Vec<Value> =
-            messages.iter().map(|m| context! { role => m.role, content => m.content.as_str() }).collect();
-        let tokens = Value::from_pairs(self.tokens.iter().map(|(name, text)| (*name, text.as_str())));
+    fn write(
+        &self,
+        contents: &Contents,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String> {
+        let messages: Vec<Value> = messages.iter().map(|m| m.value(contents.of(m.role))).collect();
+        let tokens = Value::from_pairs(self.tokens.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         // transformers hands over tools and documents even where there are none.
         let values = context! { messages, add_generation_prompt, tools => (), documents => (), ..tokens };
-        environment::environment().render_str(&self.source, values).map_err(|error| Error::ChatTemplate {
-            path: self.origin.clone(),
-            message: match (error.detail(), error.line()) {
+        environment::environment().render_str(&self.source, values).map_err(|error| {
+            self.fault(match (error.detail(), error.line()) {
                 (Some(detail), Some(line)) => format!("{detail} (line {line} of the template)"),
                 _ => error.to_string(),
-            },
+            })
         })
+    }
+
+    pub(super) fn fault(&self, message: String) -> Error {
+        Error::ChatTemplate { path: self.origin.clone(), message }
+    }
+}
+
+/// `message` with marks in its lines, unless the model said it.
+fn with_marks(message: &Message, marks: &mut Marks) -> Message {
+    let mut message = message.clone();
+    if message.role != Role::Assistant {
+        for part in &mut message.content {
+            if let Part::Text(text) = part {
+                // A placeholder on the same line is no part of it.
+                let pieces: Vec<String> =
+                    text.split(IMAGE_PLACEHOLDER).map(|piece| marks.lines(piece)).collect();
+                *text = pieces.join(IMAGE_PLACEHOLDER);
+            }
+        }
+    }
+    message
+}
+
+/// `text` with what all marks but `kept` stand for.
+fn unmarked(text: &str, texts: &[String], kept: usize) -> String {
+    let all = texts.iter().enumerate().filter(|(index, _)| *index != kept);
+    all.fold(text.to_owned(), |text, (index, line)| text.replace(&mark(index), line))
+}
+
+/// The beginning of a line, for a message.
+fn short(line: &str) -> String {
+    match line.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
