@@ -16,6 +16,7 @@ mod error;
 mod features;
 mod fusion;
 mod geometry;
+pub mod json;
 mod llm;
 mod preprocess;
 mod refine;

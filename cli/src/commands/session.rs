@@ -81,12 +81,9 @@ impl Session {
 
 /// Reads the file of `--arch-override`.
 fn arch_override(path: &Path) -> Result<Map<String, Value>, CliError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| CliError::file(path, format!("cannot read: {e}")))?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(CliError::file(path, "an architecture is a JSON object, such as {\"depth\": 2}")),
-        Err(error) => Err(CliError::file(path, format!("this is no JSON: {error}"))),
+    match zoo_core::json::read(path).map_err(zoo_host::HostError::from)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(CliError::file(path, "an architecture is a JSON object, such as {\"depth\": 2}")),
     }
 }
 

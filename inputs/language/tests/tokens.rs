@@ -108,3 +108,24 @@ fn a_file_that_is_no_tokenizer_is_named() {
     let error = Tokenizer::from_file(&path).unwrap_err().to_string();
     assert!(error.contains("tokenizer.json: this is no tokenizer.json that can be used"), "{error}");
 }
+
+/// A byte order mark, and numbers that Python writes and JSON does not have.
+#[test]
+fn files_that_editors_and_python_wrote_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/tokenizer-bytelevel.json");
+    let text = std::fs::read_to_string(golden).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("tokenizer.json", &format!("\u{feff}{text}"));
+    write(
+        "tokenizer_config.json",
+        "\u{feff}{\"model_max_length\": Infinity, \"bos_token\": \"<|begin_of_text|>\"}",
+    );
+    write("added_tokens.json", "\u{feff}{}");
+    let tokenizer = Tokenizer::open(folder.path()).unwrap();
+    let expected = support::tokenizer("tokenizer-bytelevel").ids("What is this?").unwrap();
+    assert_eq!(tokenizer.ids("What is this?").unwrap(), expected);
+    write("tokenizer_config.json", "{\"added_tokens_decoder\": NaN}");
+    let error = Tokenizer::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer_config.json") && error.contains("NaN"), "{error}");
+}

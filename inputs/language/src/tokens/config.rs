@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokenizers::AddedToken;
 
+use super::folder::fail;
 use crate::{Error, Result};
 
 /// The fields of `tokenizer_config.json` that matter here; all others are passed over.
@@ -201,14 +202,13 @@ impl TokenizerConfig {
     }
 }
 
-/// What a JSON file says; none without the file.
+/// What a JSON file holds; none without the file.
 pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let Some(text) = text(path)? else { return Ok(None) };
-    let fail = |error: serde_json::Error| Error::TokenizerFile {
-        path: path.to_owned(),
-        message: format!("this is not the JSON that was expected: {error}"),
-    };
-    serde_json::from_str(&text).map(Some).map_err(fail)
+    match std::fs::read(path) {
+        Ok(bytes) => zoo_core::json::parse(&bytes).map(Some).map_err(|message| fail(path, message)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fail(path, error.to_string())),
+    }
 }
 
 /// A file's text; none without the file.
@@ -216,6 +216,6 @@ pub(crate) fn text(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::TokenizerFile { path: path.to_owned(), message: error.to_string() }),
+        Err(error) => Err(fail(path, error.to_string())),
     }
 }

@@ -47,7 +47,8 @@ impl Tokenizer {
     /// [`Error::TokenizerFile`] when it is no tokenizer.
     pub fn from_bytes(origin: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
         let origin = origin.as_ref();
-        let inner = tokenizers::Tokenizer::from_bytes(bytes)
+        let standard = zoo_core::json::standard(bytes).map_err(|message| fail(origin, message))?;
+        let inner = tokenizers::Tokenizer::from_bytes(standard)
             .map_err(|error| fail(origin, format!("this is no tokenizer.json that can be used: {error}")))?;
         let prefix = automatic_prefix(&inner).map_err(|error| fail(origin, error.to_string()))?;
         Self::from_parts(origin, inner, prefix)
