@@ -223,6 +223,29 @@ impl Registry {
             .map_err(|fault| LookupError::Selection { name: name.to_owned(), message: fault.message })
     }
 
+    /// [`Registry::select`] of an encoder that takes the place of the tower `tower`: each suffix of that tower
+    /// (resolution, stages, tokens) stays unless `name` has one of its kind.
+    ///
+    /// # Errors
+    /// As for [`Registry::select`].
+    pub fn select_for(&self, name: &str, tower: &str) -> Result<Selection<'_>, LookupError> {
+        let replaced = match self.resolve(tower) {
+            Ok((_, suffixes)) => suffixes,
+            // A tower that is not in the registry may still have suffixes.
+            Err(_) => Tower::parse(tower).ok(),
+        };
+        let (row, own) = self.resolve(name)?;
+        let none = Tower { base: name, multi_stage: false, resolution: None, tokens: None };
+        let joined = own.unwrap_or(none).over(&replaced.unwrap_or(none));
+        Selection::of(row)
+            .with_tower(&joined)
+            .and_then(|selection| selection.check().map(|()| selection))
+            .map_err(|fault| {
+                let name = format!("{name}` in the place of `{tower}");
+                LookupError::Selection { name, message: fault.message }
+            })
+    }
+
     /// The encoder of [`Registry::select`], and the suffixes of the name if it has any.
     pub(crate) fn resolve<'n>(&self, name: &'n str) -> Result<(&EncoderRow, Option<Tower<'n>>), LookupError> {
         if let Some(row) = self.find_encoder(name) {

@@ -77,6 +77,16 @@ impl<'a> Tower<'a> {
         }
         Ok(tower)
     }
+
+    /// This tower, with the suffixes of `other` where it has none of their kind.
+    pub(crate) fn over(self, other: &Tower<'_>) -> Self {
+        Self {
+            base: self.base,
+            multi_stage: self.multi_stage || other.multi_stage,
+            resolution: self.resolution.or(other.resolution),
+            tokens: self.tokens.or(other.tokens),
+        }
+    }
 }
 
 /// The towers of a composite name; none for a plain one.

@@ -45,6 +45,28 @@ fn tower_names_of_published_configurations() {
 }
 
 #[test]
+fn an_encoder_in_the_place_of_a_tower_keeps_the_suffixes_that_it_does_not_have() {
+    let registry = shipped();
+    let stages: &[i32] = &[0, 1, 2, 3];
+    for (name, tower, pixels, tokens, layers) in [
+        ("openclip-convnext-xxl", "clip-convnext-XXL-multi-stage", 1024, None, stages),
+        ("openclip-convnext-xxl@512", "clip-convnext-XXL-multi-stage", 512, None, stages),
+        ("clip-convnext-L-res768", "clip-convnext-XXL-multi-stage-res1024-interp576", 768, Some(576), stages),
+        ("clip-convnext-L-interp144", "clip-convnext-XXL-res512-interp576", 512, Some(144), &[-1]),
+        ("clip-convnext-L-multi-stage", "nobody/knows-res512", 512, None, stages),
+        ("dinov2-vit-l-14", "facebook/dinov2-giant-res378", 378, None, &[-1]),
+        ("dinov2-vit-l-14", "clip-vit-l-14-336", 518, None, &[-1]),
+    ] {
+        let found = registry.select_for(name, tower).unwrap_or_else(|error| panic!("{error}"));
+        let got = (found.resolution, found.tokens, found.layers.as_slice());
+        assert_eq!(got, (pixels, tokens, layers), "{name} for {tower}");
+    }
+    let error = registry.select_for("dinov2-vit-l-14", "clip-convnext-XXL-multi-stage").unwrap_err();
+    let expected = "`dinov2-vit-l-14` in the place of `clip-convnext-XXL-multi-stage`: has no stages";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
 fn only_the_clip_tower_leaves_its_last_block_out() {
     let registry = shipped();
     assert_eq!(registry.select("clip-vit-l-14-336").unwrap().layers, [-2]);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use zoo_registry::{Registry, Tower};
+use zoo_registry::Registry;
 
 use crate::config::{Config, Vision};
 use crate::files::object;
@@ -50,12 +50,11 @@ pub(crate) fn encoders(
     let mut choices = Vec::with_capacity(towers);
     for (k, tower) in vision.towers.iter().enumerate() {
         let local = overrides.encoder.get(k);
-        let (name, file) = match local {
-            Some(local) => (renamed(&local.id, tower), toml.as_path()),
-            None => (tower.clone(), config.path()),
+        let (found, file) = match local {
+            Some(local) => (registry.select_for(&local.id, tower), toml.as_path()),
+            None => (registry.select(tower), config.path()),
         };
-        let lookup = |source| Error::Lookup { path: file.to_owned(), source };
-        let selection = registry.select(&name).map_err(lookup)?;
+        let selection = found.map_err(|source| Error::Lookup { path: file.to_owned(), source })?;
         let row = selection.row;
         if let (Some(_), Ok(own)) = (local, registry.select(tower))
             && own.row.id != row.id
@@ -78,15 +77,6 @@ pub(crate) fn encoders(
         });
     }
     Ok(choices)
-}
-
-/// The name `id`, with the suffixes of `tower` (resolution, stages, tokens) unless it has its own.
-fn renamed(id: &str, tower: &str) -> String {
-    let plain = Tower::parse(id).is_ok_and(|t| t.base == id) && !id.contains('@');
-    match Tower::parse(tower) {
-        Ok(parsed) if plain => format!("{id}{}", &tower[parsed.base.len()..]),
-        _ => id.to_owned(),
-    }
 }
 
 fn arch_override(local: Option<&EncoderOverride>, folder: &Path) -> Result<Option<Map<String, Value>>> {
