@@ -88,7 +88,6 @@ fn pickled_parameters_are_tensors() {
 
 #[test]
 fn other_pickles_say_what_they_are() {
-    refused(&data("legacy.pth"), &["legacy.pth", "before PyTorch 1.6", "torch.save"]);
     refused(&data("no-tensors.pt"), &["no tensors found", "`args`", "`step`"]);
 }
 
@@ -171,7 +170,58 @@ fn shards_are_one_checkpoint() {
 #[test]
 fn shards_stay_in_their_folder() {
     let dir = TempDir::new().unwrap();
-    refused(&index(dir.path(), &[("a", "../secret.safetensors")]), &["not a plain file name"]);
+    for file in ["../secret.safetensors", "/etc/secret", "a/../../b", ".", ""] {
+        refused(&index(dir.path(), &[("a", file)]), &[&format!("`{file}` lies outside")]);
+    }
+}
+
+#[test]
+fn an_index_names_files_in_any_way_and_decides_between_them() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("parts")).unwrap();
+    save(&dir.path().join("parts/base.safetensors"), &[("a", &[2]), ("b", &[3]), ("c", &[1])]);
+    save(&dir.path().join("over.safetensors"), &[("b", &[4])]);
+    let map =
+        [("a", "./parts/base.safetensors"), ("b", "./over.safetensors"), ("c", "parts//base.safetensors")];
+    let path = index(dir.path(), &map);
+    let marked = [b"\xef\xbb\xbf".to_vec(), std::fs::read(&path).unwrap()].concat();
+    std::fs::write(&path, marked).unwrap();
+    let file = open(dir.path()).unwrap();
+    assert_eq!(file.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(file.shape("b"), Some(&[4][..]));
+    // Beside some of its shards an index only decides.
+    let given = [path, dir.path().join("over.safetensors")];
+    assert_eq!(Checkpoint::open(&given).unwrap().keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn numbered_files_without_an_index_are_one_checkpoint() {
+    let dir = TempDir::new().unwrap();
+    save(&dir.path().join("model-00001-of-00002.safetensors"), &[("a", &[2])]);
+    refused(dir.path(), &["of the 2 parts of `model`", "number 2 is missing"]);
+    save(&dir.path().join("model-00002-of-00002.safetensors"), &[("b", &[3])]);
+    assert_eq!(open(dir.path()).unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+    save(&dir.path().join("other-00001-of-00001.safetensors"), &[("c", &[3])]);
+    refused(dir.path(), &["several weight files"]);
+}
+
+#[test]
+fn an_adapter_says_what_it_is() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("adapter_model.safetensors");
+    save(
+        &file,
+        &[("base_model.model.q.lora_A.weight", &[2, 2]), ("base_model.model.q.lora_B.weight", &[2, 2])],
+    );
+    let config = "{\"base_model_name_or_path\": \"org/base\", \"peft_type\": \"LORA\"}";
+    std::fs::write(dir.path().join("adapter_config.json"), config).unwrap();
+    refused(dir.path(), &["LoRA adapter of `org/base`", "merge_and_unload"]);
+    let alone = Weights::open(&[file], DType::F32).unwrap();
+    let message = read(&alone).err().unwrap().to_string();
+    assert!(message.contains("LoRA adapter") && message.contains("merge_and_unload"), "{message}");
+    // Beside a whole model it is not what is read.
+    save(&dir.path().join("whole.safetensors"), &[("a", &[2])]);
+    assert_eq!(open(dir.path()).unwrap().keys().collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]
@@ -340,6 +390,58 @@ fn layouts_are_told_by_their_keys_and_parts_are_joined() {
     let fused: [(&str, &[usize]); 3] =
         [("trunk.attn.qkv.weight", &[6, 2]), ("trunk.attn.qkv.bias", &[6]), ("trunk.token", &[1, 1, 2])];
     assert_eq!(read(&weights(&dir, &fused)).unwrap().2, "fused");
+}
+
+#[test]
+fn what_wrappers_add_to_names_is_passed_over() {
+    for wrap in ["module.{}", "_orig_mod.{}", "model.{}", "module._orig_mod.{}", "_orig_mod.module.model.{}"]
+    {
+        let dir = TempDir::new().unwrap();
+        let names: Vec<(String, &[usize])> =
+            SPLIT.iter().map(|(name, shape)| (wrap.replace("{}", name), *shape)).collect();
+        let mut wrapped: Vec<(&str, &[usize])> = names.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+        wrapped.push(("optimizer.step", &[1]));
+        assert_eq!(read(&weights(&dir, &wrapped)).unwrap().2, "split", "{wrap}");
+    }
+    // Wrappers of parts stand in the middle.
+    let dir = TempDir::new().unwrap();
+    let parts: [(&str, &[usize]); 3] = [
+        ("trunk.attn._orig_mod.qkv.weight", &[6, 2]),
+        ("trunk.attn._fsdp_wrapped_module._checkpoint_wrapped_module.qkv.bias", &[6]),
+        ("trunk.token", &[1, 1, 2]),
+    ];
+    assert_eq!(read(&weights(&dir, &parts)).unwrap().2, "fused");
+}
+
+#[test]
+fn weights_that_stand_twice_are_not_chosen_from() {
+    let dir = TempDir::new().unwrap();
+    let both: Vec<(String, &[usize])> =
+        ["module.", "model."].iter().flat_map(|p| SPLIT.map(|(n, s)| (format!("{p}{n}"), s))).collect();
+    let both: Vec<(&str, &[usize])> = both.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    let message = read(&weights(&dir, &both)).err().unwrap().to_string();
+    for part in ["twice", "`module.vision.`", "`model.vision.`"] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+    let twice: [(&str, &[usize]); 2] = [("a.b", &[1]), ("a._orig_mod.b", &[1])];
+    let path = dir.path().join("twice.safetensors");
+    save(&path, &twice);
+    refused(&path, &["tensor `a.b` also stands in"]);
+}
+
+#[test]
+fn a_model_behind_a_wrapper_is_reloaded_behind_it() {
+    let dir = TempDir::new().unwrap();
+    let names: Vec<(String, &[usize])> = SPLIT.map(|(n, s)| (format!("module.{n}"), s)).into();
+    let wrapped: Vec<(&str, &[usize])> = names.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    let weights = weights(&dir, &wrapped).trainable(true);
+    let params = weights.params(&LAYOUTS, &Device::Cpu).unwrap();
+    for (name, shape) in [("attn.qkv.weight", &[6, 2][..]), ("attn.qkv.bias", &[6]), ("token", &[1, 1, 2])] {
+        params.get(name, shape, Init::Const(0.0)).unwrap();
+    }
+    let loaded = params.finish().unwrap();
+    let tensors = loaded.vars.iter().map(|(key, var)| (key.clone(), var.as_tensor().clone())).collect();
+    assert_eq!(read(&Weights::reload(&loaded, tensors, DType::F32)).unwrap().1, 20);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use zoo_kernels::Stored;
 
 use super::blocks::Blocks;
 use super::gguf::{self, Gguf, Metadata};
-use super::locate;
+use super::locate::{self, Found};
 use super::mapped::Mapped;
-use super::pickle::TorchZip;
+use super::pickle::{self, Torch};
 use super::rows::{Place, Rows};
 use super::safetensors::Safetensors;
 use crate::{Error, Result};
@@ -27,21 +27,38 @@ pub struct Checkpoint(Arc<Inner>);
 struct Inner {
     paths: Vec<PathBuf>,
     files: Vec<Container>,
-    /// Which file holds a tensor.
-    index: BTreeMap<String, usize>,
+    /// Where a tensor is.
+    index: BTreeMap<String, Held>,
+}
+
+/// Where a tensor is.
+struct Held {
+    file: usize,
+    /// Its name in the file, where that is another one.
+    stored: Option<String>,
+}
+
+/// Parts of names that wrappers of PyTorch put between those of a model (compiled modules, sharded ones, modules that
+/// compute their activations twice), which mean nothing to whoever reads the weights.
+const WRAPPERS: [&str; 3] = ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];
+
+/// A tensor's name without the parts that mean nothing; `None` if it has none of them.
+fn unwrapped(key: &str) -> Option<String> {
+    let wrapped = |key: &str| WRAPPERS.iter().any(|part| key.contains(part));
+    wrapped(key).then(|| WRAPPERS.iter().fold(key.to_owned(), |key, part| key.replace(part, "")))
 }
 
 enum Container {
     Safetensors(Safetensors),
-    TorchZip(TorchZip),
+    Torch(Torch),
     Gguf(Gguf),
 }
 
 impl Container {
     fn open(path: &Path) -> Result<Self> {
         let file = Mapped::open(path)?;
-        if file.bytes().starts_with(b"PK\x03\x04") {
-            TorchZip::parse(file).map(Self::TorchZip)
+        if file.bytes().starts_with(pickle::ZIP) || pickle::is_pickle(file.bytes()) {
+            Torch::parse(file).map(Self::Torch)
         } else if file.bytes().starts_with(gguf::MAGIC) {
             Gguf::parse(file).map(Self::Gguf)
         } else {
@@ -49,18 +66,10 @@ impl Container {
         }
     }
 
-    fn path(&self) -> &Path {
-        match self {
-            Self::Safetensors(file) => file.path(),
-            Self::TorchZip(file) => file.path(),
-            Self::Gguf(file) => file.path(),
-        }
-    }
-
     fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Safetensors(file) => Box::new(file.keys()),
-            Self::TorchZip(file) => Box::new(file.keys()),
+            Self::Torch(file) => Box::new(file.keys()),
             Self::Gguf(file) => Box::new(file.keys()),
         }
     }
@@ -68,7 +77,7 @@ impl Container {
     fn shape(&self, key: &str) -> Option<&[usize]> {
         match self {
             Self::Safetensors(file) => file.shape(key),
-            Self::TorchZip(file) => file.shape(key),
+            Self::Torch(file) => file.shape(key),
             Self::Gguf(file) => file.shape(key),
         }
     }
@@ -76,7 +85,7 @@ impl Container {
     fn load(&self, key: &str) -> Result<Tensor> {
         match self {
             Self::Safetensors(file) => file.load(key),
-            Self::TorchZip(file) => file.load(key),
+            Self::Torch(file) => file.load(key),
             Self::Gguf(file) => file.load(key),
         }
     }
@@ -85,7 +94,7 @@ impl Container {
     fn place(&self, key: &str) -> Option<(Stored, Range<usize>)> {
         let (dtype, bytes) = match self {
             Self::Safetensors(file) => file.place(key),
-            Self::TorchZip(file) => file.place(key),
+            Self::Torch(file) => file.place(key),
             Self::Gguf(file) => file.place(key),
         }?;
         let format = match dtype {
@@ -100,39 +109,55 @@ impl Container {
     fn mapped(&self) -> &Mapped {
         match self {
             Self::Safetensors(file) => file.mapped(),
-            Self::TorchZip(file) => file.mapped(),
+            Self::Torch(file) => file.mapped(),
             Self::Gguf(file) => file.mapped(),
         }
     }
 }
 
 impl Checkpoint {
-    /// Opens files, or a folder that holds them: `.safetensors`, sharded checkpoints by their `*.index.json`,
-    /// `.bin` / `.pth` / `.pt` / `.tar` (zip pickles, read without executing anything), `.gguf`. The container is
-    /// told from the content, not from the name.
+    /// Opens files, or a folder that holds them: `.safetensors`, sharded checkpoints by their `*.index.json` or by
+    /// the numbers in their names, `.bin` / `.pth` / `.pt` / `.tar` (pickles of PyTorch, read without executing
+    /// anything), `.gguf`. The container is told from the content, not from the name.
+    ///
+    /// Names are those of the file without what wrappers of PyTorch add between them (`_orig_mod.`). Where several
+    /// shards hold a tensor of one name, their index says which one counts.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is not there, not readable, cut short, or no checkpoint; for two files
     /// that hold a tensor of the same name.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
-        let mut files = Vec::new();
-        let mut index = BTreeMap::new();
-        for path in locate::files(paths)? {
-            let file = Container::open(&path)?;
-            for key in file.keys() {
-                if let Some(other) = index.insert(key.to_owned(), files.len()) {
-                    let first: &Container = files.get(other).unwrap_or(&file);
-                    let message = format!("tensor `{key}` also stands in {}", first.path().display());
-                    return Err(Error::File { path, message });
+        let located = locate::files(paths)?;
+        let files = located.iter().map(|found| Container::open(&found.path)).collect::<Result<Vec<_>>>()?;
+        let mut index: BTreeMap<String, Held> = BTreeMap::new();
+        for (file, (container, found)) in files.iter().zip(&located).enumerate() {
+            for key in container.keys() {
+                let stored = unwrapped(key).map(|_| key.to_owned());
+                let name = unwrapped(key).unwrap_or_else(|| key.to_owned());
+                let other = index.get(&name).map(|held| &located[held.file]);
+                let listed = |found: &Found| {
+                    found.listed.as_ref().is_some_and(|(index, file)| index.file_of(key) == Some(file))
+                };
+                match other {
+                    Some(other) if listed(other) && !listed(found) => continue,
+                    Some(other) if listed(found) && !listed(other) => {}
+                    Some(other) => {
+                        let message = format!("tensor `{name}` also stands in {}", other.path.display());
+                        return Err(Error::File { path: found.path.clone(), message });
+                    }
+                    None => {}
                 }
+                index.insert(name, Held { file, stored });
             }
-            files.push(file);
         }
         Ok(Self(Arc::new(Inner { paths: paths.to_vec(), files, index })))
     }
 
-    fn file(&self, key: &str) -> Option<&Container> {
-        self.0.index.get(key).and_then(|&i| self.0.files.get(i))
+    /// The file of a tensor, its number, and its name there.
+    fn held<'a>(&'a self, key: &'a str) -> Option<(&'a Container, usize, &'a str)> {
+        let held = self.0.index.get(key)?;
+        let file = self.0.files.get(held.file)?;
+        Some((file, held.file, held.stored.as_deref().unwrap_or(key)))
     }
 
     /// All tensor names, sorted.
@@ -157,7 +182,8 @@ impl Checkpoint {
 
     /// Shape of a tensor, without reading it.
     pub fn shape(&self, key: &str) -> Option<&[usize]> {
-        self.file(key).and_then(|file| file.shape(key))
+        let held = self.0.index.get(key)?;
+        self.0.files.get(held.file)?.shape(held.stored.as_deref().unwrap_or(key))
     }
 
     /// Reads a tensor onto the CPU in its stored dtype.
@@ -165,8 +191,8 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] when there is no such tensor or its dtype or storage cannot be read.
     pub fn load(&self, key: &str) -> Result<Tensor> {
-        match self.file(key) {
-            Some(file) => file.load(key),
+        match self.held(key) {
+            Some((file, _, stored)) => file.load(stored),
             None => Err(self.fault(format!("there is no tensor `{key}`"))),
         }
     }
@@ -182,17 +208,17 @@ impl Checkpoint {
 
     /// Where the numbers of a tensor stand, when they can be read there. They are within the file.
     pub(super) fn place(&self, key: &str) -> Option<Place> {
-        let file = *self.0.index.get(key)?;
-        let (format, bytes) = self.0.files.get(file)?.place(key)?;
+        let (container, file, stored) = self.held(key)?;
+        let (format, bytes) = container.place(stored)?;
         Some(Place { file, format, bytes })
     }
 
     /// A matrix of such rows in the blocks in which it is stored; `None` when it is not stored in blocks.
     pub(super) fn blocks(&self, key: &str) -> Option<Blocks> {
-        let file = *self.0.index.get(key)?;
-        let Container::Gguf(gguf) = self.0.files.get(file)? else { return None };
-        let (format, bytes) = gguf.blocks(key)?;
-        let width = *gguf.shape(key)?.last()?;
+        let (container, file, stored) = self.held(key)?;
+        let Container::Gguf(gguf) = container else { return None };
+        let (format, bytes) = gguf.blocks(stored)?;
+        let width = *gguf.shape(stored)?.last()?;
         Some(Blocks { files: self.clone(), file, bytes, format, width })
     }
 
@@ -200,7 +226,7 @@ impl Checkpoint {
     pub fn metadata(&self) -> Option<&Metadata> {
         self.0.files.iter().find_map(|file| match file {
             Container::Gguf(file) => Some(file.metadata()),
-            Container::Safetensors(_) | Container::TorchZip(_) => None,
+            Container::Safetensors(_) | Container::Torch(_) => None,
         })
     }
 

@@ -1,11 +1,11 @@
 //! From what the user named (files, folders, indices) to the files that hold tensors.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use serde::Deserialize;
-
+use super::adapter;
+use super::shards::{Index, complete};
 use crate::{Error, Result};
 
 /// Names under which the libraries save a whole model, best first.
@@ -25,30 +25,45 @@ const CONVENTIONS: [&str; 10] = [
 /// What else may hold weights when no name of [`CONVENTIONS`] is there, best first.
 const ENDINGS: [&str; 6] = [".safetensors.index.json", ".safetensors", ".bin", ".pth", ".pt", ".tar"];
 
-/// The weight files behind `paths`, shards resolved, in order.
+/// A file that holds tensors.
+pub(super) struct Found {
+    pub path: PathBuf,
+    /// The index that lists it, and under which name.
+    pub listed: Option<(Rc<Index>, String)>,
+}
+
+impl Found {
+    fn alone(path: PathBuf) -> Self {
+        Self { path, listed: None }
+    }
+}
+
+/// The weight files behind `paths`, shards resolved, in order. Of an index that stands beside some of its shards only
+/// these are meant, and the index says which of them holds a tensor.
 ///
 /// # Errors
 /// [`Error::File`] for a path that is not there, a folder without (or with several) weight files, an index that
 /// cannot be read or names a shard that is not there.
-pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<Found>> {
     if paths.is_empty() {
         return Err(Error::invalid("no weight file was given"));
     }
-    let mut out = Vec::new();
+    let mut out: Vec<Found> = Vec::new();
     for path in paths {
-        let path = if path.is_dir() { in_folder(path)? } else { path.clone() };
-        if path.to_string_lossy().ends_with(".index.json") {
-            out.extend(shards(&path)?);
-        } else {
-            out.push(path);
+        for path in if path.is_dir() { in_folder(path)? } else { vec![path.clone()] } {
+            if Index::is_one(&path) {
+                out.extend(shards(&path, paths)?);
+            } else if !out.iter().any(|found| found.path == path) {
+                out.push(Found::alone(path));
+            }
         }
     }
     Ok(out)
 }
 
-fn in_folder(folder: &Path) -> Result<PathBuf> {
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     if let Some(found) = CONVENTIONS.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
-        return Ok(found);
+        return Ok(vec![found]);
     }
     let fault = |message: String| Error::File { path: folder.to_owned(), message };
     let entries = fs::read_dir(folder).map_err(|e| fault(e.to_string()))?;
@@ -56,13 +71,17 @@ fn in_folder(folder: &Path) -> Result<PathBuf> {
         .flatten()
         .filter(|entry| entry.path().is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !adapter::FILES.contains(&name.as_str()))
         .collect();
     names.sort();
     for ending in ENDINGS {
         let of_kind: Vec<&String> = names.iter().filter(|name| name.ends_with(ending)).collect();
         match of_kind.as_slice() {
             [] => {}
-            [one] => return Ok(folder.join(one)),
+            all if complete(all, ending).map_err(fault)? => {
+                return Ok(all.iter().map(|name| folder.join(name)).collect());
+            }
+            [one] => return Ok(vec![folder.join(one)]),
             [first, second, ..] => {
                 return Err(fault(format!(
                     "there are several weight files (`{first}`, `{second}`, …); name the one to use"
@@ -70,38 +89,33 @@ fn in_folder(folder: &Path) -> Result<PathBuf> {
             }
         }
     }
-    Err(fault(format!(
-        "no weight file here; looked for {} and any single file ending in {}",
-        CONVENTIONS.join(", "),
-        ENDINGS.join(", ")
-    )))
+    Err(fault(adapter::adapter(folder).unwrap_or_else(|| {
+        format!(
+            "no weight file here; looked for {} and any single file ending in {}",
+            CONVENTIONS.join(", "),
+            ENDINGS.join(", ")
+        )
+    })))
 }
 
-#[derive(Deserialize)]
-struct Index {
-    weight_map: std::collections::BTreeMap<String, String>,
-}
-
-fn shards(index: &Path) -> Result<Vec<PathBuf>> {
-    let fault = |message: String| Error::File { path: index.to_owned(), message };
-    let text = fs::read_to_string(index).map_err(|e| fault(e.to_string()))?;
-    let parsed: Index = serde_json::from_str(&text).map_err(|e| fault(format!("no index of shards: {e}")))?;
-    let folder = index.parent().unwrap_or_else(|| Path::new(""));
-    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
-    if names.is_empty() {
-        return Err(fault("the index names no shard".to_owned()));
-    }
-    names
+/// The shards of an index: those of them that are `given`, or all.
+fn shards(path: &Path, given: &[PathBuf]) -> Result<Vec<Found>> {
+    let fault = |message: String| Error::File { path: path.to_owned(), message };
+    let index = Rc::new(Index::read(path)?);
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let all: Vec<Found> = index
+        .files(None)
         .into_iter()
-        .map(|name| {
-            if Path::new(&name).components().count() != 1 || name.contains("..") {
-                return Err(fault(format!("shard `{name}` is not a plain file name")));
-            }
-            let path = folder.join(&name);
-            if !path.is_file() {
-                return Err(fault(format!("shard `{name}` is not there; download it beside the index")));
-            }
-            Ok(path)
-        })
-        .collect()
+        .map(|name| Found { path: folder.join(&name), listed: Some((index.clone(), name)) })
+        .collect();
+    let (some, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|shard| given.contains(&shard.path));
+    if !some.is_empty() {
+        return Ok(some);
+    }
+    match rest.iter().find(|shard| !shard.path.is_file()) {
+        Some(Found { listed: Some((_, name)), .. }) => {
+            Err(fault(format!("shard `{name}` is not there; download it beside the index")))
+        }
+        _ => Ok(rest),
+    }
 }

@@ -32,10 +32,6 @@ impl Mapped {
         Ok(Self { path: path.to_owned(), map })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn bytes(&self) -> &[u8] {
         &self.map
     }

@@ -6,6 +6,7 @@
 //! without any file ([`Weights::record`]): it then lists the tensors that a checkpoint must hold, which is how
 //! parameters are counted, manifests checked and random weights made.
 
+mod adapter;
 mod blocks;
 mod checkpoint;
 pub mod gguf;
@@ -18,19 +19,23 @@ mod random;
 mod report;
 mod rows;
 mod safetensors;
+mod shards;
 mod store;
 
+pub use adapter::adapter;
 pub use blocks::Blocks;
 pub use checkpoint::Checkpoint;
 pub use layout::{Layout, Piece, Source};
 pub use params::{Init, Loaded, Params, TensorInfo};
 pub use report::WeightsReport;
 pub use rows::Rows;
+pub use shards::Index;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -48,7 +53,7 @@ pub struct Weights {
 enum Kind {
     Files(Checkpoint),
     /// With the prefix, where it is known.
-    Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
+    Tensors(Rc<BTreeMap<String, Tensor>>, Option<Arc<str>>),
     Record(Rc<RefCell<Vec<TensorInfo>>>),
     Random(u64),
 }
@@ -84,7 +89,7 @@ impl Weights {
     pub fn reload(loaded: &Loaded, tensors: BTreeMap<String, Tensor>, dtype: DType) -> Self {
         let layout = Some(loaded.layout.to_owned());
         Self {
-            kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix)),
+            kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix.clone())),
             dtype,
             layout,
             trainable: false,

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Shape, Tensor, Var, WithDType};
 use half::bf16;
 use serde::{Deserialize, Serialize};
 use zoo_kernels::Element;
 
+use super::adapter;
 use super::random::Seeded;
 use super::store::Store;
 use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport};
@@ -55,7 +57,7 @@ pub struct TensorInfo {
 struct State {
     store: Store,
     layout: Layout,
-    prefix: &'static str,
+    prefix: Arc<str>,
     device: Device,
     dtype: DType,
     trainable: bool,
@@ -83,8 +85,8 @@ pub struct Loaded {
     pub quantised: BTreeMap<Quantisation, u64>,
     /// Name of the layout that was read.
     pub layout: &'static str,
-    /// The prefix under which it stood.
-    pub prefix: &'static str,
+    /// The prefix under which it stood, that of wrappers included.
+    pub prefix: Arc<str>,
     /// Variables by published key; filled when trainable.
     pub vars: BTreeMap<String, Var>,
 }
@@ -103,9 +105,9 @@ impl Params {
         }
         let store = Store::from(&weights.kind);
         let (layout, prefix) = match &store {
-            Store::Tensors(_, Some(prefix)) => (wanted[0].clone(), *prefix),
+            Store::Tensors(_, Some(prefix)) => (wanted[0].clone(), prefix.clone()),
             Store::Record(_) | Store::Random(_) | Store::Tensors(_, None) => {
-                (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or(""))
+                (wanted[0].clone(), wanted[0].prefixes.first().copied().unwrap_or("").into())
             }
             Store::Files(files) => detect(files, &wanted)?,
         };
@@ -244,7 +246,7 @@ impl Params {
         let extra = state
             .store
             .keys()
-            .filter_map(|key| key.strip_prefix(state.prefix).map(|short| (key, short)))
+            .filter_map(|key| key.strip_prefix(&*state.prefix).map(|short| (key, short)))
             .filter(|(key, short)| !state.used.contains(*key) && !state.layout.ignores(short))
             .map(|(key, _)| key.to_owned())
             .collect();
@@ -256,30 +258,53 @@ impl Params {
             parameters: state.count,
             quantised: std::mem::take(&mut state.quantised),
             layout: state.layout.name,
-            prefix: state.prefix,
+            prefix: state.prefix.clone(),
             vars: std::mem::take(&mut state.vars),
         })
     }
 }
 
-/// The first layout and prefix whose marker is in the files.
-fn detect(files: &Checkpoint, wanted: &[&Layout]) -> Result<(Layout, &'static str)> {
-    let found = wanted.iter().find_map(|layout| {
-        let at = |p: &&&str| files.contains(&format!("{p}{}", layout.marker));
-        layout.prefixes.iter().find(at).map(|p| ((*layout).clone(), *p))
-    });
-    found.ok_or_else(|| {
-        let tried: Vec<_> = wanted
-            .iter()
-            .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes.first().unwrap_or(&""), l.marker))
-            .collect();
-        files.fault(format!(
-            "no known layout: looked for {}; the file has {} tensors, such as {}",
-            tried.join(", "),
-            files.len(),
-            files.sample()
-        ))
-    })
+/// What training scripts put before all names of a model: `DistributedDataParallel`, and modules of which the model is an
+/// attribute.
+const WRAPPINGS: [&str; 4] = ["module.", "model.", "module.model.", "model.module."];
+
+/// The first layout and prefix whose marker is in the files; behind a wrapping only where it is not there without one.
+fn detect(files: &Checkpoint, wanted: &[&Layout]) -> Result<(Layout, Arc<str>)> {
+    let behind = |wrapping: &str| {
+        wanted.iter().find_map(|layout| {
+            let prefixes = layout.prefixes.iter().map(|prefix| format!("{wrapping}{prefix}"));
+            let mut found = prefixes.filter(|prefix| files.contains(&format!("{prefix}{}", layout.marker)));
+            found.next().map(|prefix| ((*layout).clone(), Arc::from(prefix)))
+        })
+    };
+    if let Some(found) = behind("") {
+        return Ok(found);
+    }
+    let mut wrapped: Vec<(Layout, Arc<str>)> =
+        WRAPPINGS.iter().filter_map(|wrapping| behind(wrapping)).collect();
+    wrapped.dedup_by(|(_, a), (_, b)| a == b);
+    match wrapped.as_slice() {
+        [found] => Ok(found.clone()),
+        [] if files.keys().any(adapter::is_part) => Err(files.fault(adapter::advice(None))),
+        [] => Err(files.fault(unknown(files, wanted))),
+        [(_, first), (_, second), ..] => Err(files.fault(format!(
+            "the weights stand there twice, under `{first}` and under `{second}`; keep the ones that are meant"
+        ))),
+    }
+}
+
+/// What was looked for.
+fn unknown(files: &Checkpoint, wanted: &[&Layout]) -> String {
+    let tried: Vec<_> = wanted
+        .iter()
+        .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes.first().unwrap_or(&""), l.marker))
+        .collect();
+    format!(
+        "no known layout: looked for {}; the file has {} tensors, such as {}",
+        tried.join(", "),
+        files.len(),
+        files.sample()
+    )
 }
 
 fn join(path: &str, name: &str) -> String {

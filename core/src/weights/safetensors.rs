@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
@@ -39,10 +38,6 @@ impl Safetensors {
             })
             .collect();
         Ok(Self { file, entries })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        self.file.path()
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
@@ -91,10 +86,13 @@ fn explain(error: &SafeTensorError, bytes: &[u8]) -> String {
     if start.starts_with("<!doctype") || start.starts_with("<html") {
         return "this is a web page, not weights; download the file itself".to_owned();
     }
-    if bytes.first() == Some(&0x80) {
-        return "this is a pickle from before PyTorch 1.6, which is not read; in Python, \
-                torch.save(torch.load(file), file) writes the present form"
+    if bytes.get(257..262) == Some(b"ustar") {
+        return "this is a tar archive, not weights; unpack it (PyTorch before 0.2 wrote such files: read one with \
+                torch.load and write it again with torch.save)"
             .to_owned();
+    }
+    if bytes.starts_with(b"\x1f\x8b") {
+        return "this is compressed by gzip; unpack it".to_owned();
     }
     match error {
         E::MetadataIncompleteBuffer => {

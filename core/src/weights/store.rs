@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
@@ -15,7 +16,7 @@ pub(super) enum Store {
     /// Weight files.
     Files(Checkpoint),
     /// Tensors in memory; with the prefix, where it is known.
-    Tensors(Rc<BTreeMap<String, Tensor>>, Option<&'static str>),
+    Tensors(Rc<BTreeMap<String, Tensor>>, Option<Arc<str>>),
     /// Nothing: requests are written down.
     Record(Rc<RefCell<Vec<TensorInfo>>>),
     /// Nothing: tensors are made from this seed.
@@ -26,7 +27,7 @@ impl From<&Kind> for Store {
     fn from(kind: &Kind) -> Self {
         match kind {
             Kind::Files(files) => Self::Files(files.clone()),
-            Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), *prefix),
+            Kind::Tensors(tensors, prefix) => Self::Tensors(tensors.clone(), prefix.clone()),
             Kind::Record(list) => Self::Record(list.clone()),
             Kind::Random(seed) => Self::Random(*seed),
         }

@@ -31,6 +31,8 @@
 //! | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | open no socket | off |
 //! | `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` | certificate authorities to trust, PEM | Mozilla's, built in |
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxy | none |
+//!
+//! In variables that name files and folders `~` and `$NAME` are replaced ([`expand`]).
 
 #![forbid(unsafe_code)]
 
@@ -38,6 +40,7 @@ mod cache;
 mod checkpoint;
 mod download;
 mod error;
+mod expand;
 mod hash;
 mod hub;
 mod names;
@@ -46,8 +49,9 @@ mod remote;
 mod retry;
 mod settings;
 
-pub use checkpoint::Wanted;
+pub use checkpoint::Listing;
 pub use error::{Error, Result};
+pub use expand::expand;
 pub use hash::sha256_file;
 pub use hub::Hub;
 pub use progress::{Progress, Quiet};

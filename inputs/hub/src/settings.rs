@@ -1,9 +1,11 @@
 //! Where the Hub and its cache are, from the environment or from a caller.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::expand::expand;
 use crate::{Error, Result};
 
 const ENDPOINT: &str = "https://huggingface.co";
@@ -45,28 +47,37 @@ impl Settings {
     /// # Errors
     /// [`Error::Name`] when there is no home folder and no variable names a cache.
     pub fn from_env() -> Result<Self> {
-        Self::from_lookup(|key| std::env::var(key).ok())
+        Self::from_lookup(|key| std::env::var_os(key))
     }
 
     /// [`Settings::from_env`] with the environment as a function.
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let set = |key: &str| lookup(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let home = set("HOME").or_else(|| set("USERPROFILE")).map(PathBuf::from);
-        let path = |key: &str| set(key).map(|value| expand(&value, home.as_deref()));
+    fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let given = |key: &str| lookup(key).filter(|value| !value.to_string_lossy().trim().is_empty());
+        let set = |key: &str| given(key).and_then(|v| v.into_string().ok()).map(|v| v.trim().to_owned());
+        let path =
+            |keys: &[&str]| keys.iter().find_map(|key| given(key)).map(|v| expand(v, &lookup)).transpose();
         let on = |key: &str| set(key).is_some_and(|v| is_true(&v));
 
-        let hf_home = path("HF_HOME")
-            .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
-            .or_else(|| home.as_ref().map(|home| home.join(".cache").join("huggingface")));
-        let cache = path("HF_HUB_CACHE")
-            .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
-            .or_else(|| hf_home.as_ref().map(|hf| hf.join("hub")))
-            .ok_or(Error::Name {
+        let below =
+            |base: Option<PathBuf>, names: &[&str]| Some(base?.join(names.iter().collect::<PathBuf>()));
+        let home = || given("HOME").or_else(|| given("USERPROFILE")).map(PathBuf::from);
+        let hf_home = match (path(&["HF_HOME"])?, path(&["XDG_CACHE_HOME"])?) {
+            (Some(hf), _) => Some(hf),
+            (None, Some(cache)) => Some(cache.join("huggingface")),
+            (None, None) => below(home(), &[".cache", "huggingface"]),
+        };
+        let cache = match path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])? {
+            Some(cache) => cache,
+            None => below(hf_home.clone(), &["hub"]).ok_or(Error::Name {
                 what: "cache folder",
                 name: String::new(),
                 why: "there is no home folder; set HF_HOME or HF_HUB_CACHE",
-            })?;
-        let token_file = path("HF_TOKEN_PATH").or_else(|| hf_home.map(|hf| hf.join("token")));
+            })?,
+        };
+        let token_file = match path(&["HF_TOKEN_PATH"])? {
+            Some(path) => Some(path),
+            None => below(hf_home, &["token"]),
+        };
         let token = if on("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
             None
         } else {
@@ -74,7 +85,7 @@ impl Settings {
                 .or_else(|| set("HUGGING_FACE_HUB_TOKEN"))
                 .or_else(|| read_token(token_file?.as_ref()))
         };
-        let certificates = path("SSL_CERT_FILE").or_else(|| path("REQUESTS_CA_BUNDLE"));
+        let certificates = path(&["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])?;
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         // Like the Python tools: the first of the two that is set decides.
         let offline =
@@ -113,22 +124,13 @@ fn is_true(value: &str) -> bool {
     ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
 }
 
-/// `~` at the start, as the Python tools allow it.
-fn expand(value: &str, home: Option<&Path>) -> PathBuf {
-    match (value.strip_prefix('~'), home) {
-        (Some(""), Some(home)) => home.to_path_buf(),
-        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(&rest[1..]),
-        _ => PathBuf::from(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
         let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Settings::from_lookup(|key| pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())).unwrap()
+        Settings::from_lookup(|key| pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v.into())).unwrap()
     }
 
     #[test]
@@ -137,6 +139,9 @@ mod tests {
         assert_eq!(cache(&[("HOME", "/h")]), "/h/.cache/huggingface/hub");
         assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), "/x/huggingface/hub");
         assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "~/hf")]), "/h/hf/hub");
+        let variable = [("HOME", "/h"), ("DISK", "/d"), ("HF_HOME", "${DISK}/hf"), ("HF_TOKEN_PATH", "~/t")];
+        assert_eq!(cache(&variable), "/d/hf/hub");
+        assert_eq!(cache(&[("DISK", "/d"), ("HF_HUB_CACHE", "$DISK/$NONE")]), "/d/$NONE");
         assert_eq!(cache(&[("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/c")]), "/c");
         assert_eq!(cache(&[("HF_HOME", "/hf"), ("HUGGINGFACE_HUB_CACHE", "/c"), ("HF_HUB_CACHE", "")]), "/c");
     }
@@ -145,6 +150,8 @@ mod tests {
     fn no_home_is_an_error() {
         let error = Settings::from_lookup(|_| None).unwrap_err().to_string();
         assert!(error.contains("HF_HUB_CACHE"), "{error}");
+        let other = Settings::from_lookup(|key| (key == "HF_HOME").then(|| "~other/hf".into())).unwrap_err();
+        assert!(other.to_string().contains("`~other/hf`"), "{other}");
     }
 
     #[test]

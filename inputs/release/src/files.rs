@@ -1,9 +1,10 @@
 //! Which files of a folder are what.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use zoo_core::json;
+use zoo_core::weights::adapter;
 
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ pub(crate) struct Files {
     pub generation: Option<PathBuf>,
     /// `tokenizer.json`, else `tokenizer.model`.
     pub tokenizer: PathBuf,
-    /// Language model and connector in one checkpoint.
+    /// Language model and connector in one checkpoint: a file, an index, or the folder where its parts have none.
     pub model: Option<PathBuf>,
     /// A file of the connector alone.
     pub connector: Option<PathBuf>,
@@ -51,10 +52,13 @@ impl Files {
                 config,
                 tokenizer,
                 generation: find(&["generation_config.json"]),
-                model: find(&MODELS),
+                model: find(&MODELS).or_else(|| numbered(folder)),
                 connector: find(&[CONNECTOR]),
                 toml: find(&["zoo.toml"]),
             }),
+            (config, _) if config.is_none() && adapter(folder).is_some() => {
+                Err(fault(adapter(folder).unwrap_or_default()))
+            }
             (config, tokenizer) => {
                 let mut missing = Vec::new();
                 if config.is_none() {
@@ -72,12 +76,26 @@ impl Files {
     }
 }
 
+/// The folder itself, if it holds parts of a checkpoint without an index (`model-00001-of-00002.safetensors`).
+fn numbered(folder: &Path) -> Option<PathBuf> {
+    let part = |name: &str| {
+        let front = name.strip_suffix(".safetensors").or_else(|| name.strip_suffix(".bin"));
+        front.is_some_and(|front| MODELS.iter().any(|model| is_part_of(front, model)))
+    };
+    let mut names = std::fs::read_dir(folder).ok()?.flatten();
+    names.any(|entry| entry.file_name().to_str().is_some_and(part)).then(|| folder.to_owned())
+}
+
+/// `model-00001-of-00002` is a part of `model.safetensors`.
+fn is_part_of(front: &str, model: &str) -> bool {
+    let stem = model.split('.').next().unwrap_or(model);
+    front.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-') && rest.contains("-of-"))
+}
+
 /// A file that holds a JSON object.
 pub(crate) fn object(path: &Path) -> Result<Map<String, Value>> {
-    let text = fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(Error::file(path, "this is JSON, but no object of keys and values")),
-        Err(error) => Err(Error::file(path, format!("this is no JSON: {error}"))),
+    match json::read(path)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Error::file(path, "this is JSON, but no object of keys and values")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use zoo_core::weights::Checkpoint;
+use zoo_core::weights::{Checkpoint, adapter};
 use zoo_language::template::Template;
 use zoo_language::tokens::NewlineAfterImage;
 use zoo_registry::Registry;
@@ -57,6 +57,12 @@ impl Release {
         let config = Config::read(&files.config)?;
         let mut warnings = Vec::new();
         let vision = config.vision(&mut warnings)?;
+        if files.model.is_some() && adapter(folder).is_some() {
+            warnings.push(format!(
+                "{}: there is a LoRA adapter beside the weights, which is not applied; the weights are used as they are",
+                folder.display()
+            ));
+        }
 
         let own =
             files.model.as_ref().map(|path| Checkpoint::open(std::slice::from_ref(path))).transpose()?;
@@ -122,7 +128,9 @@ fn name_of(folder: &Path) -> String {
 }
 
 fn no_weights(files: &Files, folder: &Path) -> Error {
-    let message = if files.connector.is_some() {
+    let message = if let Some(adapter) = adapter(folder) {
+        return Error::Folder { path: folder.to_owned(), message: adapter };
+    } else if files.connector.is_some() {
         "there is a connector here (mm_projector.bin), but no language model; write its folder or file into \
          zoo.toml: `[llm]` and below it `weights = \"../base-model\"`"
     } else {

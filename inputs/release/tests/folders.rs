@@ -324,6 +324,72 @@ fn zoo_toml_points_at_local_files() {
 }
 
 #[test]
+fn a_part_that_zoo_toml_gives_replaces_that_part_only() {
+    let folder = Folder::new(&cambrian_8b());
+    let ids =
+        ["siglip-so400m-14-384", "clip-vit-l-14-336", "dinov2-vit-g-14@518", "openclip-convnext-xxl@512"];
+    let toml: String = ids.map(|id| format!("[[encoder]]\nid = \"{id}\"\n")).concat();
+    folder.write("zoo.toml", &toml);
+    let release = folder.read(None).unwrap();
+    let read = |k: usize| (release.encoders[k].resolution, release.encoders[k].layers.as_slice());
+    // `-res378` of the tower gives way to 518 pixels, which is the encoder's own; `-multi-stage` stays.
+    assert_eq!(read(2), (None, &[-1][..]));
+    assert_eq!(read(3), (Some(512), &[0, 1, 2, 3][..]));
+}
+
+/// What Python writes and reads, and JSON is not.
+#[test]
+fn configurations_with_marks_and_numbers_of_python_are_read() {
+    let folder = Folder::new(&cambrian_8b());
+    let text = cambrian_8b().to_string();
+    let text = text.replacen('{', r#"{"time_step_limit": [0.0, Infinity], "z_loss": NaN, "#, 1);
+    folder.write("config.json", &format!("\u{feff}{text}"));
+    folder.write("generation_config.json", "\u{feff}{\"eos_token_id\": [1, 2], \"penalty\": -Infinity}");
+    assert_eq!(folder.read(None).unwrap().eos, [1, 2]);
+    // A number that is asked for must be one.
+    let text = text.replace("\"hidden_size\":4096", "\"hidden_size\":NaN");
+    folder.write("config.json", &text);
+    let message = folder.read(None).unwrap_err().to_string();
+    assert!(message.contains("config.json: `hidden_size` is \"NaN\"; a whole number"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_in_parts_needs_no_index() {
+    let folder = Folder::new(&cambrian_8b());
+    folder.remove("model.safetensors");
+    folder.tensors("model-00001-of-00002.safetensors", &["model.mm_projector.0.weight"]);
+    let message = folder.read(None).unwrap_err().to_string();
+    assert!(message.contains("number 2 is missing"), "{message}");
+    folder.tensors("model-00002-of-00002.safetensors", &["model.norm.weight"]);
+    // Beside them other files may lie, as the weights of encoders.
+    folder.tensors("eye.bin", &["w"]);
+    let release = folder.read(None).unwrap();
+    assert_eq!(release.decoder.weights, [folder.path()]);
+    assert_eq!(release.connector.unwrap().weights, [folder.path()]);
+}
+
+#[test]
+fn an_adapter_is_told_from_a_model() {
+    let describe = |folder: &Folder| {
+        folder.write("adapter_config.json", "{\"base_model_name_or_path\": \"org/base\"}");
+    };
+    let parts = ["LoRA adapter of `org/base`", "merge_and_unload"];
+    for missing in ["config.json", "model.safetensors"] {
+        refused(
+            &cambrian_8b(),
+            |folder| {
+                describe(folder);
+                folder.remove(missing);
+            },
+            &parts,
+        );
+    }
+    let folder = Folder::new(&cambrian_8b());
+    describe(&folder);
+    assert!(folder.read(None).unwrap().warnings[0].contains("LoRA adapter beside the weights"));
+}
+
+#[test]
 fn a_connector_beside_a_base_model_is_a_model() {
     let folder = Folder::new(&cambrian_8b());
     folder.tensors("model.safetensors", &["model.norm.weight"]);

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use zoo_core::Spec;
+use zoo_core::weights::Index;
+use zoo_core::{Error as CoreError, Spec};
 use zoo_hub::Progress;
 use zoo_registry::{Kind, Weights};
 
@@ -52,8 +53,9 @@ impl Zoo {
             Some(Weights::Path { path, .. }) => WeightsStatus::Local(self.base(part).join(path)),
             Some(Weights::Hub { repo, revision, files, .. }) => {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
+                let listing = |index: &Path| listed(index, || self.wanted(part));
                 for file in files {
-                    match self.hub().locate_checkpoint(repo, &file.name, revision, &|| self.wanted(part)) {
+                    match self.hub().locate_checkpoint(repo, &file.name, revision, &listing) {
                         Some(paths) => found.extend(paths),
                         None => missing.push(file.name.clone()),
                     }
@@ -73,8 +75,9 @@ impl Zoo {
         let mut paths = Vec::new();
         for file in files {
             let sha256 = file.sha256.as_deref();
-            let wanted = || self.wanted(part);
-            paths.extend(self.hub().fetch_checkpoint(repo, &file.name, revision, sha256, &wanted, progress)?);
+            let listing = |index: &Path| listed(index, || self.wanted(part));
+            paths
+                .extend(self.hub().fetch_checkpoint(repo, &file.name, revision, sha256, &listing, progress)?);
         }
         Ok(paths)
     }
@@ -94,21 +97,34 @@ impl Zoo {
         let id = &part.spec.id;
         match self.status(part) {
             WeightsStatus::Local(path) => Ok((vec![path], false)),
-            WeightsStatus::Cached(paths) => Ok((paths, false)),
+            WeightsStatus::Cached(paths) => Ok((self.indices(part).chain(paths).collect(), false)),
             WeightsStatus::Generated { seed } => {
                 let tensors = self.plugins().get(part.plugin)?.inspect(part.object, &part.spec)?.tensors;
                 let folder = self.folders().cache.join("generated");
                 Ok((vec![generated(&folder, id, seed, &tensors)?], true))
             }
             WeightsStatus::Missing { repo, files } => Err(HostError::WeightsMissing(format!(
-                "the weights of `{id}` are not on this machine ({repo}: {}); run `zoo pull {id}`, or give a file or \
-                 folder with --weights",
-                files.join(", ")
+                "the weights of `{id}` are not on this machine: {} of {repo} {} not in {}; run `zoo pull {id}`, or give \
+                 a file or folder with --weights",
+                files.join(", "),
+                if files.len() == 1 { "is" } else { "are" },
+                self.hub().settings().cache.display()
             ))),
             WeightsStatus::None => Err(HostError::WeightsMissing(format!(
                 "`{id}` is an architecture without published weights; give a file or folder with --weights"
             ))),
         }
+    }
+
+    /// The indices among the files of a part: they say which of several shards holds a tensor.
+    fn indices(&self, part: &Part<'_>) -> impl Iterator<Item = PathBuf> {
+        let all = match part.weights {
+            Some(Weights::Hub { repo, revision, files, .. }) => {
+                files.iter().filter_map(|file| self.hub().locate(repo, &file.name, revision)).collect()
+            }
+            _ => Vec::new(),
+        };
+        all.into_iter().filter(|path| Index::is_one(path))
     }
 
     /// The tensors of a part as its published checkpoint names them; unknown without its plugin.
@@ -121,6 +137,18 @@ impl Zoo {
     fn base(&self, part: &Part<'_>) -> PathBuf {
         let origin = self.registry().origin(part.row, &part.spec.id);
         origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf)).unwrap_or_default()
+    }
+}
+
+/// The files that an index lists for the tensors that are `wanted`, for [`zoo_hub::Listing`].
+pub(crate) fn listed(
+    index: &Path,
+    wanted: impl FnOnce() -> Option<BTreeSet<String>>,
+) -> Result<Vec<String>, String> {
+    match Index::read(index) {
+        Ok(index) => Ok(index.files(wanted().as_ref())),
+        Err(CoreError::File { message, .. }) => Err(message),
+        Err(other) => Err(other.to_string()),
     }
 }
 

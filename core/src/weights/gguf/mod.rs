@@ -15,7 +15,6 @@ pub use write::{GgufWriter, TensorPlan};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::{DType, Device, Tensor};
@@ -63,10 +62,6 @@ impl Gguf {
             }
         }
         Ok(Self { metadata: header.metadata, file, entries })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        self.file.path()
     }
 
     pub(super) fn mapped(&self) -> &Mapped {

@@ -130,15 +130,20 @@ fn sharded(index: &str) -> (Server, tempfile::TempDir, Hub) {
     (server, cache, hub)
 }
 
+/// An index here is a list of names with a blank between them: what is in one is its reader's affair.
+fn all(index: &Path) -> Result<Vec<String>, String> {
+    Ok(std::fs::read_to_string(index).unwrap().split(' ').map(str::to_owned).collect())
+}
+
 #[test]
 fn a_sharded_checkpoint_comes_whole() {
-    let index = r#"{"metadata": {}, "weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-1.safetensors"}}"#;
+    let index = "model-1.safetensors model-2.safetensors";
     let (server, _cache, hub) = sharded(index);
     let file = "m/model.safetensors.index.json";
     hub.fetch(REPO, file, "main", None, &Quiet).unwrap();
-    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None), None, "the shards are not there yet");
-    let paths = hub.fetch_checkpoint(REPO, file, "main", None, &|| None, &Quiet).unwrap();
-    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None).as_ref(), Some(&paths));
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &all), None, "the shards are not there yet");
+    let paths = hub.fetch_checkpoint(REPO, file, "main", None, &all, &Quiet).unwrap();
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &all).as_ref(), Some(&paths));
     let sizes: Vec<_> = paths.iter().map(|path| std::fs::metadata(path).unwrap().len()).collect();
     assert_eq!(sizes, [1000, 2000]);
     assert_eq!(server.served(), index.len() + 3000);
@@ -146,27 +151,39 @@ fn a_sharded_checkpoint_comes_whole() {
 
 #[test]
 fn a_part_of_a_sharded_checkpoint_costs_only_its_shards() {
-    let index = r#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-1.safetensors"}}"#;
+    let index = "model-1.safetensors model-2.safetensors";
     let (server, _cache, hub) = sharded(index);
     let file = "m/model.safetensors.index.json";
-    let names = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
-    let part = || names(&["b", "c", "elsewhere"]);
+    let part = |index: &Path| Ok(all(index)?.into_iter().take(1).collect());
     let paths = hub.fetch_checkpoint(REPO, file, "main", None, &part, &Quiet).unwrap();
     assert_eq!(paths.len(), 1);
     assert!(paths[0].ends_with("model-1.safetensors"), "{paths:?}");
     assert_eq!(server.served(), index.len() + 1000, "the other shard stays where it is");
     assert_eq!(hub.locate_checkpoint(REPO, file, "main", &part), Some(paths));
-    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &|| None), None);
-    let other_layout = || names(&["x", "y"]);
-    assert_eq!(hub.fetch_checkpoint(REPO, file, "main", None, &other_layout, &Quiet).unwrap().len(), 2);
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &all), None);
+}
+
+#[test]
+fn shards_may_lie_in_folders_below_their_index() {
+    let server = Server::start()
+        .small("m/model.safetensors.index.json", b"parts/one.safetensors")
+        .large("m/parts/one.safetensors", &noise(1000));
+    let cache = tempfile::tempdir().unwrap();
+    let hub = server.client(cache.path());
+    let file = "m/model.safetensors.index.json";
+    let paths = hub.fetch_checkpoint(REPO, file, "main", None, &all, &Quiet).unwrap();
+    assert!(paths[0].ends_with("m/parts/one.safetensors"), "{paths:?}");
+    assert_eq!(hub.locate_checkpoint(REPO, file, "main", &all), Some(paths));
 }
 
 #[test]
 fn an_index_cannot_reach_outside_its_folder() {
-    for (index, word) in [(r#"{"weight_map": {"a": "../x"}}"#, "`../x`"), ("[]", "no index")] {
-        let (_server, _cache, hub) = sharded(index);
+    let unreadable = |_: &Path| Err("this is no index".to_owned());
+    let cases: [(zoo_hub::Listing<'_>, &str); 2] = [(&all, "`../x`"), (&unreadable, "no index")];
+    for (listing, word) in cases {
+        let (_server, _cache, hub) = sharded("../x");
         let error = hub
-            .fetch_checkpoint(REPO, "m/model.safetensors.index.json", "main", None, &|| None, &Quiet)
+            .fetch_checkpoint(REPO, "m/model.safetensors.index.json", "main", None, listing, &Quiet)
             .unwrap_err();
         assert!(matches!(error, Error::Index { .. }) && error.to_string().contains(word), "{error}");
     }

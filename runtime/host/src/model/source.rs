@@ -7,6 +7,7 @@ use zoo_models::Shipped;
 use zoo_registry::{ModelRow, Weights};
 use zoo_release::Release;
 
+use crate::weights::listed;
 use crate::{HostError, WeightsStatus, Zoo};
 
 /// What a model folder must have on the Hub beside its weights.
@@ -23,6 +24,11 @@ const OPTIONAL: [&str; 7] = [
     "chat_template.json",
     "chat_template.jinja",
 ];
+
+/// All files of an index.
+fn whole(index: &Path) -> Result<Vec<String>, String> {
+    listed(index, || None)
+}
 
 /// A model folder on this machine.
 pub(crate) struct Source {
@@ -116,9 +122,11 @@ impl Zoo {
         let HubModel { id, repo, .. } = *model;
         self.locate(model).map_err(|missing| {
             HostError::WeightsMissing(format!(
-                "the files of `{id}` are not all on this machine ({repo}: {}); run `zoo pull {id}`, or give a model \
-                 folder with --model",
-                missing.join(", ")
+                "the files of `{id}` are not all on this machine: {} of {repo} {} not in {}; run `zoo pull {id}`, or \
+                 give a model folder with --model",
+                missing.join(", "),
+                if missing.len() == 1 { "is" } else { "are" },
+                self.hub().settings().cache.display()
             ))
         })
     }
@@ -128,7 +136,7 @@ impl Zoo {
         let HubModel { repo, revision, weights, .. } = *model;
         let config = self.hub().locate(repo, CONFIG, revision);
         let tokenizer = TOKENIZERS.iter().any(|file| self.hub().locate(repo, file, revision).is_some());
-        let shards = self.hub().locate_checkpoint(repo, weights, revision, &|| None);
+        let shards = self.hub().locate_checkpoint(repo, weights, revision, &whole);
         let mut missing = Vec::new();
         for (there, name) in
             [(config.is_some(), CONFIG), (tokenizer, TOKENIZERS[0]), (shards.is_some(), weights)]
@@ -176,7 +184,7 @@ impl Zoo {
                 Err(error) => return Err(error.into()),
             }
         }
-        files.extend(self.hub().fetch_checkpoint(repo, weights, revision, sha256, &|| None, progress)?);
+        files.extend(self.hub().fetch_checkpoint(repo, weights, revision, sha256, &whole, progress)?);
         let name = repo.rsplit('/').next();
         for encoder in Release::read(&folder, name, self.registry())?.encoders {
             files.extend(self.pull(&encoder.id, progress)?);
