@@ -1,5 +1,7 @@
 //! Looking: the encoders of a model, and its connector.
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{DType, Device, Tensor};
 use zoo_core::{Connector, ConnectorInputs, Fused, ImageBlock};
 use zoo_preprocess::Decoded;
@@ -32,6 +34,8 @@ pub(super) struct Eyes {
     pub connector: Option<Box<dyn Connector>>,
     pub dtype: DType,
     pub device: Device,
+    /// Held by whoever has an encoder open that is dropped again: two at once would take the memory of two.
+    pub turn: Mutex<()>,
 }
 
 /// An encoder that stays open, or one that is opened to look.
@@ -49,11 +53,12 @@ impl Eye {
     }
 
     /// Features of each image on the CPU. One image at a time, so that memory does not grow with their number.
-    fn features(&self, images: &[Decoded]) -> Result<Vec<Tensor>, HostError> {
-        let opened;
+    fn features(&self, images: &[Decoded], turn: &Mutex<()>) -> Result<Vec<Tensor>, HostError> {
+        let (_turn, opened);
         let session = match self {
             Self::Open(session) => session,
             Self::Closed(opening) => {
+                _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 opened = opening.open()?;
                 &opened
             }
@@ -97,7 +102,7 @@ impl Eyes {
         progress.begins(Phase::Look, self.encoders.len());
         let features = self.encoders.iter().map(|eye| {
             progress.part(eye.id());
-            eye.features(images)
+            eye.features(images, &self.turn)
         });
         let features = features.collect();
         progress.ends();

@@ -5,6 +5,7 @@ mod choose;
 mod explain;
 mod eyes;
 mod memory;
+mod once;
 mod open;
 mod parts;
 mod plan;

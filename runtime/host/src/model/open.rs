@@ -1,12 +1,13 @@
 //! Opening a model.
 
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use zoo_language::template::Template;
 use zoo_language::tokens::Tokenizer;
 use zoo_release::Release;
 
 use super::eyes::{Eye, Eyes};
+use super::once::Once;
 use super::parts::Parts;
 use super::plan::plan;
 use super::request::{ModelProgress, ModelRequest, Phase};
@@ -57,11 +58,17 @@ impl Zoo {
             opening.connector()
         });
         let (dtype, device) = (self.precision().dtype(), self.device().clone());
-        let eyes = Eyes { encoders, connector: connector.transpose()?, dtype, device: device.clone() };
-        let model = OnceLock::new();
+        let eyes = Eyes {
+            encoders,
+            connector: connector.transpose()?,
+            dtype,
+            device: device.clone(),
+            turn: Mutex::default(),
+        };
+        let model = Once::default();
         if plan.keep_encoders {
             progress.part(&llm.spec.id);
-            let _ = model.set(llm.llm()?);
+            model.get_or_open(|| llm.llm())?;
         }
         progress.ends();
         let newline = request.newline.unwrap_or(release.newline);

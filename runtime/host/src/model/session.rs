@@ -1,6 +1,5 @@
 //! A model that is ready for questions.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
@@ -12,6 +11,7 @@ use zoo_preprocess::Decoded;
 use zoo_release::Release;
 
 use super::eyes::{Eyes, Sight};
+use super::once::Once;
 use super::parts::Opening;
 use super::plan::MemoryPlan;
 use super::request::ModelProgress;
@@ -30,7 +30,7 @@ pub struct ModelSession {
     pub(super) eyes: Eyes,
     pub(super) opening: Opening,
     /// Opened at once, or when it is first asked where memory is short.
-    pub(super) model: OnceLock<Box<dyn LanguageModel>>,
+    pub(super) model: Once<Box<dyn LanguageModel>>,
     pub(super) device: Device,
     pub(super) untrained: bool,
 }
@@ -86,12 +86,7 @@ impl ModelSession {
     /// # Errors
     /// Those of loading.
     pub fn llm(&self) -> Result<&dyn LanguageModel, HostError> {
-        if self.model.get().is_none() {
-            // Two threads may both load it; the first one counts.
-            let _ = self.model.set(self.opening.llm()?);
-        }
-        let model = self.model.get().map(Box::as_ref);
-        model.ok_or_else(|| HostError::Internal("a language model was loaded and is not there".into()))
+        self.model.get_or_open(|| self.opening.llm()).map(Box::as_ref)
     }
 
     /// How it answers unless something else is asked for: greedily, at most 512 tokens, until the template's end mark
