@@ -295,13 +295,48 @@ fn doctor_reports_every_part_and_fails_when_nothing_can_run() {
         .iter()
         .map(|c| (c["check"].as_str().unwrap(), c["state"].as_str().unwrap()))
         .collect();
-    for part in
-        ["program", "device", "threads", "processor", "plugins", "registry", "hub", "weights", "settings"]
-    {
+    for part in [
+        "program",
+        "device",
+        "threads",
+        "processor",
+        "plugins",
+        "registry",
+        "hub",
+        "models",
+        "weights",
+        "settings",
+    ] {
         assert!(states.iter().any(|(what, _)| *what == part), "{part}: {states:?}");
     }
     assert!(states.contains(&("plugins", "fail")) && states.contains(&("hub", "warn")), "{states:?}");
     assert!(program.run("doctor", 1).out.contains("→"), "each finding has a way out");
+}
+
+/// A home that cannot be written, as in many containers: a file stands where the folders should be made, which holds up
+/// the superuser too.
+#[test]
+fn doctor_sees_folders_that_cannot_be_written() {
+    let program = Program::new();
+    program.file("home", "");
+    let output = program
+        .command("doctor --json")
+        .envs(["ZOO_DATA", "ZOO_CACHE", "ZOO_CONFIG"].map(|name| (name, program.path("home/zoo"))))
+        .env("HF_HOME", "$ZOO_CACHE/hf")
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = |what: &str, state: &str, parts: &[&str]| {
+        let check = json["checks"].as_array().unwrap().iter().find(|c| c["check"] == what).unwrap();
+        assert_eq!(check["state"], state, "{check}");
+        for part in parts {
+            assert!(check.to_string().contains(part), "no `{part}` in: {check}");
+        }
+    };
+    found("models", "fail", &["home/zoo/models", "is no folder", "`trilobite`", "ZOO_DATA"]);
+    found("weights", "warn", &["home/zoo", "ZOO_CACHE"]);
+    found("settings", "warn", &["ZOO_CONFIG"]);
+    found("hub", "warn", &["home/zoo/hf/hub", "cannot be written", "HF_HOME"]);
 }
 
 #[test]

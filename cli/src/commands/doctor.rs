@@ -54,7 +54,12 @@ pub(super) fn run(context: &Context<'_>) -> Result<Report, CliError> {
         )),
     }
     findings.extend(registry(context, &folders));
-    findings.extend([hub(context), folder("weights", &folders.cache), folder("settings", &folders.config)]);
+    findings.extend([
+        hub(context),
+        models(&folders.data),
+        folder("weights", &folders.cache, "ZOO_CACHE"),
+        folder("settings", &folders.config, "ZOO_CONFIG"),
+    ]);
 
     let failed = findings.iter().any(|f| f.state == State::Fail);
     let mut json = json!({ "checks": findings.iter().map(as_json).collect::<Vec<_>>(), "ok": !failed });
@@ -238,6 +243,10 @@ fn hub(context: &Context<'_>) -> Finding {
         Err(error) => Finding::fail("hub", error.to_string(), "set HF_HOME to a folder"),
         Ok(settings) => {
             let cache = settings.cache.display();
+            if let Err(why) = writable(&settings.cache) {
+                let message = format!("cache {cache} cannot be written: {why}");
+                return Finding::warn("hub", message, "set HF_HOME or HF_HUB_CACHE to a folder that can");
+            }
             if context.global.offline || settings.offline {
                 let message = format!("cache {cache}; offline: no socket is opened");
                 return Finding::warn(
@@ -252,16 +261,46 @@ fn hub(context: &Context<'_>) -> Finding {
     }
 }
 
-/// Whether files can be made in a folder, or in the nearest one above it that exists.
-fn folder(what: &'static str, path: &Path) -> Finding {
-    let Some(there) = path.ancestors().find(|p| p.is_dir()) else {
-        return Finding::fail(what, format!("{}: no such folder", path.display()), "create it");
-    };
-    let state = if there == path { "" } else { " (made when needed)" };
-    let writable = std::fs::metadata(there).is_ok_and(|m| !m.permissions().readonly());
-    if writable {
-        Finding::ok(what, format!("{}{state}", path.display()))
-    } else {
-        Finding::warn(what, format!("{} cannot be written", there.display()), "change its permissions")
+/// Whether the models that the program carries can be opened: they are unpacked when they are first asked for.
+fn models(data: &Path) -> Finding {
+    let into = data.join("models");
+    let finding = folder("models", &into, "ZOO_DATA");
+    match zoo_models::ALL.iter().find(|model| !model.is_unpacked(&into)) {
+        Some(model) if finding.state != State::Ok => Finding {
+            state: State::Fail,
+            message: format!("{}; so `{}` cannot be unpacked and asked", finding.message, model.id),
+            ..finding
+        },
+        _ => finding,
     }
+}
+
+/// Whether files can be made in a folder that the variable names.
+fn folder(what: &'static str, path: &Path, variable: &str) -> Finding {
+    match writable(path) {
+        Ok(()) => {
+            let state = if path.is_dir() { "" } else { " (made when needed)" };
+            Finding::ok(what, format!("{}{state}", path.display()))
+        }
+        Err(why) => Finding::warn(
+            what,
+            format!("{} cannot be written: {why}", path.display()),
+            format!("set {variable} to a folder that can, or change its permissions"),
+        ),
+    }
+}
+
+/// Tries whether files can be made in a folder, or in the nearest one above it that exists. Permissions alone do not tell:
+/// a file system may be mounted for reading only.
+fn writable(path: &Path) -> Result<(), String> {
+    let there = path.ancestors().find(|p| p.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    if !there.is_dir() {
+        return Err(format!("{} is no folder", there.display()));
+    }
+    let probe = there.join(format!(".zoo-doctor-{}", std::process::id()));
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&probe);
+    made.map_err(|error| error.to_string())?;
+    // What is left, if anything, is an empty file.
+    let _ = std::fs::remove_file(&probe);
+    Ok(())
 }

@@ -12,7 +12,8 @@ use crate::Shipped;
 /// A model that could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the model `{id}` cannot be unpacked: {path}: {source}; is there space, and may the folder be written?"
+    "the model `{id}` cannot be unpacked: {path}: {source}; if the disk is not full, set ZOO_DATA to a folder that \
+     may be written"
 )]
 pub struct Error {
     id: &'static str,
@@ -38,6 +39,21 @@ impl Shipped {
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether [`Shipped::unpack`] has nothing left to do, so that the folder need not be written.
+    pub fn is_unpacked(&self, into: &Path) -> bool {
+        let folder = self.folder(into);
+        self.files.iter().all(|file| is_there(&folder, file))
+    }
+
+    fn folder(&self, into: &Path) -> PathBuf {
+        into.join(self.name())
+    }
+
+    /// The name of its folder.
+    fn name(&self) -> String {
+        format!("{}-{}", self.id, &self.hash()[..16])
+    }
+
     /// The folder `<id>-<hash>` under `into` with all files in it, written if it is not there. Files of another
     /// length, left by a full disk or an editor, are replaced.
     ///
@@ -47,22 +63,19 @@ impl Shipped {
     /// # Errors
     /// [`Error`] naming what could not be written.
     pub fn unpack(&self, into: &Path) -> Result<PathBuf, Error> {
-        let hash = self.hash();
-        let folder = into.join(format!("{}-{}", self.id, &hash[..16]));
+        let folder = self.folder(into);
         let fault = |path: &Path| {
             let path = path.display().to_string();
             move |source| Error { id: self.id, path, source }
         };
         if folder.is_dir() {
-            for (name, content) in self.files {
+            for (name, content) in self.files.iter().filter(|file| !is_there(&folder, file)) {
                 let path = folder.join(name);
-                if fs::metadata(&path).map(|m| m.len()).ok() != Some(content.len() as u64) {
-                    replace(&path, content).map_err(fault(&path))?;
-                }
+                replace(&path, content).map_err(fault(&path))?;
             }
             return Ok(folder);
         }
-        let partial = into.join(format!(".{}-{}.{}", self.id, &hash[..16], own()));
+        let partial = into.join(format!(".{}.{}", self.name(), own()));
         let written = self.write(&partial).and_then(|()| fs::rename(&partial, &folder));
         if let Err(source) = written {
             // Nothing that is left of an attempt is worth an error of its own.
@@ -78,6 +91,11 @@ impl Shipped {
         fs::create_dir_all(folder)?;
         self.files.iter().try_for_each(|(name, content)| fs::write(folder.join(name), content))
     }
+}
+
+/// Whether a file has its length.
+fn is_there(folder: &Path, (name, content): &(&str, &[u8])) -> bool {
+    fs::metadata(folder.join(name)).is_ok_and(|there| there.len() == content.len() as u64)
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -33,7 +33,9 @@ fn it_is_small() {
 #[test]
 fn unpacking_twice_is_unpacking_once() {
     let data = tempfile::tempdir().unwrap();
+    assert!(!TRILOBITE.is_unpacked(data.path()));
     let folder = TRILOBITE.unpack(data.path()).unwrap();
+    assert!(TRILOBITE.is_unpacked(data.path()));
     let touched = |folder: &Path| fs::metadata(folder.join("config.json")).unwrap().modified().unwrap();
     let before = touched(&folder);
     assert_eq!(TRILOBITE.unpack(data.path()).unwrap(), folder);
@@ -51,6 +53,7 @@ fn a_damaged_file_is_replaced() {
     let folder = TRILOBITE.unpack(data.path()).unwrap();
     fs::write(folder.join("zoo.toml"), "template = 1").unwrap();
     fs::remove_file(folder.join("config.json")).unwrap();
+    assert!(!TRILOBITE.is_unpacked(data.path()));
     TRILOBITE.unpack(data.path()).unwrap();
     assert_eq!(names(&folder).len(), TRILOBITE.files.len());
     let original = TRILOBITE.files.iter().find(|(name, _)| *name == "zoo.toml").unwrap().1;
@@ -75,5 +78,7 @@ fn where_nothing_can_be_written_the_message_says_so() {
     let file = data.path().join("a-file");
     fs::write(&file, "").unwrap();
     let error = TRILOBITE.unpack(&file).unwrap_err().to_string();
-    assert!(error.contains("`trilobite` cannot be unpacked") && error.contains("a-file"), "{error}");
+    for part in ["`trilobite` cannot be unpacked", "a-file", "ZOO_DATA"] {
+        assert!(error.contains(part), "no `{part}` in: {error}");
+    }
 }

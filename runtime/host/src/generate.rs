@@ -30,7 +30,9 @@ pub fn generated(folder: &Path, id: &str, seed: u64, manifest: &[TensorInfo]) ->
     if path.is_file() {
         return Ok(path);
     }
-    let io = |e: std::io::Error| HostError::io(&path, "cannot write generated weights", e);
+    let io = |e: std::io::Error| {
+        HostError::io(&path, "cannot write generated weights (ZOO_CACHE names another folder for them)", e)
+    };
     std::fs::create_dir_all(folder).map_err(io)?;
     let tensors: Vec<(String, Filled)> =
         manifest.par_iter().map(|info| (info.key.clone(), Filled::new(seed, info))).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use etcetera::{BaseStrategy, choose_base_strategy};
 
-/// The user's folders, each overridable by an environment variable.
+/// The user's folders, each overridable by an environment variable, in which `~` and `$NAME` are replaced.
 #[derive(Debug, Clone)]
 pub struct Folders {
     /// Registry overlays: `ZOO_CONFIG`, else `<config>/zoo`.
@@ -22,7 +22,9 @@ impl Folders {
         let pick = |variable: &str, default: Option<PathBuf>| {
             std::env::var_os(variable)
                 .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
+                .map(|v| {
+                    zoo_hub::expand(v.clone(), &|name| std::env::var_os(name)).unwrap_or_else(|_| v.into())
+                })
                 .unwrap_or_else(|| default.unwrap_or_else(std::env::temp_dir).join("zoo"))
         };
         Self {
