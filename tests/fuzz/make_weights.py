@@ -1,4 +1,4 @@
-"""Makes tests/fuzz/corpus/weights and tests/fuzz/corpus/gguf: weights files that lie about themselves. Standard library only.
+"""Makes tests/fuzz/corpus/weights, gguf, pickle and json: files that lie about themselves. Standard library only.
 
     python make_weights.py
 """
@@ -83,6 +83,77 @@ def gguf_files() -> dict[str, bytes]:
     }
 
 
+def doubled(first: bytes, following) -> bytes:
+    """A value that names the one before it twice, sixty times over."""
+    return first + b"q\0" + b"".join(following(i) + bytes([ord("q"), i + 1]) for i in range(60)) + b"."
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def pickles() -> dict[str, bytes]:
+    """What describes the tensors, alone: the target and the test put it into a file."""
+    module = b"c__torch__\nM\n)\x81"
+    attributes = lambda i: module + b"}(" + text("a") + bytes([ord("h"), i]) + text("b") + bytes([ord("h"), i]) + b"ub"
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x10tQ"
+    view = lambda offset, shape, stride: (
+        b"}" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + offset + shape + stride + b"tRs."
+    )
+    files = {}
+    for name in ["nested.pth.tar", "module.pt", "scripted.pt", "protocol-4.pt", "newer.pt"]:
+        with zipfile.ZipFile(CORPUS.parents[2] / "core/tests/data" / name) as file:
+            [pickle] = [entry for entry in file.namelist() if entry.endswith("/data.pkl")]
+            files["whole-" + name.split(".")[0]] = file.read(pickle)
+    return files | {
+        "whole-view": view(b"K\x01", b"K\x02K\x02\x86", b"K\x00K\x01\x86"),
+        "empty": b"",
+        "stop-alone": b".",
+        "lists-doubled": doubled(b"]", lambda i: bytes([*b"](h", i, ord("h"), i, ord("e")])),
+        "tuples-doubled": doubled(b")", lambda i: bytes([ord("h"), i, ord("h"), i, 0x86])),
+        "modules-doubled": doubled(module + b"}b", attributes),
+        "module-in-itself": module + b"q\0}" + text("a") + b"h\0sb.",
+        "list-in-itself": b"]q\0h\0a.",
+        "dictionary-in-itself": b"}q\0" + text("model") + b"h\0s.",
+        "tuples-deep": b")" + b"\x85" * 5000 + b".",
+        "text-of-exabytes": b"\x8d" + b"\xff" * 8,
+        "long-of-gigabytes": b"\x8b\xff\xff\xff\x7f",
+        "memo-far": b"]" + b"r\xff\xff\xff\xff" + b"j\xff\xff\xff\xffa.",
+        "below-the-mark": b"](N(a.",
+        "no-mark": b"t.",
+        "mark-twice": b"((tt.",
+        "key-alone": b"}(Nu.",
+        "protocol-0": b"(dp0\nS'a'\np1\nI1\ns.",
+        "protocol-beyond": b"\x80\x09N.",
+        "numbers-not-tensors": b"}" + text("w") + b"K\x01s.",
+        "view-negative": view(b"J\xff\xff\xff\xff", b"K\x02\x85", b"K\x01\x85"),
+        "view-of-many-axes": view(b"K\0", b"(" + b"K\x01" * 200 + b"t", b"(" + b"K\x01" * 200 + b"t"),
+        "view-of-two-shapes": view(b"K\0", b"K\x02\x85", b")"),
+        "view-overflows": view(b"K\0", b"\x8a\x08" + b"\xff" * 7 + b"\x7fK\x09\x86", b"K\x01K\x01\x86"),
+        "storage-named-by-number": b"}" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(K\x01QK\0))tRs.",
+    }
+
+
+def documents() -> dict[str, bytes]:
+    return {
+        "whole": b'{"a": [1, -2.5, "x", null, true], "b": {}}',
+        "whole-marked": b'\xef\xbb\xbf{"a": 1}',
+        "whole-of-python": b'{"a": NaN, "b": [Infinity, -Infinity], "NaN": "Infinity \\" NaN"}',
+        "whole-twice": b'{"a": 1, "a": NaN}',
+        "empty": b"",
+        "mark-alone": b"\xef\xbb\xbf",
+        "utf16": "{}".encode("utf-16"),
+        "text-open": b'{"a": "NaN',
+        "escape-at-end": b'"\\',
+        "word-cut": b"[Infinit",
+        "word-glued": b"[1NaN]",
+        "minus-twice": b"[--Infinity]",
+        "deep": b"[" * 5000,
+        "no-utf8": b'{"\xff": NaN}',
+        "surrogate-alone": b'"\\ud800"',
+    }
+
+
 def main():
     eight = bytes(8)
     pickle = b"\x80\x02}q\x00."  # an empty dictionary
@@ -119,7 +190,12 @@ def main():
         "zip-cut": archive(archive__data_pkl=pickle)[:40],
         "pickle-alone": pickle,
     }
-    for folder, files in [("weights", weights), ("gguf", gguf_files())]:
+    for folder, files in [
+        ("weights", weights),
+        ("gguf", gguf_files()),
+        ("pickle", pickles()),
+        ("json", documents()),
+    ]:
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             (CORPUS / folder / name).write_bytes(data)

@@ -7,11 +7,16 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::{clock, dialect, json, python};
 
+/// Steps that a template may take: a second's worth, where those of published models take some thousands for each turn. A
+/// template is a program of whoever made the folder, and a loop in a loop in a loop would hold up the question for days.
+const STEPS: u64 = 20_000_000;
+
 /// An environment in which chat templates run.
 pub(super) fn environment<'source>() -> Environment<'source> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.unwrap_or_default());
+    environment.set_fuel(Some(STEPS));
     environment.set_unknown_method_callback(python::method);
     environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message))
