@@ -18,6 +18,7 @@ mod fusion;
 mod geometry;
 pub mod json;
 mod llm;
+mod path_text;
 mod preprocess;
 mod refine;
 pub mod sdk;
@@ -34,6 +35,7 @@ pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layer
 pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook};
+pub use path_text::{path_bytes, path_text};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};
 pub use spec::{Precision, Quantisation, Spec};
