@@ -11,8 +11,8 @@ use zoo_core::{
 };
 use zoo_preprocess::{DecodeOptions, Decoded, prepare_batch};
 
-use crate::HostError;
 use crate::plugins::PluginDoor;
+use crate::{HostError, finite};
 
 /// What is wanted of an encoder; whatever is absent is as in its registry row.
 #[derive(Debug, Clone, Default)]
@@ -122,6 +122,11 @@ impl EncoderSession {
         &self.plan.preprocess
     }
 
+    /// Tokens after resampling, where that was asked for.
+    pub fn tokens(&self) -> Option<usize> {
+        self.plan.tokens
+    }
+
     /// How to decode the images that it will look at: in full, or with [`crate::Options::fast_resize`] as small as
     /// serves it.
     pub fn decode_options(&self) -> DecodeOptions {
@@ -165,7 +170,8 @@ impl EncoderSession {
     /// Looks at images.
     ///
     /// # Errors
-    /// [`HostError::Core`] for illegal sizes or layers, and for what the encoder reports.
+    /// [`HostError::Core`] for illegal sizes or layers, and for what the encoder reports; [`HostError::NotFinite`] for
+    /// features that hold NaN or infinity.
     pub fn encode(&self, batch: &ImageBatch) -> Result<Encoded, HostError> {
         let on_device;
         let batch = if batch.pixels().device().same_device(&self.device) {
@@ -176,7 +182,33 @@ impl EncoderSession {
         };
         let features = self.encoder.features(batch, &self.request())?;
         let maps: Vec<FeatureMap> = features.into_iter().map(zoo_core::Features::into_map).collect();
-        Ok(join(maps, self.plan.tokens, batch.origins().to_vec())?)
+        let seen = join(maps, self.plan.tokens, batch.origins().to_vec())?;
+        for tensor in std::iter::once(&seen.tokens).chain(&seen.prefix) {
+            finite::check(|| format!("the features of `{}`", self.id()), tensor)?;
+        }
+        Ok(seen)
+    }
+
+    /// Whether what is asked of the encoder is something that it has, before it looks at anything.
+    pub(crate) fn check(&self, request: &EncoderRequest) -> Result<(), HostError> {
+        let said = self.descriptor();
+        let side = self.plan.preprocess.size as usize;
+        for layer in self.request().layers.resolve(said.layers.len())? {
+            said.grid(layer, side, side)?;
+        }
+        self.plan.tokens.map(Grid::of_tokens).transpose()?;
+        // A size that somebody chose; that of a row is what its weights were trained with, whatever is left over.
+        let finest = said.layers.iter().map(|layer| layer.stride).min().unwrap_or(1).max(1);
+        if request.resolution.is_some() && side != said.native && !side.is_multiple_of(finest) {
+            let (below, above) = (side / finest * finest, side.next_multiple_of(finest));
+            return Err(HostError::Core(zoo_core::Error::invalid(format!(
+                "{}: of {side} pixels the last {} would not be seen, as its patches are {finest} pixels wide; take \
+                 {below} or {above}",
+                self.id(),
+                side - below
+            ))));
+        }
+        Ok(())
     }
 }
 

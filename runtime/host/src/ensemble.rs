@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use zoo_core::{Connector, ConnectorDescriptor, ConnectorInputs, Fused};
 use zoo_preprocess::{DecodeOptions, Decoded};
 
-use crate::HostError;
 use crate::encoder::{Encoded, EncoderSession};
+use crate::{HostError, finite};
 
 /// What is wanted of an ensemble; whatever is absent is as in the registry.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +117,8 @@ impl EnsembleSession {
     /// connector.
     ///
     /// # Errors
-    /// [`HostError::Core`] for other features than the connector takes, and for what it reports.
+    /// [`HostError::Core`] for other features than the connector takes, and for what it reports; [`HostError::NotFinite`]
+    /// for tokens that hold NaN or infinity.
     pub fn fuse(
         &self,
         members: &[Encoded],
@@ -131,6 +132,8 @@ impl EnsembleSession {
         for share in &mut fused.attention {
             *share = share.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
         }
+        let id = &open.connector.descriptor().id;
+        finite::check(|| format!("the tokens of `{id}`"), &fused.tokens)?;
         Ok(Some(fused))
     }
 }

@@ -45,6 +45,16 @@ pub enum HostError {
     /// A registry row and the plugin that it names disagree.
     #[error("{0}")]
     Mismatch(String),
+    /// Numbers that are none.
+    #[error(
+        "{what} hold {value}; the model overflowed (try bf16 or f32 instead of f16) or its weights are damaged"
+    )]
+    NotFinite {
+        /// The numbers: "the features of ...".
+        what: String,
+        /// The first that is none.
+        value: f32,
+    },
     /// The device that was asked for.
     #[error("{0}")]
     Device(String),

@@ -24,6 +24,7 @@ mod encoder;
 mod ensemble;
 mod error;
 mod export;
+mod finite;
 mod generate;
 mod inspect;
 mod model;

@@ -248,6 +248,7 @@ impl Zoo {
         if request.arch_override.is_none() {
             check(selection, session.descriptor())?;
         }
+        session.check(request)?;
         Ok(session)
     }
 

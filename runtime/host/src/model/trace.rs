@@ -5,7 +5,7 @@ use zoo_language::template::Conversation;
 
 use super::eyes::Sight;
 use super::session::ModelSession;
-use crate::HostError;
+use crate::{HostError, finite};
 
 /// Tokens that a trace writes.
 const GENERATED: usize = 8;
@@ -60,10 +60,13 @@ impl ModelSession {
         } else {
             host(&Tensor::cat(&tokens, 0)?)?
         };
+        let logits = host(&first)?;
+        finite::check(|| format!("the image tokens of `{}`", self.id()), &image_tokens)?;
+        finite::check_logits(|| format!("the logits of `{}`", self.id()), &logits)?;
         Ok(Trace {
             input_ids: Tensor::new(prompt.ids, &Device::Cpu)?,
             image_tokens,
-            logits: host(&first)?,
+            logits,
             generated: Tensor::new(generated, &Device::Cpu)?,
         })
     }
