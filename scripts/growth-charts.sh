@@ -10,7 +10,7 @@ images=docs/images
 rounds=${ROUNDS:-9}
 encoder=(--random-weights --encoder dinov2-vit-s-14 --dtype f32,bf16 --rounds "$rounds")
 
-"$zoo" bench "${encoder[@]}" --resolution 224 --batch 1,2,4,8,16,32 --plot $images/growth-batch.svg
-"$zoo" bench "${encoder[@]}" --resolution 224,364,518,700 --plot $images/growth-resolution.svg
-"$zoo" bench "${encoder[@]}" --resolution 224 --batch 1,8 --threads 1,2 --plot $images/growth-threads.svg
-"$zoo" bench --ensemble trilobite-four --dtype f32,bf16 --rounds "$rounds" --plot $images/growth-encoders.svg
+"$zoo" bench --overwrite "${encoder[@]}" --resolution 224 --batch 1,2,4,8,16,32 --plot $images/growth-batch.svg
+"$zoo" bench --overwrite "${encoder[@]}" --resolution 224,364,518,700 --plot $images/growth-resolution.svg
+"$zoo" bench --overwrite "${encoder[@]}" --resolution 224 --batch 1,8 --threads 1,2 --plot $images/growth-threads.svg
+"$zoo" bench --overwrite --ensemble trilobite-four --dtype f32,bf16 --rounds "$rounds" --plot $images/growth-encoders.svg

@@ -20,7 +20,6 @@
 pub mod args;
 mod commands;
 mod context;
-mod inputs;
 mod interrupt;
 mod output;
 mod progress;
@@ -57,6 +56,7 @@ where
 /// Runs what was parsed.
 pub fn execute(cli: &Cli, streams: Streams<'_>) -> u8 {
     let Streams { out, err, terminal } = streams;
+    interrupt::tidy();
     match commands::run(&cli.command, &Context::new(&cli.global, &mut *out, &mut *err, terminal)) {
         Ok(report) => {
             let shown = if cli.global.json { document(&report.json) } else { report.text };

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
 use serde_json::{Value, json};
+use zoo_core::path_text;
 use zoo_host::HostError;
+use zoo_pipeline::WriteError;
 use zoo_registry::{Problem, RegistryError};
 
 /// What a command found out or did.
@@ -39,6 +41,19 @@ pub enum CliError {
     /// The host refused or failed.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// Something could not be kept.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Work that ended before its end, with more to say to programs than the message.
+    #[error("{message}")]
+    Ended {
+        /// For people.
+        message: String,
+        /// For programs; an object.
+        json: Value,
+        /// The exit code.
+        code: u8,
+    },
     /// Anything else; the message is complete.
     #[error("{0}")]
     Failed(String),
@@ -47,13 +62,14 @@ pub enum CliError {
 impl CliError {
     /// [`CliError::Failed`] about a file.
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Self {
-        Self::Failed(format!("{}: {what}", path.display()))
+        Self::Failed(format!("{}: {what}", path_text(path)))
     }
 
-    /// 1 when work failed, 2 when the command line is to blame.
+    /// 1 when work failed, 2 when the command line is to blame, 130 when a signal ended it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::Ended { code, .. } => *code,
             _ => 1,
         }
     }
@@ -61,6 +77,9 @@ impl CliError {
     /// `{"error": "…"}`; a registry that is wrong adds `problems` with their places.
     pub fn json(&self) -> Value {
         let mut out = json!({ "error": self.to_string() });
+        if let (Self::Ended { json: Value::Object(more), .. }, Some(out)) = (self, out.as_object_mut()) {
+            out.extend(more.clone());
+        }
         if let Some(registry) = self.registry() {
             out["problems"] = registry
                 .problems

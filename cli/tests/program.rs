@@ -98,6 +98,35 @@ fn usage_errors_are_2_and_say_how() {
     }
 }
 
+/// Whatever a command would write: what is there stays, and that is said before anything else is.
+#[test]
+fn nothing_is_replaced_unless_somebody_says_so() {
+    let program = Program::new();
+    image::RgbImage::new(3, 3).save(program.path("a.png")).unwrap();
+    std::fs::create_dir(program.path("out")).unwrap();
+    for (line, file) in [
+        ("encode a.png --encoder x --out f.safetensors", "f.safetensors"),
+        ("encode a.png --encoder x --out f.npy", "f.npy"),
+        ("encode a.png --encoder x --out g.npy", "g.npy.json"),
+        ("encode a.png --encoder x --out out/", "out/a.safetensors"),
+        ("preprocess a.png --encoder x --out f.safetensors", "f.safetensors"),
+        ("view a.png --encoder x --out v.png", "v.png"),
+        ("explain a.png what --out v.png", "v.png"),
+        ("trace a.png what --out f.safetensors", "f.safetensors"),
+        ("quantize x --type q8_0 --out x.gguf", "x.gguf"),
+        ("bench --encoder x --csv b.csv", "b.csv"),
+        ("bench --encoder x --batch 1,2 --plot b.svg", "b.svg"),
+    ] {
+        program.file(file, "mine");
+        let shown = program.run(line, 1);
+        let message = format!("error: {file}: this file is there already; --overwrite replaces it\n");
+        assert_eq!(shown.err, message, "`zoo {line}`");
+        assert_eq!(std::fs::read(program.path(file)).unwrap(), b"mine", "`zoo {line}`");
+        let shown = program.run(&format!("{line} --overwrite"), 1);
+        assert!(!shown.err.contains("there already"), "`zoo {line} --overwrite`: {}", shown.err);
+    }
+}
+
 #[test]
 fn help_and_version_are_results() {
     let program = Program::new();

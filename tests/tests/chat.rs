@@ -142,8 +142,18 @@ fn an_explanation_has_every_layer_and_adds_up() {
     let place = place();
     let model = model();
     let explain = |image: &str| {
-        let arguments =
-            ["explain", image, QUESTION, "--model", &model, "--out", "x.png", "--max-new-tokens", "4"];
+        let arguments = [
+            "explain",
+            image,
+            QUESTION,
+            "--model",
+            &model,
+            "--out",
+            "x.png",
+            "--overwrite",
+            "--max-new-tokens",
+            "4",
+        ];
         place.json_with(&arguments, 0)
     };
     let config: Value =

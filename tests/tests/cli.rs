@@ -176,7 +176,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
     assert_eq!(encoders[3]["layers"], json!([0, 1, 2, 3]));
     assert!(encoders[0]["plugin"].as_str().unwrap().starts_with("timm-vit "), "{}", encoders[0]);
     assert_eq!((&json["images"], &json["untrained"]), (&3.into(), &true.into()));
-    let text = place.run("encode in --ensemble trilobite-four --out f.safetensors", 0).out;
+    let text = place.run("encode in --ensemble trilobite-four --overwrite --out f.safetensors", 0).out;
     assert!(text.contains("UNTRAINED"), "{text}");
     place.is_tidy();
 }
@@ -213,7 +213,10 @@ fn layers_norm_tokens_resolution_and_prefix_do_what_they_say() {
     let place = Place::new();
     place.image("a.png", 64, 64);
     let encode = |options: &str| {
-        place.run(&format!("encode a.png --encoder trilobite-dinov2 {options} --out o.safetensors"), 0);
+        place.run(
+            &format!("encode a.png --encoder trilobite-dinov2 {options} --overwrite --out o.safetensors"),
+            0,
+        );
         place.tensors("o.safetensors")
     };
     let (tokens, channels) = place.shape_of("trilobite-dinov2");
@@ -274,9 +277,9 @@ fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
     let place = Place::new();
     place.image("a.jpg", 1920, 1441);
     for line in [
-        "encode a.jpg --encoder trilobite-clip --fast-resize --out f.safetensors",
-        "encode a.jpg --ensemble trilobite-four --fast-resize --out f.safetensors",
-        "preprocess a.jpg --encoder trilobite-clip --fast-resize --out f.safetensors",
+        "encode a.jpg --encoder trilobite-clip --fast-resize --overwrite --out f.safetensors",
+        "encode a.jpg --ensemble trilobite-four --fast-resize --overwrite --out f.safetensors",
+        "preprocess a.jpg --encoder trilobite-clip --fast-resize --overwrite --out f.safetensors",
     ] {
         place.run(line, 0);
         let file = place.tensors("f.safetensors");
@@ -327,7 +330,7 @@ fn one_bad_image_does_not_take_the_others_with_it() {
     let file = place.tensors("f.safetensors");
     assert_eq!(file.shape("features")[0], 2);
     assert_eq!(file.metadata("inputs"), r#"["a.png","c.png"]"#);
-    let json = place.json(line, 1);
+    let json = place.json(&format!("{line} --overwrite"), 1);
     assert_eq!(json["error"], "2 of 4 inputs could not be encoded");
     assert_eq!(json["failures"].as_array().unwrap().len(), 2);
     place.run("encode b.png --encoder trilobite-siglip --out none.safetensors", 1);
@@ -514,7 +517,7 @@ fn without_one_library_the_rest_still_works() {
     place.run("encode a.png --encoder trilobite-clip --out o.safetensors", 0);
     // The manifest alone: the library was deleted.
     copy(&support::staged(&ALL), &some, |name| name == "dinov2.plugin.toml");
-    let ran = place.run("encode a.png --encoder trilobite-dinov2 --out o.safetensors", 1);
+    let ran = place.run("encode a.png --encoder trilobite-dinov2 --overwrite --out o.safetensors", 1);
     assert!(ran.err.contains("dinov2"), "{}", ran.err);
     let list = place.run("list encoders", 0).out;
     assert!(list.contains("trilobite-dinov2"), "{list}");

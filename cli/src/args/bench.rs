@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::Dtype;
+use super::{Dtype, OverwriteArgs};
 
 /// `zoo bench`. Whatever takes several values, with commas, is varied.
 #[derive(Debug, Clone, Args)]
@@ -45,4 +45,7 @@ pub struct BenchArgs {
     /// Also draw images per second against what was varied: threads, resolution, batch, or the encoders of an ensemble
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }

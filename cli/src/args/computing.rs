@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+use zoo_pipeline::write::{Existing, Replace};
 
 /// An encoder or an ensemble.
 #[derive(Debug, Clone, Args)]
@@ -82,14 +83,37 @@ pub struct OrientationArgs {
     /// Apply the EXIF orientation, which the reference code ignores
     #[arg(long)]
     pub upright: bool,
+    /// Most pixels that an image may have; 178956970 if absent, as in Pillow
+    #[arg(long, value_name = "N")]
+    pub max_pixels: Option<u64>,
+}
+
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct OverwriteArgs {
+    /// Replace what is there already
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+impl OverwriteArgs {
+    /// The same for the writers.
+    pub fn replace(self) -> Replace {
+        if self.overwrite { Replace::Always } else { Replace::Never }
+    }
 }
 
 /// `zoo encode`.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
-    /// Image files, folders, globs, or for an encoder .safetensors files with normalised `pixels` f32 `[B,3,H,W]`
-    #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    /// Image files, folders, globs, - for an image on standard input, or for an encoder .safetensors files with
+    /// normalised `pixels` f32 `[B,3,H,W]`
+    #[arg(required_unless_present = "files_from", value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// A file with more inputs, one a line, or between zero bytes as `find -print0` writes them; - is standard input. May
+    /// be given several times
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Vec<PathBuf>,
     /// Which encoder or ensemble, and what of it.
     #[command(flatten)]
     pub subject: Subject,
@@ -105,6 +129,23 @@ pub struct EncodeArgs {
     /// Where to write: FILE.safetensors, FILE.npy, or a folder that gets one .safetensors file per image
     #[arg(long, short, value_name = "OUT")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
+    /// Go on where an earlier run with the same inputs and settings ended; what it wrote is kept
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+}
+
+impl EncodeArgs {
+    /// What becomes of results that are there.
+    pub fn existing(&self) -> Existing {
+        match (self.overwrite.overwrite, self.resume) {
+            (true, _) => Existing::Replace,
+            (_, true) => Existing::Keep,
+            _ => Existing::Refuse,
+        }
+    }
 }
 
 /// `zoo view`.
@@ -121,6 +162,9 @@ pub struct ViewArgs {
     /// The picture to write
     #[arg(long, short, value_name = "FILE.png")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
 /// `zoo preprocess`.
@@ -140,4 +184,7 @@ pub struct PreprocessArgs {
     /// The file to write: `pixels` f32 `[1,3,H,W]`
     #[arg(long, short, value_name = "FILE.safetensors")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }

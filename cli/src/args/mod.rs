@@ -11,7 +11,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use zoo_core::Quantisation;
 
 pub use bench::BenchArgs;
-pub use computing::{EncodeArgs, EncoderArgs, OrientationArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs};
+pub use computing::{
+    EncodeArgs, EncoderArgs, OrientationArgs, OverwriteArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs,
+};
 pub use global::{Dtype, Global};
 pub use model::{
     AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,
@@ -128,6 +130,9 @@ pub struct QuantizeArgs {
     /// The GGUF file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
 /// `zoo plugins`.

@@ -8,7 +8,7 @@ use zoo_host::{EncoderMemory, MemoryPolicy, ModelRequest};
 use zoo_language::generate::Options;
 use zoo_language::tokens::NewlineAfterImage;
 
-use super::OrientationArgs;
+use super::{OrientationArgs, OverwriteArgs};
 
 /// The model of `zoo ask` where none is named.
 pub const DEFAULT_MODEL: &str = "trilobite";
@@ -171,6 +171,9 @@ pub struct AskArgs {
 pub struct ChatArgs {
     /// The image to talk about; another one can be shown later
     pub image: Option<PathBuf>,
+    /// What becomes of a file that /save names and that is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
     /// Who is asked, and how.
     #[command(flatten)]
     pub talk: TalkArgs,
@@ -186,6 +189,9 @@ pub struct ExplainArgs {
     /// The picture to write
     #[arg(long, short, value_name = "FILE.png")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
     /// Who is asked, and how.
     #[command(flatten)]
     pub talk: TalkArgs,
@@ -208,4 +214,7 @@ pub struct TraceArgs {
     /// The file to write: `input_ids`, `image_tokens`, `logits`, `generated`
     #[arg(long, short, value_name = "OUT.safetensors")]
     pub out: PathBuf,
+    /// What becomes of what is there already.
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }

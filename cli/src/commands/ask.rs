@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use zoo_core::path_text;
 use zoo_host::{ModelSession, Sight};
 use zoo_language::generate::{Beams, Control, Finish, Generated, Options};
 use zoo_language::template::Conversation;
+use zoo_pipeline::find::{Input, find};
 
 use super::model::{Watched, begin, image, metadata, open, sensible};
 use crate::args::{AskArgs, PixelArgs};
 use crate::context::Context;
-use crate::inputs::{Input, expand};
 use crate::interrupt;
 use crate::report::{CliError, Report};
 
@@ -35,13 +36,13 @@ pub(super) fn run(args: &AskArgs, context: &Context<'_>) -> Result<Report, CliEr
 
     let (mut answers, mut failed) = (Vec::new(), false);
     for (index, sight) in sights.iter().enumerate() {
-        let name = inputs.get(index).map(|input| input.name.as_str());
+        let name = inputs.get(index).map(|input| path_text(&input.name));
         if let (Some(name), true) = (name, inputs.len() > 1) {
             context.stream(&format!("{name}: "));
         }
         let mut answer = answer(args, &session, &conversation, sight, context)?;
         context.stream("\n");
-        answer["image"] = json!(inputs.get(index).map(|input| &input.path));
+        answer["image"] = json!(inputs.get(index).map(|input| path_text(&input.path)));
         let cancelled = answer["finish"] == "cancelled";
         answers.push(answer);
         if cancelled {
@@ -74,10 +75,10 @@ fn split(args: &AskArgs) -> Result<(Vec<Input>, &str), CliError> {
              (--text-only if it is the question)"
         )));
     }
-    let (files, bad) = expand(images);
-    match bad.first() {
-        Some(bad) => Err(CliError::Failed(format!("{}: {}", bad.input, bad.error))),
-        None => Ok((files, question)),
+    let found = find(images);
+    match found.failures.first() {
+        Some(failure) => Err(CliError::Failed(failure.to_string())),
+        None => Ok((found.inputs, question)),
     }
 }
 

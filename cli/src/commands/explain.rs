@@ -1,22 +1,24 @@
 //! `zoo explain`
 
 use serde_json::{Map, Value, json};
+use zoo_core::path_text;
 use zoo_host::{Explanation, HostError, Look, Place};
 use zoo_language::generate::Control;
+use zoo_pipeline::write;
 
 use super::ask::{Trimmed, written};
 use super::model::{Watched, begin, image, metadata, open, sensible};
+use super::session::named;
 use crate::args::{ExplainArgs, PixelArgs};
 use crate::context::Context;
 use crate::interrupt;
-use crate::output;
 use crate::report::{CliError, Report};
 use crate::view::looks::{LayerLook, Looks, draw};
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
-    }
+    named("--out", &args.out, "png")?;
+    let replace = args.overwrite.replace();
+    write::free(&args.out, replace)?;
     sensible(&args.talk.answer)?;
     let decoded = image(&args.image, &args.talk.model.orientation)?;
     let zoo = context.computing(&PixelArgs::default())?;
@@ -34,13 +36,13 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     let picture = draw(&Looks {
         title: args.question.clone(),
         subtitle: format!("{} · {}", session.id(), explanation.generated.text.trim().replace('\n', " ")),
-        image_name: args.image.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        image_name: args.image.file_name().map(path_text).unwrap_or_default().into_owned(),
         image: decoded.image,
         encoders: explanation.encoders.clone(),
         layers: explanation.looks.iter().map(|look| layer(look, &explanation)).collect(),
         untrained: session.untrained(),
     });
-    output::write(&args.out, |writer| {
+    write::file(&args.out, replace, |writer| {
         let encoder = image::codecs::png::PngEncoder::new(writer);
         picture.write_with_encoder(encoder).map_err(std::io::Error::other)
     })?;
@@ -53,9 +55,9 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     json["finish"] = answer["finish"].clone();
     json["connector"] = explanation.connector.as_str().into();
     json["layers"] = explanation.looks.iter().map(|look| numbers(look, &explanation.encoders)).collect();
-    json["out"] = json!(args.out);
+    json["out"] = json!(path_text(&args.out));
     json["size"] = json!([width, height]);
-    Ok(Report::new(format!("{}: {width} × {height} px\n", args.out.display()), json))
+    Ok(Report::new(format!("{}: {width} × {height} px\n", path_text(&args.out)), json))
 }
 
 fn layer(look: &Look, explanation: &Explanation) -> LayerLook {

@@ -135,17 +135,11 @@ pub(super) fn available(zoo: &Zoo, name: &str) -> bool {
         || zoo.plugins().linked().iter().any(|p| p.name == name)
 }
 
-/// `name version`, for metadata: which code made these numbers.
-pub(super) fn signature(zoo: &Zoo, name: &str) -> String {
-    let linked = zoo.plugins().linked().iter().find(|p| p.name == name).map(|p| p.version.to_owned());
-    let manifest = || zoo.plugins().list().iter().find(|f| f.name == name)?.manifest.as_ref().ok();
-    match linked.or_else(|| manifest().map(|m| m.version.clone())) {
-        Some(version) => format!("{name} {version}"),
-        None => name.to_owned(),
-    }
-}
-
-/// [`signature`], or that it is not there.
+/// Name and version, or that it is not there.
 pub(super) fn words(zoo: &Zoo, name: &str) -> String {
-    if available(zoo, name) { signature(zoo, name) } else { format!("{name} (not found; see `zoo doctor`)") }
+    if available(zoo, name) {
+        zoo.plugins().signature(name)
+    } else {
+        format!("{name} (not found; see `zoo doctor`)")
+    }
 }

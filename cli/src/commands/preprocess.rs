@@ -1,18 +1,20 @@
 //! `zoo preprocess`
 
 use serde_json::json;
+use zoo_core::path_text;
+use zoo_pipeline::look::{pixel_record, resize_mode};
+use zoo_pipeline::write::{Plain, free, write_safetensors};
 use zoo_preprocess::DecodeOptions;
 
-use super::session::{decode_options, pixel_metadata, resize_mode};
+use super::session::{decode_options, named};
 use crate::args::PreprocessArgs;
 use crate::context::Context;
-use crate::output::{Plain, write_safetensors};
 use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    if args.out.extension().is_none_or(|e| e != "safetensors") {
-        return Err(CliError::Usage(format!("--out {}: give a name in .safetensors", args.out.display())));
-    }
+    named("--out", &args.out, "safetensors")?;
+    let replace = args.overwrite.replace();
+    free(&args.out, replace)?;
     let zoo = context.zoo()?;
     let selection = zoo.registry().select(&args.encoder).map_err(zoo_host::HostError::from)?;
     let pipeline = selection.row.preprocess_at(args.resolution.unwrap_or(selection.resolution));
@@ -23,17 +25,17 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     let prepared = zoo_preprocess::prepare(&decoded, &pipeline).map_err(zoo_host::HostError::from)?;
 
     let shape = vec![1, 3, prepared.side(), prepared.side()];
-    let mut metadata = pixel_metadata(&args.pixels.orientation);
+    let mut metadata = pixel_record(&options);
     metadata.insert("resize".into(), resize_mode(decoded.reduction > 1));
     metadata.insert("encoder".into(), selection.row.id.clone().into());
     metadata.insert("preprocess".into(), json!(pipeline));
-    metadata.insert("inputs".into(), json!([args.image.display().to_string()]));
+    metadata.insert("inputs".into(), json!([path_text(&args.image)]));
     metadata.insert("image_sizes".into(), json!([decoded.size]));
     metadata.insert("notes".into(), json!(decoded.notes.iter().map(ToString::to_string).collect::<Vec<_>>()));
     let tensor = Plain::F32("pixels".to_owned(), shape.clone(), prepared.pixels().to_vec());
-    write_safetensors(&args.out, &mut [tensor], &metadata)?;
+    write_safetensors(&args.out, replace, &mut [tensor], &metadata)?;
 
-    let text = format!("{}: pixels {shape:?} for {}\n", args.out.display(), selection.row.id);
-    let json = json!({ "out": args.out, "tensors": { "pixels": shape }, "metadata": metadata });
+    let text = format!("{}: pixels {shape:?} for {}\n", path_text(&args.out), selection.row.id);
+    let json = json!({ "out": path_text(&args.out), "tensors": { "pixels": shape }, "metadata": metadata });
     Ok(Report::new(text, json))
 }

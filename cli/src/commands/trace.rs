@@ -4,19 +4,21 @@ use std::path::Path;
 
 use candle_core::{DType, Tensor};
 use serde_json::json;
+use zoo_core::path_text;
 use zoo_host::HostError;
+use zoo_pipeline::look::{pixel_record, resize_mode, run_record};
+use zoo_pipeline::write::{Plain, free, write_safetensors};
 
 use super::model::{Watched, begin, image, metadata, open};
-use super::session::{pixel_metadata, resize_mode, run_metadata};
+use super::session::{decode_options, named};
 use crate::args::{PixelArgs, TraceArgs};
 use crate::context::Context;
-use crate::output::{Plain, write_safetensors};
 use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("safetensors")) {
-        return Err(CliError::Usage(format!("--out {}: give a name in .safetensors", args.out.display())));
-    }
+    named("--out", &args.out, "safetensors")?;
+    let replace = args.overwrite.replace();
+    free(&args.out, replace)?;
     let orientation = &args.model.orientation;
     let path = (args.image != Path::new("-")).then_some(&args.image);
     let images: Vec<_> = path.map(|path| image(path, orientation)).transpose()?.into_iter().collect();
@@ -43,22 +45,22 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     for (name, tensor) in tensors {
         files.push(plain(name, tensor)?);
     }
-    let mut recorded = pixel_metadata(orientation);
+    let mut recorded = pixel_record(&decode_options(orientation));
     recorded.insert("resize".into(), resize_mode(images.iter().any(|image| image.reduction > 1)));
-    recorded.extend(run_metadata(&zoo, context.global.dtype.into()));
+    recorded.extend(run_record(&zoo));
     recorded.insert("model".into(), session.id().into());
     recorded.insert("template".into(), session.template().name.into());
     recorded.insert("question".into(), args.question.as_str().into());
-    recorded.insert("image".into(), json!(path));
-    write_safetensors(&args.out, &mut files, &recorded)?;
+    recorded.insert("image".into(), json!(path.map(path_text)));
+    write_safetensors(&args.out, replace, &mut files, &recorded)?;
 
     let shapes = tensors.map(|(name, tensor)| (name, tensor.dims().to_vec()));
-    let mut text = format!("{}\n", args.out.display());
+    let mut text = format!("{}\n", path_text(&args.out));
     for (name, shape) in &shapes {
         text.push_str(&format!("  {name:<13} {shape:?}\n"));
     }
     let mut json = metadata(&session);
-    json["out"] = json!(args.out);
+    json["out"] = json!(path_text(&args.out));
     json["tensors"] = shapes.iter().map(|(name, shape)| ((*name).to_owned(), json!(shape))).collect();
     Ok(Report::new(text, json))
 }

@@ -2,23 +2,26 @@
 
 use candle_core::{IndexOp, Tensor};
 use serde_json::json;
+use zoo_core::path_text;
 use zoo_host::{Encoded, EncoderSession, HostError};
+use zoo_pipeline::look::{Encoders, Opened};
+use zoo_pipeline::write;
 
-use super::session::{Session, decode_options};
+use super::session::{decode_options, named, request, warning};
 use crate::args::{PixelArgs, ViewArgs};
 use crate::context::Context;
-use crate::output;
 use crate::report::{CliError, Report};
 use crate::view::{AttentionView, EncoderView, View, draw};
 
 pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(CliError::Usage(format!("--out {}: give a name in .png", args.out.display())));
-    }
+    named("--out", &args.out, "png")?;
+    let replace = args.overwrite.replace();
+    write::free(&args.out, replace)?;
+    let request = request(&args.subject, false)?;
     let decoded =
         zoo_preprocess::open(&args.image, &decode_options(&args.orientation)).map_err(HostError::from)?;
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = Session::open(&zoo, &args.subject, false)?;
+    let session = Encoders::open(&zoo, request)?;
 
     let image = decoded.image.clone();
     let (encoders, attention) = look(&session, decoded, context)?;
@@ -31,21 +34,21 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
     });
     let view = View {
         title: session.id().to_owned(),
-        image_name: args.image.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        image_name: args.image.file_name().map(path_text).unwrap_or_default().into_owned(),
         image,
         encoders,
         attention,
         untrained: session.untrained(),
     };
     let picture = draw(&view);
-    output::write(&args.out, |writer| {
+    write::file(&args.out, replace, |writer| {
         let encoder = image::codecs::png::PngEncoder::new(writer);
         picture.write_with_encoder(encoder).map_err(std::io::Error::other)
     })?;
 
     let (width, height) = picture.dimensions();
-    let mut text = format!("{}: {width} × {height} px\n", args.out.display());
-    if let Some(warning) = session.warning() {
+    let mut text = format!("{}: {width} × {height} px\n", path_text(&args.out));
+    if let Some(warning) = warning(&session) {
         text.push_str(&format!("  {warning}\n"));
     }
     let encoders: Vec<_> = view
@@ -54,7 +57,7 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
         .map(|e| json!({ "id": e.id, "grid": [e.grid.h, e.grid.w], "channels": e.channels, "layers": e.layers }))
         .collect();
     let json = json!({
-        "out": args.out,
+        "out": path_text(&args.out),
         "size": [width, height],
         "subject": session.id(),
         "encoders": encoders,
@@ -69,16 +72,16 @@ fn mean(values: &[f32]) -> f32 {
 }
 
 fn look(
-    session: &Session,
+    session: &Encoders<'_>,
     image: zoo_preprocess::Decoded,
     context: &Context<'_>,
 ) -> Result<(Vec<EncoderView>, Option<AttentionView>), CliError> {
-    match session {
-        Session::Encoder(encoder) => {
+    match session.opened() {
+        Opened::One(encoder) => {
             let seen = encoder.encode(&encoder.prepare(&[image])?)?;
             Ok((vec![encoder_view(encoder, &seen)?], None))
         }
-        Session::Ensemble(ensemble) => {
+        Opened::Ensemble(ensemble) => {
             let progress = context.progress("view", ensemble.members().len() as u64 + 1);
             let seen = ensemble.encode(&[image], &|part| {
                 progress.message(part);

@@ -116,7 +116,7 @@ impl Decoded {
 /// # Errors
 /// Every variant of [`Error`] but [`Error::Pipeline`] and [`Error::Picture`], naming the path.
 pub fn open(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Decoded> {
-    let name = path.as_ref().display().to_string();
+    let name = zoo_core::path_text(path.as_ref()).into_owned();
     let io = |source| Error::Io { name: name.clone(), source };
     let mut file = File::open(&path).map_err(io)?;
     let mut bytes = Vec::new();

@@ -35,9 +35,10 @@ pub enum Error {
     /// The header declares more pixels than the limit; nothing was allocated.
     #[error(
         "{name}: {width}×{height} is {:.1} megapixels, more than the limit of {:.1}; \
-         scale the image down or raise the limit",
+         scale the image down, or raise the limit: --max-pixels {}",
         megapixels(u64::from(*width) * u64::from(*height)),
-        megapixels(*limit)
+        megapixels(*limit),
+        u64::from(*width) * u64::from(*height)
     )]
     TooLarge {
         /// The image.

@@ -57,4 +57,4 @@ pub use normalize::normalize;
 pub use picture::Picture;
 pub use pipeline::{Prepared, prepare, prepare_batch, render};
 pub use resize::resize;
-pub use sniff::Format;
+pub use sniff::{Format, HEAD, sniff};

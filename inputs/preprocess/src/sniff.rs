@@ -50,10 +50,13 @@ impl Format {
 }
 
 /// How many leading bytes [`sniff`] wants to see.
-pub(crate) const HEAD: usize = 512;
+pub const HEAD: usize = 512;
 
-/// The format of a file that begins with `head`, or what it is instead, in words.
-pub(crate) fn sniff(head: &[u8]) -> Result<Format, String> {
+/// The format of a file that begins with `head`, its first [`HEAD`] bytes.
+///
+/// # Errors
+/// What it is instead, and what to do about it, in words.
+pub fn sniff(head: &[u8]) -> Result<Format, String> {
     const SIGNATURES: [(&[u8], Format); 7] = [
         (b"\xff\xd8\xff", Format::Jpeg),
         (b"\x89PNG\r\n\x1a\n", Format::Png),

@@ -33,19 +33,19 @@ const MESSAGES: &[(&str, &str)] = &[
     ("header-only.webp", "the WebP file is cut off (20 bytes are there); fetch it again"),
     (
         "huge.bmp",
-        "60000×60000 is 3600.0 megapixels, more than the limit of 179.0; scale the image down or raise the limit",
+        "60000×60000 is 3600.0 megapixels, more than the limit of 179.0; scale the image down, or raise the limit: --max-pixels 3600000000",
     ),
     (
         "huge.gif",
-        "65535×65535 is 4294.8 megapixels, more than the limit of 179.0; scale the image down or raise the limit",
+        "65535×65535 is 4294.8 megapixels, more than the limit of 179.0; scale the image down, or raise the limit: --max-pixels 4294836225",
     ),
     (
         "huge.jpg",
-        "65500×65500 is 4290.2 megapixels, more than the limit of 179.0; scale the image down or raise the limit",
+        "65500×65500 is 4290.2 megapixels, more than the limit of 179.0; scale the image down, or raise the limit: --max-pixels 4290250000",
     ),
     (
         "huge.png",
-        "100000×100000 is 10000.0 megapixels, more than the limit of 179.0; scale the image down or raise the limit",
+        "100000×100000 is 10000.0 megapixels, more than the limit of 179.0; scale the image down, or raise the limit: --max-pixels 10000000000",
     ),
     ("largest.png", "the PNG file is broken: decoding it takes more memory than the limit allows"),
     ("loop.tiff", "the TIFF file is broken: "),

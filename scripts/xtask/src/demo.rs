@@ -37,14 +37,14 @@ pub(crate) fn demo(workspace: &Workspace, options: &[String]) -> Result<()> {
         zoo()
             .arg("view")
             .arg(relative(workspace, &first))
-            .args(["--ensemble", ENSEMBLE, "--out"])
+            .args(["--ensemble", ENSEMBLE, "--overwrite", "--out"])
             .arg(&picture),
     )?;
     announced(
         zoo()
             .arg("encode")
             .arg(relative(workspace, &pictures))
-            .args(["--ensemble", ENSEMBLE, "--out"])
+            .args(["--ensemble", ENSEMBLE, "--overwrite", "--out"])
             .arg(&tokens),
     )?;
 

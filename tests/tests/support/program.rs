@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use safetensors::SafeTensors;
 use serde_json::Value;
+use zoo_core::{path_bytes, path_text};
 use zoo_preprocess::RgbImage;
 
 /// What is asked about a picture.
@@ -25,9 +27,9 @@ const TERMINAL: &str = "ZOO_TEST_TERMINAL";
 pub fn run() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let given = std::env::var(ARGUMENTS).ok();
-    let arguments: Vec<String> = match &given {
-        Some(given) => serde_json::from_str(given).unwrap(),
-        None => ["zoo", "--version"].map(str::to_owned).to_vec(),
+    let arguments: Vec<OsString> = match &given {
+        Some(given) => serde_json::from_str::<Vec<String>>(given).unwrap().iter().map(|a| typed(a)).collect(),
+        None => ["zoo", "--version"].map(OsString::from).to_vec(),
     };
     if std::env::var_os(TERMINAL).is_some() {
         let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
@@ -42,6 +44,18 @@ pub fn run() {
     fs::write("stdout", out).unwrap();
     fs::write("stderr", err).unwrap();
     std::process::exit(code.into());
+}
+
+/// An argument, which need not be UTF-8.
+#[cfg(unix)]
+fn typed(text: &str) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(path_bytes(text))
+}
+
+/// An argument.
+#[cfg(not(unix))]
+fn typed(text: &str) -> OsString {
+    String::from_utf8(path_bytes(text)).unwrap().into()
 }
 
 /// The test checkpoint with an aggregator inside its language model, for `--model`.
@@ -124,27 +138,41 @@ impl Place {
 
     /// `zoo` and `arguments`, which must end with `code`.
     #[track_caller]
-    pub fn run_with(&self, arguments: &[&str], code: i32) -> Ran {
+    pub fn run_with<A: AsRef<OsStr>>(&self, arguments: &[A], code: i32) -> Ran {
         self.run_typing(arguments, "", code)
     }
 
     /// [`Place::run_with`], with `input` on its standard input.
     #[track_caller]
-    pub fn run_typing(&self, arguments: &[&str], input: &str, code: i32) -> Ran {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub fn run_typing<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str, code: i32) -> Ran {
+        self.finish(&mut self.command(arguments), input, code)
+    }
+
+    /// [`Place::run`] where no file may become longer than so many blocks of 512 bytes, as on a disk that is full there.
+    #[track_caller]
+    pub fn run_within(&self, blocks: u64, line: &str, code: i32) -> Ran {
+        let command = self.command(&line.split_whitespace().collect::<Vec<_>>());
+        // The signal that comes with such a limit is ignored; then writing fails as it does otherwise.
+        let limited = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &limited]).arg(command.get_program()).args(command.get_args());
+        shell.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        shell.current_dir(self.folder.path());
+        self.finish(&mut shell, "", code)
+    }
+
+    #[track_caller]
+    fn finish(&self, command: &mut Command, input: &str, code: i32) -> Ran {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A program that reads nothing may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
         let ran = Ran { out: read("stdout"), err: read("stderr") };
         let died = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "`zoo {arguments:?}`\n{}\n{}\n{died}", ran.out, ran.err);
+        let arguments = command.get_envs().find(|(key, _)| *key == ARGUMENTS).map(|(_, line)| line);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{}\n{}\n{died}", ran.out, ran.err);
         ran
     }
 
@@ -155,8 +183,10 @@ impl Place {
         command
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let all: Vec<&str> = std::iter::once("zoo").chain(arguments.iter().copied()).collect();
+    /// The program with `arguments`, which is not started yet.
+    pub fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let arguments = arguments.iter().map(|argument| path_text(argument).into_owned());
+        let all: Vec<String> = std::iter::once("zoo".to_owned()).chain(arguments).collect();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["program", "--exact", "--nocapture", "--test-threads=1"])
@@ -179,8 +209,10 @@ impl Place {
 
     /// [`Place::json`] for arguments with spaces.
     #[track_caller]
-    pub fn json_with(&self, arguments: &[&str], code: i32) -> Value {
-        let ran = self.run_with(&[arguments, &["--json"]].concat(), code);
+    pub fn json_with<A: AsRef<OsStr>>(&self, arguments: &[A], code: i32) -> Value {
+        let json = OsStr::new("--json");
+        let all: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).chain([json]).collect();
+        let ran = self.run_with(&all, code);
         serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("no JSON ({e}): {}", ran.out))
     }
 

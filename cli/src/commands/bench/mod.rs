@@ -9,12 +9,13 @@ mod sweep;
 
 use std::io::Write as _;
 
+use zoo_core::path_text;
 use zoo_measure::Machine;
+use zoo_pipeline::write;
 
 use self::cell::Cell;
 use crate::args::BenchArgs;
 use crate::context::Context;
-use crate::output;
 use crate::report::{CliError, Report};
 
 /// What was measured.
@@ -40,13 +41,13 @@ pub(super) fn run(args: &BenchArgs, context: &Context<'_>) -> Result<Report, Cli
         if args.threads.len() > 1 { sweep::measure(args, context)? } else { here::measure(args, context)? };
     let mut text = show::text(&measured);
     if let Some(path) = &args.csv {
-        output::write(path, |file| file.write_all(show::csv(&measured).as_bytes()))?;
-        text.push_str(&format!("{}: the table\n", path.display()));
+        write::file(path, args.overwrite.replace(), |file| file.write_all(show::csv(&measured).as_bytes()))?;
+        text.push_str(&format!("{}: the table\n", path_text(path)));
     }
     if let Some(path) = &args.plot {
         let svg = growth::chart(&measured)?.svg().map_err(|e| CliError::Failed(format!("--plot: {e}")))?;
-        output::write(path, |file| file.write_all(svg.as_bytes()))?;
-        text.push_str(&format!("{}: the chart\n", path.display()));
+        write::file(path, args.overwrite.replace(), |file| file.write_all(svg.as_bytes()))?;
+        text.push_str(&format!("{}: the chart\n", path_text(path)));
     }
     Ok(Report::new(text, show::json(&measured)))
 }
@@ -60,8 +61,14 @@ fn check(args: &BenchArgs) -> Result<(), CliError> {
     }
     for (path, option, extension) in [(&args.csv, "--csv", "csv"), (&args.plot, "--plot", "svg")] {
         if let Some(path) = path.as_ref().filter(|p| p.extension().is_none_or(|e| e != extension)) {
-            return Err(CliError::Usage(format!("{option} {}: give a name in .{extension}", path.display())));
+            return Err(CliError::Usage(format!(
+                "{option} {}: give a name in .{extension}",
+                path_text(path)
+            )));
         }
+    }
+    for path in args.csv.iter().chain(&args.plot) {
+        write::free(path, args.overwrite.replace())?;
     }
     let varied = [args.batch.len(), args.resolution.len(), args.threads.len()].iter().any(|&count| count > 1);
     if args.plot.is_some() && !varied && args.ensemble.is_empty() {

@@ -8,9 +8,11 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use zoo_core::path_text;
 use zoo_host::{HostError, ModelSession, Sight};
 use zoo_language::generate::{Control, Dialogue, Finish, Generator, Options, Prompt};
 use zoo_language::template::Conversation;
+use zoo_pipeline::write::Replace;
 
 use super::ask::{Trimmed, written};
 use super::model::{Watched, begin, image, metadata, open, sensible};
@@ -52,6 +54,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
         conversation: begin(args.talk.system.as_deref()),
         image: args.image.clone(),
         sight,
+        saved: Vec::new(),
         turns: Vec::new(),
     };
     let mut failed = false;
@@ -94,6 +97,7 @@ struct Chat<'a, 'c> {
     conversation: Conversation,
     image: Option<PathBuf>,
     sight: Sight,
+    saved: Vec<PathBuf>,
     /// For `--json`.
     turns: Vec<Value>,
 }
@@ -109,8 +113,12 @@ impl Chat<'_, '_> {
         Ok(())
     }
 
-    fn save(&self, path: &Path) -> Result<(), CliError> {
-        save::save(path, &self.conversation, self.image.as_deref())?;
+    fn save(&mut self, path: &Path) -> Result<(), CliError> {
+        // What this chat saved may be saved again when it is longer.
+        let ours = self.saved.iter().any(|saved| saved == path);
+        let replace = if ours { Replace::Always } else { self.args.overwrite.replace() };
+        save::save(path, replace, &self.conversation, self.image.as_deref())?;
+        self.saved.push(path.to_path_buf());
         let turns = counted(self.conversation.turns().len(), "turn");
         self.context.note(&format!("{turns} in {}", path.display()));
         Ok(())
@@ -153,7 +161,7 @@ impl Chat<'_, '_> {
         context.stream("\n");
         let mut turn = written(&generated);
         turn["question"] = question.into();
-        turn["image"] = json!(self.image);
+        turn["image"] = json!(self.image.as_deref().map(path_text));
         turn["prompt"] = json!({ "positions": reading.length, "kept": reading.kept });
         self.turns.push(turn);
         let answer = generated.text.trim();

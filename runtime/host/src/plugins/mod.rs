@@ -93,6 +93,16 @@ impl PluginSet {
         &self.linked
     }
 
+    /// Name and version of the plugin `name`, as they are recorded beside results; the name alone where there is none.
+    pub fn signature(&self, name: &str) -> String {
+        let linked = self.linked.iter().find(|p| p.name == name).map(|p| p.version.to_owned());
+        let manifest = || self.found.iter().find(|f| f.name == name)?.manifest.as_ref().ok();
+        match linked.or_else(|| manifest().map(|m| m.version.clone())) {
+            Some(version) => format!("{name} {version}"),
+            None => name.to_owned(),
+        }
+    }
+
     /// The folders that were searched.
     pub fn folders(&self) -> &[Folder] {
         &self.folders

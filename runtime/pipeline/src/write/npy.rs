@@ -3,21 +3,27 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::atomic;
 use super::safetensors::TensorOut;
-use crate::report::CliError;
+use super::{Replace, WriteError, file};
 
 /// Writes one little-endian f32 array, or nothing.
-pub fn write_npy(path: &Path, tensor: &mut dyn TensorOut) -> Result<(), CliError> {
-    let header = header(&tensor.shape());
-    atomic::write(path, |w| {
+///
+/// # Errors
+/// As [`file`]; [`WriteError::Format`] for more axes than the format has room for.
+pub fn write_npy(path: &Path, replace: Replace, tensor: &mut dyn TensorOut) -> Result<(), WriteError> {
+    let header = header(&tensor.shape()).ok_or_else(|| WriteError::Format {
+        path: path.to_path_buf(),
+        what: format!(".npy has no room for {} axes", tensor.shape().len()),
+    })?;
+    file(path, replace, |w| {
         w.write_all(&header)?;
         tensor.copy_to(w)
     })
 }
 
-/// Magic, version, length and the dictionary, padded with spaces so that the data starts at a multiple of 64.
-fn header(shape: &[usize]) -> Vec<u8> {
+/// Magic, version, length and the dictionary, padded with spaces so that the data starts at a multiple of 64. None for
+/// a dictionary that is longer than its length can say.
+fn header(shape: &[usize]) -> Option<Vec<u8>> {
     const FIXED: usize = 6 + 2 + 2;
     let list = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     // A Python tuple of one needs its comma.
@@ -27,19 +33,19 @@ fn header(shape: &[usize]) -> Vec<u8> {
     dictionary.extend(std::iter::repeat_n(' ', total - FIXED - dictionary.len() - 1));
     dictionary.push('\n');
     let mut out = b"\x93NUMPY\x01\x00".to_vec();
-    out.extend((dictionary.len() as u16).to_le_bytes());
+    out.extend(u16::try_from(dictionary.len()).ok()?.to_le_bytes());
     out.extend(dictionary.bytes());
-    out
+    Some(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Plain;
+    use crate::write::Plain;
 
     #[test]
     fn header_as_numpy_writes_it() {
-        let header = header(&[2, 576, 1024]);
+        let header = header(&[2, 576, 1024]).unwrap();
         assert_eq!(header.len(), 128);
         assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
         let text = std::str::from_utf8(&header[10..]).unwrap();
@@ -49,17 +55,19 @@ mod tests {
 
     #[test]
     fn one_axis_has_its_comma_and_the_data_is_aligned() {
-        assert!(String::from_utf8_lossy(&header(&[7])[10..]).contains("'shape': (7,), }"));
+        assert!(String::from_utf8_lossy(&header(&[7]).unwrap()[10..]).contains("'shape': (7,), }"));
         for shape in [&[][..], &[1], &[123_456_789, 987_654_321, 5]] {
-            assert_eq!(header(shape).len() % 64, 0);
+            assert_eq!(header(shape).unwrap().len() % 64, 0);
         }
+        assert_eq!(header(&[1; 40_000]), None);
     }
 
     #[test]
     fn data_follows_the_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.npy");
-        write_npy(&path, &mut Plain::F32("x".to_owned(), vec![1, 2], vec![1.5, -2.0])).unwrap();
+        let mut tensor = Plain::F32("x".to_owned(), vec![1, 2], vec![1.5, -2.0]);
+        write_npy(&path, Replace::Never, &mut tensor).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(bytes.len(), 128 + 8);
         assert_eq!(&bytes[128..132], 1.5_f32.to_le_bytes());
