@@ -368,14 +368,26 @@ fn doctor_sees_folders_that_cannot_be_written() {
     found("hub", "warn", &["home/zoo/hf/hub", "cannot be written", "HF_HOME"]);
 }
 
+/// What `zoo doctor` says of one part.
+fn finding(program: &Program, command: &str, check: &str) -> String {
+    let checks = program.json(command, 1)["checks"].as_array().unwrap().clone();
+    checks.into_iter().find(|c| c["check"] == check).unwrap()["message"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn threads_reach_the_pools() {
-    let program = Program::new();
-    let message = |json: Value| {
-        let checks = json["checks"].as_array().unwrap().clone();
-        checks.into_iter().find(|c| c["check"] == "threads").unwrap()["message"].as_str().unwrap().to_owned()
-    };
-    assert!(message(program.json("doctor --threads 3", 1)).starts_with("3 of"));
+    assert!(finding(&Program::new(), "doctor --threads 3", "threads").starts_with("3 of"));
+}
+
+#[test]
+fn doctor_says_which_instructions_are_taken_and_why() {
+    let message = finding(&Program::new(), "doctor", "processor");
+    let level = zoo_kernels::Isa::detect();
+    assert!(message.starts_with(&format!("kernels of level {}", level.name())), "{message}");
+    let asked = level.features().iter().all(|feature| message.contains(feature));
+    let wanted = zoo_kernels::Isa::ALL.into_iter().filter(|l| *l > level).take(1);
+    let missing = wanted.flat_map(zoo_kernels::Isa::missing).all(|feature| message.contains(feature));
+    assert!(asked && (missing || cfg!(not(target_arch = "x86_64"))), "{message}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Machine {
         let instructions = match Isa::detect() {
             Isa::Portable => "no vector instructions that are known here",
             Isa::Avx2 => "AVX2 and FMA",
-            Isa::Avx512 => "AVX-512",
+            Isa::Avx512 | Isa::Avx512Vnni => "AVX-512",
             Isa::Avx512Bf16 => "AVX-512 with bf16",
         };
         let mut machine = Self {

@@ -8,6 +8,7 @@ use zoo_core::sdk::DeviceName;
 use zoo_host::plugins::PluginSet;
 use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
 use zoo_hub::Settings;
+use zoo_kernels::Isa;
 
 use crate::context::{Context, SET_ASIDE, wrong_row};
 use crate::report::{CliError, Report, counted};
@@ -125,39 +126,33 @@ fn number_of_threads(context: &Context<'_>) -> Finding {
     Finding::ok("threads", message)
 }
 
+/// Which instructions the kernels take, and what the next level would need.
 fn processor() -> Finding {
-    let features = cpu_features();
-    let there: Vec<&str> = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-    let missing = features.iter().any(|(name, there)| !there && ["avx2", "fma", "neon"].contains(name));
-    let message = if there.is_empty() { "no vector extensions known".into() } else { there.join(", ") };
-    if missing {
-        return Finding::warn("processor", message, "without AVX2 and FMA everything works, but slowly");
+    let level = Isa::detect();
+    let message = instructions(level, Isa::ALL.into_iter().find(|next| *next > level));
+    if cfg!(target_arch = "x86_64") && level == Isa::Portable {
+        return Finding::warn(
+            "processor",
+            message,
+            "without AVX2, FMA and F16C everything works, but slowly",
+        );
     }
     Finding::ok("processor", message)
 }
 
-#[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<(&'static str, bool)> {
-    vec![
-        ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("fma", std::is_x86_feature_detected!("fma")),
-        ("f16c", std::is_x86_feature_detected!("f16c")),
-        ("avx512f", std::is_x86_feature_detected!("avx512f")),
-    ]
-}
-
-#[cfg(target_arch = "aarch64")]
-fn cpu_features() -> Vec<(&'static str, bool)> {
-    vec![
-        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
-        ("fp16", std::arch::is_aarch64_feature_detected!("fp16")),
-    ]
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn cpu_features() -> Vec<(&'static str, bool)> {
-    Vec::new()
+fn instructions(level: Isa, next: Option<Isa>) -> String {
+    let taken = Isa::ALL.into_iter().filter(|l| *l <= level).flat_map(Isa::features).copied();
+    let taken: Vec<&str> = taken.collect();
+    let mut message = format!("kernels of level {}", level.name());
+    if taken.is_empty() {
+        message += &format!(": what every {} has", std::env::consts::ARCH);
+    } else {
+        message += &format!(" ({})", taken.join(", "));
+    }
+    if let Some(next) = next.filter(|_| cfg!(target_arch = "x86_64")) {
+        message += &format!("; {} would need {}", next.name(), next.missing().join(", "));
+    }
+    message
 }
 
 /// One line per folder and one per plugin; loads every plugin.

@@ -30,7 +30,7 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 if T::HALF => Self::Avx512Pairs,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Bf16 => Self::Avx512,
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Avx512Bf16 => Self::Avx512,
             #[cfg(not(target_arch = "x86_64"))]
             _ => Self::Portable,
         }

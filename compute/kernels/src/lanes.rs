@@ -78,7 +78,7 @@ pub(crate) fn run_at_most(isa: Isa, work: impl Work) {
         Isa::Avx512Bf16 => unsafe { run_avx512_bf16(work) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { run_avx512(work) },
+        Isa::Avx512 | Isa::Avx512Vnni => unsafe { run_avx512(work) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { run_avx2(work) },
@@ -86,19 +86,19 @@ pub(crate) fn run_at_most(isa: Isa, work: impl Work) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vnni,avx512bf16")]
 #[cfg(target_arch = "x86_64")]
 fn run_avx512_bf16(work: impl Work) {
     work.run::<__m512>();
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq")]
 #[cfg(target_arch = "x86_64")]
 fn run_avx512(work: impl Work) {
     work.run::<__m512>();
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 #[cfg(target_arch = "x86_64")]
 fn run_avx2(work: impl Work) {
     work.run::<Plain<Fused>>();

@@ -32,6 +32,9 @@ mod gated;
 mod isa;
 mod kernel;
 mod lanes;
+#[cfg(all(test, target_arch = "x86_64"))]
+#[path = "../tests/common/levels.rs"]
+mod levels;
 mod local_attention;
 mod norm;
 mod out;

@@ -40,7 +40,7 @@ mod x86 {
     /// Independent sums: more than latency times throughput of any such machine.
     pub(super) const CHAINS: usize = 12;
 
-    #[target_feature(enable = "avx512f")]
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq")]
     pub(super) fn avx512(steps: usize) {
         let (x, mut acc) = (black_box(_mm512_set1_ps(0.5)), [_mm512_setzero_ps(); CHAINS]);
         for _ in 0..steps {
@@ -51,7 +51,7 @@ mod x86 {
         black_box(acc);
     }
 
-    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vnni,avx512bf16")]
     pub(super) fn pairs(steps: usize) {
         let x = black_box(_mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5), _mm512_set1_ps(0.5)));
         let mut acc = [_mm512_setzero_ps(); CHAINS];
@@ -63,7 +63,7 @@ mod x86 {
         black_box(acc);
     }
 
-    #[target_feature(enable = "avx2,fma")]
+    #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn avx2(steps: usize) {
         let (x, mut acc) = (black_box(_mm256_set1_ps(0.5)), [_mm256_setzero_ps(); CHAINS]);
         for _ in 0..steps {

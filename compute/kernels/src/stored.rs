@@ -1,7 +1,7 @@
 //! Numbers as files hold them: little-endian bytes at any address.
 
 use crate::element::Element;
-use crate::isa::Isa;
+use crate::lanes::{self, Lanes, Work};
 
 /// A number format of weight files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,37 +30,26 @@ impl Stored {
     /// When `bytes` are not as many as `out` needs.
     pub fn read<T: Element>(self, bytes: &[u8], out: &mut [T]) {
         assert_eq!(bytes.len(), out.len() * self.size(), "bytes for {} numbers", out.len());
-        match Isa::detect() {
-            // SAFETY: the instructions were found.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Bf16 => unsafe { read_avx512(self, bytes, out) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { read_avx2(self, bytes, out) },
-            _ => read(self, bytes, out),
-        }
+        lanes::run(Read { stored: self, bytes, out });
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw")]
-#[cfg(target_arch = "x86_64")]
-fn read_avx512<T: Element>(stored: Stored, bytes: &[u8], out: &mut [T]) {
-    read(stored, bytes, out);
+struct Read<'a, T> {
+    stored: Stored,
+    bytes: &'a [u8],
+    out: &'a mut [T],
 }
 
-#[target_feature(enable = "avx2")]
-#[cfg(target_arch = "x86_64")]
-fn read_avx2<T: Element>(stored: Stored, bytes: &[u8], out: &mut [T]) {
-    read(stored, bytes, out);
-}
-
-#[inline(always)]
-fn read<T: Element>(stored: Stored, bytes: &[u8], out: &mut [T]) {
-    // One loop each, or the choice would stand inside the loop.
-    match stored {
-        Stored::F32 => each(bytes, out, f32::from_le_bytes),
-        Stored::Bf16 => each(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
-        Stored::F16 => each(bytes, out, |b| half(u16::from_le_bytes(b))),
+impl<T: Element> Work for Read<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { stored, bytes, out } = self;
+        // One loop each, or the choice would stand inside the loop.
+        match stored {
+            Stored::F32 => each(bytes, out, f32::from_le_bytes),
+            Stored::Bf16 => each(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
+            Stored::F16 => each(bytes, out, |b| half(u16::from_le_bytes(b))),
+        }
     }
 }
 

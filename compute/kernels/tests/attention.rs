@@ -6,7 +6,8 @@ mod common;
 
 use std::ops::Range;
 
-use common::{levels, noise};
+use common::levels::levels;
+use common::noise;
 use half::bf16;
 use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, Isa};
 

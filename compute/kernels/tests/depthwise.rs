@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::levels;
+use common::levels::levels;
 use half::bf16;
 use zoo_kernels::{Depthwise, Element, Isa, Maps, Norm, NormKind};
 

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{levels, noise};
+use common::levels::levels;
+use common::noise;
 use half::bf16;
 use zoo_kernels::{Element, Epilogue, Norm, NormKind, Packed};
 

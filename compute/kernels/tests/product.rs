@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{levels, noise};
+use common::levels::levels;
+use common::noise;
 use half::bf16;
 use zoo_kernels::{Activation, Element, Epilogue, Isa, Packed, Residual};
 

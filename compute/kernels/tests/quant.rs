@@ -5,10 +5,11 @@
 
 mod common;
 
+use common::levels::levels;
 use common::noise;
 use half::{bf16, f16};
 use zoo_kernels::quant::{Format, Quantised};
-use zoo_kernels::{Activation, Element, Epilogue, Isa, Residual};
+use zoo_kernels::{Activation, Element, Epilogue, Residual};
 
 /// Blocks of any bytes, but for scales between a thousandth and one.
 fn any_blocks(format: Format, count: usize) -> Vec<u8> {
@@ -31,11 +32,6 @@ fn random(format: Format, outputs: usize, inputs: usize) -> (Quantised, Vec<u8>)
     let blocks = any_blocks(format, outputs * inputs / format.block_length());
     let bytes = format.row_bytes(inputs);
     (Quantised::from_blocks(format, outputs, inputs, |row| &blocks[row * bytes..][..bytes]), blocks)
-}
-
-/// The levels that this machine has.
-fn levels() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|&isa| isa <= Isa::detect())
 }
 
 fn bits<T: Element>(values: &[T]) -> Vec<u32> {

@@ -1,8 +1,10 @@
 //! Rows of activations, quantised for the products with one format.
 
+use std::marker::PhantomData;
+
 use super::form::Form;
 use crate::element::Element;
-use crate::isa::Isa;
+use crate::lanes::{self, Lanes, Work};
 
 /// Most rows that share a pass over a panel.
 pub(super) const HEIGHT: usize = 8;
@@ -19,43 +21,32 @@ pub(super) fn words<F: Form>(inputs: usize) -> usize {
 
 /// Quantises the rows of `x`, at most [`HEIGHT`], tile by tile: in a tile the words of all rows stand side by side.
 pub(super) fn quantise<F: Form, T: Element>(x: &[T], inputs: usize, words: &mut [i32]) {
-    match Isa::detect() {
-        // SAFETY: the instructions were found.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 | Isa::Avx512Bf16 => unsafe { tiles_avx512::<F, T>(x, inputs, words) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { tiles_avx2::<F, T>(x, inputs, words) },
-        _ => tiles::<F, T>(x, inputs, words),
-    }
+    lanes::run(Tiles { x, inputs, words, form: PhantomData::<F> });
 }
 
-#[target_feature(enable = "avx512f")]
-#[cfg(target_arch = "x86_64")]
-fn tiles_avx512<F: Form, T: Element>(x: &[T], inputs: usize, words: &mut [i32]) {
-    tiles::<F, T>(x, inputs, words);
+struct Tiles<'a, F, T> {
+    x: &'a [T],
+    inputs: usize,
+    words: &'a mut [i32],
+    form: PhantomData<F>,
 }
 
-#[target_feature(enable = "avx2")]
-#[cfg(target_arch = "x86_64")]
-fn tiles_avx2<F: Form, T: Element>(x: &[T], inputs: usize, words: &mut [i32]) {
-    tiles::<F, T>(x, inputs, words);
-}
-
-#[inline(always)]
-fn tiles<F: Form, T: Element>(x: &[T], inputs: usize, words: &mut [i32]) {
-    let rows = x.len() / inputs;
-    let (mut x, mut words, mut left) = (x, words, rows);
-    while left > 0 {
-        let height = height(left);
-        let (tile, x_rest) = x.split_at(height * inputs);
-        let (out, words_rest) = words.split_at_mut(height * inputs / F::LENGTH * F::WORDS);
-        for (row, x) in tile.chunks_exact(inputs).enumerate() {
-            for (x, out) in x.chunks_exact(F::LENGTH).zip(out.chunks_exact_mut(height * F::WORDS)) {
-                block::<F, T>(x, height, &mut out[row..]);
+impl<F: Form, T: Element> Work for Tiles<'_, F, T> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { mut x, inputs, mut words, .. } = self;
+        let mut left = x.len() / inputs;
+        while left > 0 {
+            let height = height(left);
+            let (tile, x_rest) = x.split_at(height * inputs);
+            let (out, words_rest) = words.split_at_mut(height * inputs / F::LENGTH * F::WORDS);
+            for (row, x) in tile.chunks_exact(inputs).enumerate() {
+                for (x, out) in x.chunks_exact(F::LENGTH).zip(out.chunks_exact_mut(height * F::WORDS)) {
+                    block::<F, T>(x, height, &mut out[row..]);
+                }
             }
+            (x, words, left) = (x_rest, words_rest, left - height);
         }
-        (x, words, left) = (x_rest, words_rest, left - height);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod activations;
 mod form;
+mod format;
 mod lanes;
 mod q4_k;
 mod q6_k;
@@ -17,5 +18,5 @@ mod q8_0;
 mod quantised;
 mod search;
 
-pub use form::Format;
+pub use format::Format;
 pub use quantised::Quantised;

@@ -3,8 +3,8 @@
 
 use half::f16;
 
-use super::form::{COLUMNS, Form, LINE, half, join, put_half, put_quad, quad};
-use super::lanes::Lanes;
+use super::form::{Form, LINE, half, join, put_half, put_quad, quad};
+use super::lanes::{COLUMNS, Lanes};
 use super::search;
 
 /// The format.

@@ -1,15 +1,17 @@
 //! Matrices of quantised weights and products with them.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::activations::{self, HEIGHT, height, quantise};
-use super::form::{COLUMNS, Form, Format, LINE, of};
+use super::form::{Form, LINE};
+use super::format::{Format, of};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
-use super::lanes::{Lanes, Portable};
+use super::lanes::{COLUMNS, Job, Lanes, Portable};
 use crate::arithmetic::Apart;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
@@ -45,13 +47,10 @@ enum Instructions {
 impl Instructions {
     #[cfg(target_arch = "x86_64")]
     fn choose(most: Isa) -> Self {
-        let level = most.min(Isa::detect());
-        if level >= Isa::Avx512 && is_x86_feature_detected!("avx512vnni") {
-            Self::Avx512
-        } else if level >= Isa::Avx2 && is_x86_feature_detected!("f16c") {
-            Self::Avx2
-        } else {
-            Self::Portable
+        match most.min(Isa::detect()) {
+            Isa::Avx512Vnni | Isa::Avx512Bf16 => Self::Avx512,
+            Isa::Avx2 | Isa::Avx512 => Self::Avx2,
+            Isa::Portable => Self::Portable,
         }
     }
 
@@ -237,6 +236,7 @@ impl Quantised {
                 let (first, chunk) = (task / runs * group, task % runs * run);
                 let block = Block {
                     weights: self,
+                    form: PhantomData::<F>,
                     words: &scratch,
                     start,
                     rows: start + chunk * HEIGHT..end.min(start + (chunk + run) * HEIGHT),
@@ -246,7 +246,7 @@ impl Quantised {
                 };
                 // SAFETY: lengths were checked above; each pair of panel and rows is given out once; the vectors
                 // were chosen among those whose instructions the machine has.
-                unsafe { L::work::<F, T>(&block) };
+                unsafe { L::work(&block) };
             });
         }
         SCRATCH.set(scratch);
@@ -270,8 +270,10 @@ fn bytes_mut(lines: &mut [Line]) -> &mut [u8] {
 }
 
 /// What one task computes: some rows, by some panels of outputs.
-pub(super) struct Block<'a, T> {
+struct Block<'a, F, T> {
     weights: &'a Quantised,
+    /// Of the weights.
+    form: PhantomData<F>,
     /// The activations of the rows from `start` on.
     words: &'a [i32],
     start: usize,
@@ -282,35 +284,37 @@ pub(super) struct Block<'a, T> {
     out: Out<T>,
 }
 
-impl<T: Element> Block<'_, T> {
+impl<F: Form, T: Element> Job for Block<'_, F, T> {
     /// Writes its outputs.
     ///
     /// # Safety
-    /// The machine has the instructions of `L`; the weights are of the form `F`; nobody else uses the places of this
-    /// block in `out`, `[rows, outputs]`.
+    /// That of [`Job::run`]; the weights are of the form `F`; nobody else uses the places of this block in `out`,
+    /// `[rows, outputs]`.
     #[inline(always)]
-    pub(super) unsafe fn compute<L: Lanes, F: Form>(&self) {
+    unsafe fn run<L: Lanes>(&self) {
         for panel in self.panels.clone() {
             let mut row = self.rows.start;
             while row < self.rows.end {
                 // SAFETY: the caller's.
                 unsafe {
                     match height(self.rows.end - row) {
-                        8 => self.tile::<L, F, 8>(panel, row),
-                        4 => self.tile::<L, F, 4>(panel, row),
-                        2 => self.tile::<L, F, 2>(panel, row),
-                        _ => self.tile::<L, F, 1>(panel, row),
+                        8 => self.tile::<L, 8>(panel, row),
+                        4 => self.tile::<L, 4>(panel, row),
+                        2 => self.tile::<L, 2>(panel, row),
+                        _ => self.tile::<L, 1>(panel, row),
                     }
                 }
                 row += height(self.rows.end - row);
             }
         }
     }
+}
 
+impl<F: Form, T: Element> Block<'_, F, T> {
     /// # Safety
-    /// As [`Block::compute`].
+    /// As [`Job::run`] of this job.
     #[inline(always)]
-    unsafe fn tile<L: Lanes, F: Form, const R: usize>(&self, panel: usize, row: usize) {
+    unsafe fn tile<L: Lanes, const R: usize>(&self, panel: usize, row: usize) {
         let Quantised { outputs, inputs, lines, .. } = self.weights;
         let (blocks, first) = (inputs / F::LENGTH, panel * COLUMNS);
         let words = blocks * F::WORDS;

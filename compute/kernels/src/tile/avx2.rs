@@ -11,7 +11,7 @@ pub(crate) type Avx2 = Loops<Fused, 6>;
 ///
 /// # Safety
 /// That of [`Job::run`].
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 pub(crate) unsafe fn work(job: &impl Job) {
     // SAFETY: the caller's.
     unsafe { job.run::<Avx2, COLUMNS>() }

@@ -91,7 +91,7 @@ impl Cells for Singles {
     }
 
     unsafe fn work(job: &impl Job) {
-        #[target_feature(enable = "avx512f")]
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq")]
         unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
             unsafe { job.run::<Avx512<Singles>, COLUMNS>() }
@@ -155,7 +155,7 @@ impl Cells for Pairs {
     }
 
     unsafe fn work(job: &impl Job) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vnni,avx512bf16")]
         unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
             unsafe { job.run::<Avx512<Pairs>, COLUMNS>() }
@@ -280,7 +280,7 @@ unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
 }
 
 /// # Safety
-/// The machine has AVX-512 F; `row` points to so many vectors.
+/// The machine has AVX-512; `row` points to so many vectors.
 #[inline(always)]
 unsafe fn load<const VECTORS: usize>(row: *const f32) -> [__m512; VECTORS] {
     // SAFETY: the caller's.
@@ -294,7 +294,7 @@ unsafe fn load<const VECTORS: usize>(row: *const f32) -> [__m512; VECTORS] {
 }
 
 /// # Safety
-/// The machine has AVX-512 F; `scale` points to a row of so many vectors, `sums` to as many rows.
+/// The machine has AVX-512; `scale` points to a row of so many vectors, `sums` to as many rows.
 #[inline(always)]
 unsafe fn scaled<const ROWS: usize, const VECTORS: usize>(
     scale: *const f32,
@@ -317,7 +317,7 @@ unsafe fn scaled<const ROWS: usize, const VECTORS: usize>(
 /// [`Tile::weigh`], where an instruction scales by powers of two.
 ///
 /// # Safety
-/// The machine has AVX-512 F.
+/// The machine has AVX-512.
 #[inline(always)]
 unsafe fn weigh<const COLUMNS: usize>(
     scores: &mut [f32; COLUMNS],

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file compiles its own copy and few use all of it")]
 
+pub mod levels;
+
 use zoo_kernels::{Element, Isa};
 
 /// Numbers in -1..1.
@@ -14,9 +16,4 @@ pub fn noise<T: Element>(seed: u32, count: usize) -> Vec<T> {
         T::round((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
     };
     (0..count).map(next).collect()
-}
-
-/// The levels that this machine has.
-pub fn levels() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|&isa| isa <= Isa::detect())
 }

@@ -2,10 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Lanes;
-use crate::element::Element;
-use crate::quant::form::{COLUMNS, Form};
-use crate::quant::quantised::Block;
+use super::{COLUMNS, Job, Lanes};
 
 /// Twice 256 bits.
 pub(in crate::quant) struct Avx2;
@@ -150,13 +147,13 @@ impl Lanes for Avx2 {
         }
     }
 
-    unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         #[target_feature(enable = "avx2,fma,f16c")]
-        unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>) {
+        unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { block.compute::<Avx2, F>() }
+            unsafe { job.run::<Avx2>() }
         }
         // SAFETY: the caller's.
-        unsafe { work::<F, T>(block) }
+        unsafe { work(job) }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Lanes;
-use crate::element::Element;
-use crate::quant::form::{COLUMNS, Form};
-use crate::quant::quantised::Block;
+use super::{COLUMNS, Job, Lanes};
 
 /// 512 bits.
 pub(in crate::quant) struct Avx512;
@@ -111,13 +108,13 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), a) }
     }
 
-    unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>) {
-        #[target_feature(enable = "avx512f,avx512vnni")]
-        unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vnni")]
+        unsafe fn work(job: &impl Job) {
             // SAFETY: the caller's.
-            unsafe { block.compute::<Avx512, F>() }
+            unsafe { job.run::<Avx512>() }
         }
         // SAFETY: the caller's.
-        unsafe { work::<F, T>(block) }
+        unsafe { work(job) }
     }
 }

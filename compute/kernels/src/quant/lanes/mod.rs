@@ -12,16 +12,22 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
 
-use super::form::{COLUMNS, Form};
-use super::quantised::Block;
-use crate::element::Element;
+/// Outputs of a panel of weights.
+pub(super) const COLUMNS: usize = 16;
+
+/// Work that is compiled for every instruction set.
+pub(super) trait Job {
+    /// # Safety
+    /// The machine has the instructions of `L`; what else the job asks for.
+    unsafe fn run<L: Lanes>(&self);
+}
 
 /// One instruction set. Every operation is exact or correctly rounded, so that all sets give the same bits.
 ///
 /// # Safety
 /// Each function may be called where the machine has the instructions; those that take a pointer read what they say
 /// from it.
-pub(super) trait Lanes {
+pub(super) trait Lanes: Sized {
     /// Sixteen `i32`, or what fits into them.
     type Int: Copy;
     /// Sixteen `f32`.
@@ -58,9 +64,9 @@ pub(super) trait Lanes {
     unsafe fn minus(a: Self::Float, b: Self::Float) -> Self::Float;
     unsafe fn store(a: Self::Float, to: &mut [f32; COLUMNS]);
 
-    /// [`Block::compute`], compiled for the instruction set.
+    /// [`Job::run`], compiled for the instruction set.
     ///
     /// # Safety
-    /// The machine has the instructions; that of [`Block::compute`].
-    unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>);
+    /// The machine has the instructions; that of [`Job::run`].
+    unsafe fn work(job: &impl Job);
 }

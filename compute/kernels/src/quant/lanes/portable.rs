@@ -1,9 +1,6 @@
 //! Arrays, which the compiler vectorises for its target.
 
-use super::Lanes;
-use crate::element::Element;
-use crate::quant::form::{COLUMNS, Form};
-use crate::quant::quantised::Block;
+use super::{COLUMNS, Job, Lanes};
 
 /// Plain loops.
 pub(in crate::quant) struct Portable;
@@ -107,8 +104,8 @@ impl Lanes for Portable {
         *to = a;
     }
 
-    unsafe fn work<F: Form, T: Element>(block: &Block<'_, T>) {
+    unsafe fn work(job: &impl Job) {
         // SAFETY: the caller's.
-        unsafe { block.compute::<Self, F>() }
+        unsafe { job.run::<Self>() }
     }
 }

@@ -26,7 +26,7 @@ const FAR: f32 = 36.0;
 /// `2ʳ` on 0..1 to a relative 7.5e-5, minimax; lowest power first.
 const POWERS: [f32; 4] = [0.999_925_24, 0.695_832_85, 0.226_069_39, 0.078_023_01];
 
-/// What is rounded to bf16, where there is AVX-512 F and DQ.
+/// What is rounded to bf16, at [`Isa::Avx512Bf16`](crate::Isa::Avx512Bf16).
 #[derive(Clone, Copy)]
 pub(crate) struct Halves;
 
@@ -100,17 +100,18 @@ unsafe fn gate<const TERMS: usize>(terms: [f32; TERMS], values: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::isa::Isa;
+    use crate::levels::levels;
 
     /// The activation of each number, where the machine can.
     fn activated(activation: Activation, x: &[f32]) -> Option<Vec<f32>> {
-        #[target_feature(enable = "avx512f,avx512dq")]
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vnni,avx512bf16")]
         unsafe fn run(activation: Activation, values: &mut [f32]) {
             // SAFETY: the instructions are enabled.
             unsafe { Halves::activate(activation, values) }
         }
         let mut values = x.to_vec();
         values.resize(x.len().next_multiple_of(16), 0.0);
-        if Isa::detect() < Isa::Avx512Bf16 {
+        if levels().all(|level| level < Isa::Avx512Bf16) {
             return None;
         }
         // SAFETY: just asked.
