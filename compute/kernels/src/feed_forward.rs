@@ -105,7 +105,7 @@ impl<T: Element> FeedForward<'_, T> {
         epilogue.check(rows, outputs);
         let kernel = self.first.kernel();
         assert_eq!(kernel, self.second.kernel(), "both products are packed for the same instructions");
-        assert!(T::HALF || !kernel.shape().pairs, "weights are packed as bf16, rows are f32");
+        [self.first, self.second].into_iter().for_each(Packed::check_rows::<T>);
         let part = turn_rows(rows, row_bytes(kernel, hidden));
         let before = Epilogue { bias: self.bias, activation: Some(self.activation), residual: None };
         before.check(rows, hidden);
@@ -115,6 +115,7 @@ impl<T: Element> FeedForward<'_, T> {
         if let Some((up, bias)) = self.up {
             assert_eq!((up.outputs(), up.inputs()), (hidden, inputs), "gate and up are of one size");
             assert_eq!(up.kernel(), kernel, "gate and up are packed for the same instructions");
+            up.check_rows::<T>();
             Epilogue { bias, ..Epilogue::default() }.check(rows, hidden);
         }
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.

@@ -23,6 +23,7 @@
 mod activation;
 mod arithmetic;
 mod attention;
+mod block;
 mod cast;
 mod depthwise;
 mod element;
@@ -50,6 +51,7 @@ mod results;
 mod rotary;
 mod stored;
 mod tile;
+mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionSize, Bias, Decomposed, Heads};

@@ -55,13 +55,7 @@ pub(crate) fn cells_mut(lines: &mut [Line]) -> &mut [u32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LINE) }
 }
 
-/// Fills `panel`, `steps × width` cells, from at most `width` rows of `inputs` numbers.
-pub(crate) fn pack<T: Element>(panel: &mut [u32], width: usize, rows: &[T], inputs: usize, pairs: bool) {
-    let count = rows.len().checked_div(inputs).unwrap_or(0).min(width);
-    pack_rows(panel, width, inputs, pairs, count, |r| &rows[r * inputs..][..inputs]);
-}
-
-/// As [`pack`], of `count` rows that may lie anywhere.
+/// Fills `panel`, `steps × width` cells, from `count` rows of `inputs` numbers that may lie anywhere.
 #[inline(always)]
 pub(crate) fn pack_rows<'a, T: Element>(
     panel: &mut [u32],
@@ -127,25 +121,5 @@ pub(crate) unsafe fn weave_rows<'a, K: Tile<COLUMNS>, T: Element, const COLUMNS:
                 panel[whole * width + first + r] = last;
             }
         }
-    }
-}
-
-/// The inverse of [`pack`].
-pub(crate) fn unpack<T: Element>(panel: &[u32], width: usize, rows: &mut [T], inputs: usize, pairs: bool) {
-    for (r, row) in rows.chunks_exact_mut(inputs.max(1)).enumerate() {
-        unpack_row(panel, width, r, row, pairs);
-    }
-}
-
-/// The `r`-th row of `panel`.
-pub(crate) fn unpack_row<T: Element>(panel: &[u32], width: usize, r: usize, row: &mut [T], pairs: bool) {
-    for (p, x) in row.iter_mut().enumerate() {
-        let bits = if pairs {
-            let cell = panel[p / 2 * width + r];
-            if p % 2 == 0 { cell << 16 } else { cell & 0xffff_0000 }
-        } else {
-            panel[p * width + r]
-        };
-        *x = T::round(f32::from_bits(bits));
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::block::Block;
 use crate::element::Element;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
@@ -15,8 +16,8 @@ use crate::out::{Out, Place, filled};
 use crate::packing;
 use crate::pages;
 use crate::panels::{self, LINE, Line, room};
-use crate::results::{Finished, Results};
-use crate::tile::{Job, ROWS, Tile};
+use crate::results::Results;
+use crate::weights::PanelForm;
 
 /// Most cells of activations that are packed at a time.
 const SLAB: usize = 2 << 20;
@@ -24,10 +25,11 @@ const SLAB: usize = 2 << 20;
 const BLOCKS_PER_THREAD: usize = 16;
 
 /// The weights of a linear map, `[outputs, inputs]`, in the form that this machine's tiles read: 4 bytes for each
-/// of them, 2 bytes for `bf16` where there are instructions for it. (Elsewhere `bf16` is widened.)
+/// of them, 2 for `bf16`, which is widened in the tile where there are no instructions for it.
 #[derive(Debug)]
 pub struct Packed {
     kernel: Kernel,
+    form: PanelForm,
     outputs: usize,
     inputs: usize,
     lines: Vec<Line>,
@@ -66,9 +68,9 @@ impl Packed {
         inputs: usize,
         read: impl Fn(usize, &mut [T]) + Sync,
     ) -> Self {
-        let Shape { columns, pairs, .. } = kernel.shape();
-        let panel = panels::steps(inputs, pairs) * columns;
-        let count = outputs.div_ceil(columns) * panel / LINE;
+        let (columns, form) = (kernel.shape().columns, PanelForm::new::<T>(kernel, inputs));
+        let panel = form.cells();
+        let count = form.panels(outputs) * panel / LINE;
         let mut lines: Vec<Line> = Vec::with_capacity(count);
         let memory = &mut lines.spare_capacity_mut()[..count];
         pages::prefer_large(memory);
@@ -81,21 +83,21 @@ impl Packed {
             panel.fill(MaybeUninit::new(Line([0; LINE])));
             // SAFETY: just filled.
             let panel = unsafe { panel.assume_init_mut() };
-            panels::pack(panels::cells_mut(panel), columns, rows, inputs, pairs);
+            form.pack(panels::cells_mut(panel), rows);
         });
         // SAFETY: the chunks cover `count` lines, each of which was filled.
         unsafe { lines.set_len(count) };
-        Self { kernel, outputs, inputs, lines }
+        Self { kernel, form, outputs, inputs, lines }
     }
 
     /// The weights again, `[outputs, inputs]`; exact when `T` is what was packed.
     pub fn unpack<T: Element>(&self) -> Vec<T> {
-        let Shape { columns, pairs, .. } = self.kernel.shape();
-        let panel = panels::steps(self.inputs, pairs) * columns;
+        let columns = self.kernel.shape().columns;
         let mut weight = vec![T::round(0.0); self.outputs * self.inputs];
-        let cells = panels::cells(&self.lines).par_chunks(panel.max(1));
+        let cells = panels::cells(&self.lines).par_chunks(self.form.cells().max(1));
         weight.par_chunks_mut((columns * self.inputs).max(1)).zip(cells).for_each(|(rows, panel)| {
-            panels::unpack(panel, columns, rows, self.inputs, pairs);
+            let rows = rows.chunks_exact_mut(self.inputs.max(1)).enumerate();
+            rows.for_each(|(r, row)| self.form.row(panel, r, row));
         });
         weight
     }
@@ -107,10 +109,35 @@ impl Packed {
     pub fn row<T: Element>(&self, index: usize, out: &mut [T]) {
         assert!(index < self.outputs, "row {index} of {}", self.outputs);
         assert_eq!(out.len(), self.inputs, "out: not [{}]", self.inputs);
-        let Shape { columns, pairs, .. } = self.kernel.shape();
-        let panel = panels::steps(self.inputs, pairs) * columns;
-        let cells = &panels::cells(&self.lines)[index / columns * panel..][..panel];
-        panels::unpack_row(cells, columns, index % columns, out, pairs);
+        let columns = self.kernel.shape().columns;
+        self.form.row(self.panel(index / columns), index % columns, out);
+    }
+
+    /// The form of the panels.
+    pub(crate) fn form(&self) -> PanelForm {
+        self.form
+    }
+
+    /// The cells of a panel.
+    pub(crate) fn panel(&self, index: usize) -> &[u32] {
+        let cells = self.form.cells();
+        &panels::cells(&self.lines)[index * cells..][..cells]
+    }
+
+    /// Bytes that weights `T` of this size take on this machine.
+    pub fn bytes<T: Element>(outputs: usize, inputs: usize) -> usize {
+        let form = PanelForm::new::<T>(Kernel::choose::<T>(Isa::detect()), inputs);
+        form.panels(outputs) * form.cells() * size_of::<u32>()
+    }
+
+    /// Bytes that these weights take.
+    pub fn held(&self) -> usize {
+        size_of_val(&*self.lines)
+    }
+
+    /// Panics when rows of `T` cannot be multiplied by weights that were packed as bf16.
+    pub(crate) fn check_rows<T: Element>(&self) {
+        assert!(T::HALF || !self.form.half(), "weights are packed as bf16, rows are f32");
     }
 
     /// Length of a row of inputs.
@@ -162,7 +189,7 @@ impl Packed {
         out: &'o mut [impl Place<T>],
     ) -> &'o mut [T] {
         let Shape { height, pairs, .. } = self.kernel.shape();
-        assert!(T::HALF || !pairs, "weights are packed as bf16, rows are f32");
+        self.check_rows::<T>();
         if self.outputs == 0 {
             assert!(out.is_empty(), "out: not [rows, 0]");
             return &mut [];
@@ -236,118 +263,4 @@ pub(crate) struct Product<'a, T> {
     pub up: Option<(&'a Packed, Option<&'a [T]>)>,
     /// With a place for every number.
     pub results: Results<T>,
-}
-
-/// What one task computes: some tiles of rows, by one panel of outputs.
-struct Block<'a, T> {
-    packed: &'a Packed,
-    steps: usize,
-    /// Rows of a tile, but for the last.
-    height: usize,
-    tiles: Range<usize>,
-    panel: usize,
-    product: &'a Product<'a, T>,
-}
-
-impl<T: Element> Job for Block<'_, T> {
-    /// Writes its outputs.
-    ///
-    /// # Safety
-    /// That of [`Job::run`]; `x` holds the tiles, the weights the panel, for this kernel; `results` have places for
-    /// the rows, and nobody else uses those of this block.
-    #[inline(always)]
-    unsafe fn run<K: Tile<COLUMNS>, const COLUMNS: usize>(&self) {
-        #[repr(align(64))]
-        struct Sums<const COLUMNS: usize>([[f32; COLUMNS]; ROWS]);
-        let Product { x, rows, epilogue, up, results } = self.product;
-        let outputs = self.packed.outputs;
-        let first = self.panel * COLUMNS;
-        let columns = COLUMNS.min(outputs - first);
-        let epilogue = epilogue.columns::<COLUMNS>(outputs, first);
-        let up = up.map(|(packed, bias)| {
-            let epilogue = Epilogue { bias, ..Epilogue::default() };
-            (self.weights::<COLUMNS>(packed), epilogue.columns::<COLUMNS>(outputs, first))
-        });
-        let weights = self.weights::<COLUMNS>(self.packed);
-        let (mut sums, mut factors) = (Sums([[0.0; COLUMNS]; ROWS]), Sums([[0.0; COLUMNS]; ROWS]));
-        for tile in self.tiles.clone() {
-            let x = &x[tile * self.steps * self.height..];
-            let height = self.height.min(x.len().checked_div(self.steps).unwrap_or(self.height));
-            let x = &x[..self.steps * height];
-            let row = rows.start + tile * self.height;
-            let live = height.min(rows.end - row);
-            // They arrive while the sums are made.
-            epilogue.prefetch(row..row + live);
-            if let Results::Rows(out) = results {
-                (row..row + live).for_each(|row| out.prefetch(row * outputs + first, columns));
-            }
-            // SAFETY: the caller's; the slices hold as many steps.
-            unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut sums.0) };
-            let sums = &mut sums.0[..height];
-            // SAFETY: the caller's.
-            unsafe { epilogue.finish::<K::Arithmetic>(row, &mut sums[..live]) };
-            if let Some((weights, epilogue)) = &up {
-                // SAFETY: as above.
-                unsafe { self.sums::<K, COLUMNS>(x, weights, height, &mut factors.0) };
-                // SAFETY: the caller's.
-                unsafe { epilogue.finish::<K::Arithmetic>(row, &mut factors.0[..live]) };
-                for (sums, factors) in sums.iter_mut().zip(&factors.0).take(live) {
-                    sums.iter_mut().zip(factors).for_each(|(sum, factor)| *sum *= *factor);
-                }
-            }
-            // SAFETY: the caller's; the places are this block's alone.
-            unsafe {
-                match results {
-                    Results::Rows(out) => {
-                        for (row, sums) in (row..).zip(&sums[..live]) {
-                            let (at, mut numbers) = (row * outputs + first, [T::round(0.0); COLUMNS]);
-                            K::round(sums, &mut numbers);
-                            if columns == COLUMNS {
-                                out.set(at, numbers);
-                            } else {
-                                let numbers = &numbers[..columns];
-                                (at..).zip(numbers).for_each(|(at, &number)| out.set(at, [number]));
-                            }
-                        }
-                    }
-                    Results::Panels(panels) => {
-                        panels.write::<K, T, COLUMNS>(Finished { tile, sums: &*sums, live, first });
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<T: Element> Block<'_, T> {
-    /// The panel of `packed`.
-    #[inline(always)]
-    fn weights<'p, const COLUMNS: usize>(&self, packed: &'p Packed) -> &'p [u32] {
-        &panels::cells(&packed.lines)[self.panel * self.steps * COLUMNS..][..self.steps * COLUMNS]
-    }
-
-    /// The sums of one tile.
-    ///
-    /// # Safety
-    /// The machine has the instructions of `K`; `x` and `weights` hold `steps` of `height` and `COLUMNS` cells.
-    #[inline(always)]
-    unsafe fn sums<K: Tile<COLUMNS>, const COLUMNS: usize>(
-        &self,
-        x: &[u32],
-        weights: &[u32],
-        height: usize,
-        sums: &mut [[f32; COLUMNS]; ROWS],
-    ) {
-        let (steps, x, w, to) = (self.steps, x.as_ptr(), weights.as_ptr(), sums.as_mut_ptr());
-        // SAFETY: the caller's; panels begin on cache lines, their length being whole lines.
-        unsafe {
-            match height {
-                1 => K::few::<1>(steps, x, w, to),
-                2 => K::few::<2>(steps, x, w, to),
-                4 => K::few::<4>(steps, x, w, to),
-                8 => K::few::<8>(steps, x, w, to),
-                _ => K::sums(steps, x, w, to),
-            }
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Feed-forward networks in parts beside the two products apart.
 
 use half::bf16;
-use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Isa, Packed, Residual};
+use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Packed, Residual};
 
 /// Of the root mean square, where a gated network rounds to bf16 once more or once less.
 const ROUNDED: f64 = 0.01;
@@ -75,27 +75,12 @@ fn in_parts_as_in_one() {
     check::<bf16>(900, [8, 3300, 8]);
 }
 
-/// Weights of bf16 and rows of f32: refused where bf16 has instructions of its own, else the same products.
 #[test]
-fn weights_of_another_dtype() {
+#[should_panic(expected = "weights are packed as bf16, rows are f32")]
+fn weights_of_another_dtype_are_refused() {
     let first = Packed::new::<bf16>(&noise(96 * 24, 1), 96, 24);
     let second = Packed::new::<bf16>(&noise(40 * 96, 2), 40, 96);
     let activation = Activation::GeluErf;
     let network = FeedForward::<f32> { first: &first, bias: None, activation, up: None, second: &second };
-    let x = noise::<f32>(7 * 24, 3);
-    let run = || {
-        let mut out = vec![f32::NAN; 7 * 40];
-        network.apply(&x, &Epilogue::default(), &mut out);
-        out
-    };
-    if Isa::detect() == Isa::Avx512Bf16 {
-        let panic = std::panic::catch_unwind(run).unwrap_err();
-        assert_eq!(panic.downcast_ref::<&str>(), Some(&"weights are packed as bf16, rows are f32"));
-    } else {
-        let mut hidden = vec![0.0; 7 * 96];
-        first.apply(&x, &Epilogue { activation: Some(activation), ..Epilogue::default() }, &mut hidden);
-        let mut expected = vec![0.0; 7 * 40];
-        second.apply(&hidden, &Epilogue::default(), &mut expected);
-        assert_eq!(run(), expected);
-    }
+    network.apply(&noise::<f32>(7 * 24, 3), &Epilogue::default(), &mut [0.0; 7 * 40]);
 }

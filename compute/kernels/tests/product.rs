@@ -195,6 +195,38 @@ fn weights_come_back() {
     }
 }
 
+/// Two bytes each, and the bits of the same numbers in four.
+#[test]
+fn weights_of_bf16_are_widened_where_there_are_no_products_of_pairs() {
+    for isa in levels() {
+        for (m, n, k) in [(1, 40, 31), (2, 16, 7), (5, 33, 130), (8, 9, 64), (30, 70, 65), (3, 5, 0)] {
+            let case = Case::<bf16>::new(m, n, k);
+            let packed = Packed::at_most(isa, &case.weight, n, k);
+            let columns = if isa >= Isa::Avx512 { 32 } else { 16 };
+            let panel = (k.next_multiple_of(2) * columns * 2).next_multiple_of(64);
+            assert!(packed.held() <= n.div_ceil(columns) * panel, "{isa:?} {n}×{k}: {} bytes", packed.held());
+            if isa == Isa::detect() {
+                assert_eq!(Packed::bytes::<bf16>(n, k), packed.held());
+            }
+            if isa == Isa::Avx512Bf16 {
+                continue;
+            }
+            let [x, weight] =
+                [&case.x, &case.weight].map(|x| x.iter().map(|x| x.widen()).collect::<Vec<_>>());
+            let mut wide = vec![f32::NAN; m * n];
+            Packed::at_most(isa, &weight, n, k).apply(&x, &Epilogue::default(), &mut wide);
+            let rounded: Vec<bf16> = wide.into_iter().map(bf16::from_f32).collect();
+            assert!(case.run(isa, &Epilogue::default()) == rounded, "{isa:?} {m}×{n}×{k}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "weights are packed as bf16, rows are f32")]
+fn rows_of_f32_by_weights_of_bf16_are_refused() {
+    Packed::new(&[bf16::ONE; 12], 4, 3).apply(&[0f32; 6], &Epilogue::default(), &mut [0.0; 8]);
+}
+
 #[test]
 #[should_panic(expected = "x: not [2, 3]")]
 fn wrong_lengths_are_refused() {

@@ -11,7 +11,7 @@ use super::task::Task;
 use crate::element::Element;
 use crate::panels::{self, Line};
 use crate::prefetch;
-use crate::tile::Tile;
+use crate::tile::{Flat, Tile};
 
 /// Keys and values as tiles read them.
 pub(super) struct PackedHead<'a> {
@@ -101,7 +101,7 @@ impl<T: Element> Task<'_, T> {
             for (tile, sums) in scores.chunks_exact_mut(K::ROWS).enumerate() {
                 let k = &packed.keys[(index * tiles + tile) * key_tile..][..key_tile];
                 // SAFETY: the slices hold that much; the queries begin on a cache line.
-                unsafe { K::sums(steps, k.as_ptr(), q.as_ptr(), sums.as_mut_ptr()) };
+                unsafe { K::sums::<Flat>(steps, k.as_ptr(), q.as_ptr(), sums.as_mut_ptr()) };
             }
             match &bias {
                 None => {}

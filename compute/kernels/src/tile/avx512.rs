@@ -7,7 +7,7 @@ mod weave;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::{Job, POWERS, ROWS, Tile, WOVEN};
+use super::{Flat, Job, POWERS, Panel, ROWS, Tile, WOVEN};
 use crate::arithmetic::{Arithmetic, Fused};
 use crate::element::Element;
 use gates::Halves;
@@ -173,15 +173,33 @@ impl<C: Cells> Tile<COLUMNS> for Avx512<C> {
     const PAIRS: bool = C::PAIRS;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+    unsafe fn sums<P: Panel>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, ROWS, 2>([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums.cast()) }
+        unsafe { accumulate::<C, P, ROWS, 2>([[_mm512_setzero_ps(); 2]; ROWS], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+    unsafe fn widen(steps: usize, w: *const u32, wide: *mut u32) {
+        // SAFETY: the caller's; a step is one vector of cells, and two when it is wide.
+        unsafe {
+            for step in 0..steps {
+                let weights = folded::<2>(w.cast::<__m512i>().add(step));
+                for (i, weights) in weights.into_iter().enumerate() {
+                    _mm512_store_si512(wide.cast::<__m512i>().add(2 * step + i), weights);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn few<P: Panel, const FEW: usize>(
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        sums: *mut [f32; COLUMNS],
+    ) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, FEW, 2>([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums.cast()) }
+        unsafe { accumulate::<C, P, FEW, 2>([[_mm512_setzero_ps(); 2]; FEW], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]
@@ -240,9 +258,9 @@ unsafe fn add<C: Cells, const VECTORS: usize>(
     // SAFETY: the caller's.
     unsafe {
         if rows == ROWS {
-            accumulate::<C, ROWS, VECTORS>(scaled(scale, sums), steps, x, w, sums);
+            accumulate::<C, Flat, ROWS, VECTORS>(scaled(scale, sums), steps, x, w, sums);
         } else {
-            accumulate::<C, SHORT, VECTORS>(scaled(scale, sums), steps, x, w, sums);
+            accumulate::<C, Flat, SHORT, VECTORS>(scaled(scale, sums), steps, x, w, sums);
         }
     }
 }
@@ -250,7 +268,7 @@ unsafe fn add<C: Cells, const VECTORS: usize>(
 /// # Safety
 /// That of [`Tile::add`], for sums that begin as `acc`.
 #[inline(always)]
-unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
+unsafe fn accumulate<C: Cells, P: Panel, const ROWS: usize, const VECTORS: usize>(
     mut acc: [[__m512; VECTORS]; ROWS],
     steps: usize,
     x: *const u32,
@@ -260,15 +278,20 @@ unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
     // SAFETY: the caller vouches for instructions and lengths.
     unsafe {
         for step in 0..steps {
-            let (x, from) = (x.add(step * ROWS).cast::<i32>(), w.cast::<__m512i>().add(step * VECTORS));
+            let x = x.add(step * ROWS).cast::<i32>();
             _mm_prefetch::<_MM_HINT_T0>(x.wrapping_add(AHEAD * ROWS).cast());
-            let mut w = [_mm512_setzero_si512(); VECTORS];
-            for (i, w) in w.iter_mut().enumerate() {
-                *w = _mm512_load_si512(from.add(i));
-            }
+            let weights = if P::FOLDED {
+                folded::<VECTORS>(w.cast::<__m512i>().add(step * (VECTORS / 2)))
+            } else {
+                let mut flat = [_mm512_setzero_si512(); VECTORS];
+                for (i, vector) in flat.iter_mut().enumerate() {
+                    *vector = _mm512_load_si512(w.cast::<__m512i>().add(step * VECTORS + i));
+                }
+                flat
+            };
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = _mm512_set1_epi32(*x.add(r));
-                for (acc, w) in acc.iter_mut().zip(w) {
+                for (acc, w) in acc.iter_mut().zip(weights) {
                     *acc = C::mul_add(x, w, *acc);
                 }
             }
@@ -276,6 +299,25 @@ unsafe fn accumulate<C: Cells, const ROWS: usize, const VECTORS: usize>(
         for (i, vector) in acc.as_flattened().iter().enumerate() {
             _mm512_storeu_ps(sums.add(16 * i), *vector);
         }
+    }
+}
+
+/// The weights of a step whose cells hold two of them: those in the low halves, then those in the high ones.
+///
+/// # Safety
+/// The machine has AVX-512; `cells` points to half as many vectors, on a cache line.
+#[inline(always)]
+unsafe fn folded<const VECTORS: usize>(cells: *const __m512i) -> [__m512i; VECTORS] {
+    debug_assert!(VECTORS.is_multiple_of(2));
+    // SAFETY: the caller's.
+    unsafe {
+        let mut weights = [_mm512_setzero_si512(); VECTORS];
+        for i in 0..VECTORS / 2 {
+            let cells = _mm512_load_si512(cells.add(i));
+            weights[i] = _mm512_slli_epi32::<16>(cells);
+            weights[VECTORS / 2 + i] = _mm512_and_si512(cells, _mm512_set1_epi32(0xffff_0000_u32 as i32));
+        }
+        weights
     }
 }
 

@@ -34,15 +34,28 @@ pub(crate) trait Tile<const COLUMNS: usize> {
     /// Writes the sums over `steps` cells.
     ///
     /// # Safety
-    /// The machine has the instructions; `x` points to `steps × ROWS` readable cells and `w` to `steps × COLUMNS`,
-    /// `w` on a cache line where `COLUMNS` is a multiple of 16; `sums` to `ROWS` rows that may be written.
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
+    /// The machine has the instructions; `x` points to `steps × ROWS` readable cells and `w` to `steps × COLUMNS`, or
+    /// half as many where `P` is folded, `w` on a cache line where `COLUMNS` is a multiple of 16; `sums` to `ROWS` rows
+    /// that may be written. Only panels that are as wide as the tile and hold no pairs are folded.
+    unsafe fn sums<P: Panel>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
+
+    /// Writes a folded panel to `wide`, with a cell for each output.
+    ///
+    /// # Safety
+    /// The machine has the instructions; `w` points to `steps × COLUMNS / 2` readable cells and `wide` to twice as many
+    /// that may be written, both on a cache line. Only for panels that [`Tile::sums`] would take.
+    unsafe fn widen(steps: usize, w: *const u32, wide: *mut u32);
 
     /// As [`Tile::sums`], number for number, of `FEW` rows: products with so few wait for the weights, not for sums.
     ///
     /// # Safety
     /// As for `sums`, with `steps × FEW` cells at `x` and `FEW` rows at `sums`.
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]);
+    unsafe fn few<P: Panel, const FEW: usize>(
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        sums: *mut [f32; COLUMNS],
+    );
 
     /// As [`Tile::sums`], but adds to `rows` rows of `sums` scaled by `scale`; `rows` is [`Tile::ROWS`] or
     /// [`Tile::SHORT`].
@@ -110,6 +123,27 @@ pub(crate) trait Tile<const COLUMNS: usize> {
             }
         }
     }
+}
+
+/// How a panel of weights holds a step.
+pub(crate) trait Panel {
+    /// Whether a cell is two `bf16`, the weights of an output and of the one half a panel further on; else there is a
+    /// cell for each output.
+    const FOLDED: bool;
+}
+
+/// A cell for each output.
+pub(crate) struct Flat;
+
+/// A cell for two outputs.
+pub(crate) struct Folded;
+
+impl Panel for Flat {
+    const FOLDED: bool = false;
+}
+
+impl Panel for Folded {
+    const FOLDED: bool = true;
 }
 
 /// Work that is compiled for every instruction set.

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Job, Tile};
+use super::{Flat, Job, Panel, Tile};
 use crate::arithmetic::{Arithmetic, Native};
 
 pub(super) const COLUMNS: usize = 16;
@@ -26,15 +26,36 @@ impl<A: Arithmetic, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
     const PAIRS: bool = false;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+    unsafe fn sums<P: Panel>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<A, HEIGHT>([[0.0; COLUMNS]; HEIGHT], steps, x, w, sums) };
+        unsafe { accumulate::<A, P, HEIGHT>([[0.0; COLUMNS]; HEIGHT], steps, x, w, sums) };
     }
 
     #[inline(always)]
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; COLUMNS]) {
+    unsafe fn widen(steps: usize, w: *const u32, wide: *mut u32) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<A, FEW>([[0.0; COLUMNS]; FEW], steps, x, w, sums) }
+        let (from, to) = unsafe {
+            (
+                std::slice::from_raw_parts(w.cast::<[u32; COLUMNS / 2]>(), steps),
+                std::slice::from_raw_parts_mut(wide.cast::<[[u32; COLUMNS / 2]; 2]>(), steps),
+            )
+        };
+        for (from, [low, high]) in from.iter().zip(to) {
+            for ((low, high), cell) in low.iter_mut().zip(high).zip(from) {
+                (*low, *high) = (cell << 16, cell & 0xffff_0000);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn few<P: Panel, const FEW: usize>(
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        sums: *mut [f32; COLUMNS],
+    ) {
+        // SAFETY: the caller's.
+        unsafe { accumulate::<A, P, FEW>([[0.0; COLUMNS]; FEW], steps, x, w, sums) }
     }
 
     #[inline(always)]
@@ -49,9 +70,9 @@ impl<A: Arithmetic, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
         // SAFETY: the caller's.
         unsafe {
             if rows == HEIGHT {
-                accumulate::<A, HEIGHT>(scaled(scale, sums), steps, x, w, sums);
+                accumulate::<A, Flat, HEIGHT>(scaled(scale, sums), steps, x, w, sums);
             } else {
-                accumulate::<A, SHORT>(scaled(scale, sums), steps, x, w, sums);
+                accumulate::<A, Flat, SHORT>(scaled(scale, sums), steps, x, w, sums);
             }
         }
     }
@@ -82,24 +103,35 @@ unsafe fn scaled<const ROWS: usize>(
 /// # Safety
 /// That of [`Tile::sums`].
 #[inline(always)]
-unsafe fn accumulate<A: Arithmetic, const ROWS: usize>(
+unsafe fn accumulate<A: Arithmetic, P: Panel, const ROWS: usize>(
     mut acc: [[f32; COLUMNS]; ROWS],
     steps: usize,
     x: *const u32,
     w: *const u32,
     sums: *mut [f32; COLUMNS],
 ) {
-    // SAFETY: the caller vouches for the lengths.
-    let (x, w) = unsafe {
-        (
-            std::slice::from_raw_parts(x.cast::<[f32; ROWS]>(), steps),
-            std::slice::from_raw_parts(w.cast::<[f32; COLUMNS]>(), steps),
-        )
-    };
-    for (x, w) in x.iter().zip(w) {
-        for (acc, x) in acc.iter_mut().zip(x) {
-            for (acc, w) in acc.iter_mut().zip(w) {
-                *acc = A::mul_add(*x, *w, *acc);
+    // SAFETY: the caller vouches for the lengths, here and below.
+    let x = unsafe { std::slice::from_raw_parts(x.cast::<[f32; ROWS]>(), steps) };
+    if P::FOLDED {
+        // SAFETY: as above.
+        let w = unsafe { std::slice::from_raw_parts(w.cast::<[u32; COLUMNS / 2]>(), steps) };
+        for (x, w) in x.iter().zip(w) {
+            let low = w.map(|cell| f32::from_bits(cell << 16));
+            let high = w.map(|cell| f32::from_bits(cell & 0xffff_0000));
+            for (acc, x) in acc.iter_mut().zip(x) {
+                let (first, second) = acc.split_at_mut(COLUMNS / 2);
+                first.iter_mut().zip(&low).for_each(|(acc, w)| *acc = A::mul_add(*x, *w, *acc));
+                second.iter_mut().zip(&high).for_each(|(acc, w)| *acc = A::mul_add(*x, *w, *acc));
+            }
+        }
+    } else {
+        // SAFETY: as above.
+        let w = unsafe { std::slice::from_raw_parts(w.cast::<[f32; COLUMNS]>(), steps) };
+        for (x, w) in x.iter().zip(w) {
+            for (acc, x) in acc.iter_mut().zip(x) {
+                for (acc, w) in acc.iter_mut().zip(w) {
+                    *acc = A::mul_add(*x, *w, *acc);
+                }
             }
         }
     }
@@ -137,7 +169,7 @@ mod tests {
             }
             if rows == HEIGHT {
                 // SAFETY: as above.
-                unsafe { Of::<A, HEIGHT>::sums(STEPS, x.as_ptr(), w.as_ptr(), sums.as_mut_ptr()) };
+                unsafe { Of::<A, HEIGHT>::sums::<Flat>(STEPS, x.as_ptr(), w.as_ptr(), sums.as_mut_ptr()) };
                 assert!((sums[rows - 1][3] - dot(rows - 1, 3)).abs() < 1e-5);
             }
         }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::{Avx512, Cells, SHORT, accumulate, add, weave, weigh};
-use crate::tile::{ROWS, Tile, WOVEN};
+use crate::tile::{Panel, ROWS, Tile, WOVEN};
 
 /// As [`Avx512`], with half of its columns.
 pub(crate) struct Narrow<C>(PhantomData<C>);
@@ -17,15 +17,25 @@ impl<C: Cells> Tile<WOVEN> for Narrow<C> {
     const PAIRS: bool = C::PAIRS;
 
     #[inline(always)]
-    unsafe fn sums(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; WOVEN]) {
+    unsafe fn sums<P: Panel>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; WOVEN]) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, ROWS, 1>([[_mm512_setzero_ps()]; ROWS], steps, x, w, sums.cast()) }
+        unsafe { accumulate::<C, P, ROWS, 1>([[_mm512_setzero_ps()]; ROWS], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]
-    unsafe fn few<const FEW: usize>(steps: usize, x: *const u32, w: *const u32, sums: *mut [f32; WOVEN]) {
+    unsafe fn widen(_: usize, _: *const u32, _: *mut u32) {
+        unreachable!("panels of weights are as wide as the tile")
+    }
+
+    #[inline(always)]
+    unsafe fn few<P: Panel, const FEW: usize>(
+        steps: usize,
+        x: *const u32,
+        w: *const u32,
+        sums: *mut [f32; WOVEN],
+    ) {
         // SAFETY: the caller's.
-        unsafe { accumulate::<C, FEW, 1>([[_mm512_setzero_ps()]; FEW], steps, x, w, sums.cast()) }
+        unsafe { accumulate::<C, P, FEW, 1>([[_mm512_setzero_ps()]; FEW], steps, x, w, sums.cast()) }
     }
 
     #[inline(always)]

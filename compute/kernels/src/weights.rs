@@ -1,0 +1,123 @@
+//! The panels of weights: which cell holds which numbers of a matrix.
+//!
+//! A panel is the weights of as many outputs as the tile has columns, step by step along the inputs. An `f32` takes a
+//! cell. Of `bf16`, two share one: neighbours along the inputs where the tile multiplies [pairs](crate::tile::Tile::PAIRS),
+//! else one output and the one half a panel further on, so that a vector of cells becomes two vectors of `f32` by a shift
+//! and a mask, in the order in which the tile takes them.
+
+use crate::element::Element;
+use crate::kernel::{Kernel, Shape};
+use crate::panels::{self, LINE};
+
+/// Steps that are packed for all rows before the next ones, so that what is written stays in the first-level cache.
+const STRIP: usize = 64;
+
+/// What a cell of weights holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    /// An `f32`.
+    Whole,
+    /// Two inputs of an output, the first in the low half.
+    Pair,
+    /// An input of two outputs, the first in the low half.
+    Folded,
+}
+
+/// The panels of a matrix with so many inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PanelForm {
+    cell: Cell,
+    inputs: usize,
+    /// Outputs of a panel.
+    columns: usize,
+}
+
+impl PanelForm {
+    /// Of weights `T` that are packed for `kernel`.
+    pub(crate) fn new<T: Element>(kernel: Kernel, inputs: usize) -> Self {
+        let Shape { columns, pairs, .. } = kernel.shape();
+        let cell = match (pairs, T::HALF) {
+            (true, _) => Cell::Pair,
+            (false, true) => Cell::Folded,
+            (false, false) => Cell::Whole,
+        };
+        Self { cell, inputs, columns }
+    }
+
+    /// Whether weights are `bf16`.
+    pub(crate) fn half(self) -> bool {
+        self.cell != Cell::Whole
+    }
+
+    /// Whether a cell is an input of two outputs.
+    pub(crate) fn folded(self) -> bool {
+        self.cell == Cell::Folded
+    }
+
+    /// Cells of a panel: whole lines.
+    pub(crate) fn cells(self) -> usize {
+        let Self { cell, inputs, columns } = self;
+        match cell {
+            Cell::Whole => inputs * columns,
+            Cell::Pair => panels::steps(inputs, true) * columns,
+            Cell::Folded => (inputs * (columns / 2)).next_multiple_of(LINE),
+        }
+    }
+
+    /// Panels of so many outputs.
+    pub(crate) fn panels(self, outputs: usize) -> usize {
+        outputs.div_ceil(self.columns)
+    }
+
+    /// Fills `panel`, [`PanelForm::cells`] zeros, with at most as many rows as it has columns.
+    pub(crate) fn pack<T: Element>(self, panel: &mut [u32], rows: &[T]) {
+        let Self { cell, inputs, columns } = self;
+        let count = rows.len().checked_div(inputs).unwrap_or(0).min(columns);
+        let row = |r: usize| &rows[r * inputs..][..inputs];
+        match cell {
+            Cell::Whole | Cell::Pair => {
+                panels::pack_rows(panel, columns, inputs, cell == Cell::Pair, count, row);
+            }
+            Cell::Folded => {
+                let width = columns / 2;
+                let zeros = [T::round(0.0); STRIP];
+                for (i, strip) in panel[..inputs * width].chunks_mut(STRIP * width).enumerate() {
+                    let range = i * STRIP..inputs.min((i + 1) * STRIP);
+                    for r in 0..count.min(width) {
+                        let low = &row(r)[range.clone()];
+                        let high = if r + width < count { &row(r + width)[range.clone()] } else { &zeros };
+                        let cells = strip[r..].iter_mut().step_by(width);
+                        let numbers = low.iter().zip(high).map(|(&low, &high)| T::pair(low, high));
+                        cells.zip(numbers).for_each(|(cell, pair)| *cell = pair);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The `r`-th row of `panel`, of `inputs` numbers.
+    pub(crate) fn row<T: Element>(self, panel: &[u32], r: usize, row: &mut [T]) {
+        let (columns, half) = (self.columns, self.columns / 2);
+        for (p, x) in row.iter_mut().enumerate() {
+            *x = T::round(f32::from_bits(match self.cell {
+                Cell::Whole => panel[p * columns + r],
+                Cell::Pair if p % 2 == 0 => low(panel[p / 2 * columns + r]),
+                Cell::Pair => high(panel[p / 2 * columns + r]),
+                Cell::Folded if r < half => low(panel[p * half + r]),
+                Cell::Folded => high(panel[p * half + r - half]),
+            }));
+        }
+    }
+}
+
+/// The number in the low half of a cell, as the bits of an `f32`.
+#[inline(always)]
+fn low(cell: u32) -> u32 {
+    cell << 16
+}
+
+/// That in the high half.
+#[inline(always)]
+fn high(cell: u32) -> u32 {
+    cell & 0xffff_0000
+}
