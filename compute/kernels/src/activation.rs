@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::arithmetic::{Apart, Arithmetic};
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::{Place, filled};
+use crate::out::{Slot, filled};
 
 /// Values that one task computes.
 const CHUNK: usize = 16 << 10;
@@ -53,7 +53,7 @@ impl Activation {
     ///
     /// # Panics
     /// When the lengths differ.
-    pub fn map<'o, T: Element>(self, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn map<'o, T: Element>(self, x: &[T], out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         assert_eq!(x.len(), out.len(), "x and out");
         out.par_chunks_mut(CHUNK)
             .zip(x.par_chunks(CHUNK))
@@ -82,7 +82,7 @@ struct Map<'a, T, P> {
     out: &'a mut [P],
 }
 
-impl<T: Element, P: Place<T>> Work for Map<'_, T, P> {
+impl<T: Element, P: Slot<T>> Work for Map<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         const TURN: usize = 4 * LANES;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::finish::Finish;
 use crate::prefetch;
 
 /// `residual + scale · activation(product + bias)`, each part optional, in f32; rounded once, at the end.
@@ -97,7 +97,7 @@ impl<T: Element, const N: usize> Columns<'_, T, N> {
     /// # Safety
     /// The machine has the instructions of `A`.
     #[inline(always)]
-    pub(crate) unsafe fn finish<A: Arithmetic>(&self, row: usize, sums: &mut [[f32; N]]) {
+    pub(crate) unsafe fn finish<A: Finish>(&self, row: usize, sums: &mut [[f32; N]]) {
         for sums in &mut *sums {
             sums.iter_mut().zip(&self.bias).for_each(|(sum, bias)| *sum += bias);
         }

@@ -8,7 +8,7 @@ use crate::epilogue::{Epilogue, Residual};
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::norm::Norm;
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 use crate::packing;
 use crate::panels::{self, Line, room};
 use crate::product::{Packed, Product};
@@ -60,12 +60,7 @@ impl<T: Element> FeedForward<'_, T> {
     ///
     /// # Panics
     /// When a length does not fit, or when weights were packed as bf16 for rows of f32.
-    pub fn apply<'o>(
-        &self,
-        x: &[T],
-        epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
-    ) -> &'o mut [T] {
+    pub fn apply<'o>(&self, x: &[T], epilogue: &Epilogue<'_, T>, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         self.run(x, None, epilogue, out)
     }
 
@@ -78,7 +73,7 @@ impl<T: Element> FeedForward<'_, T> {
         x: &[T],
         norm: &Norm<'_, T>,
         epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         self.run(x, Some(norm), epilogue, out)
     }
@@ -88,7 +83,7 @@ impl<T: Element> FeedForward<'_, T> {
         x: &[T],
         norm: Option<&Norm<'_, T>>,
         epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         let (inputs, hidden, outputs) = (self.first.inputs(), self.first.outputs(), self.second.outputs());
         assert_eq!(

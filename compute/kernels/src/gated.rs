@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::activation::Activation;
 use crate::element::Element;
 use crate::lanes::{self, Lanes, Work};
-use crate::out::{Place, filled};
+use crate::out::{Slot, filled};
 
 /// `activation(gate) · up`, number by number, rounded once.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl<T: Element> Gated<'_, T> {
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply<'o>(&self, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         let Self { gate, up, width, step, .. } = *self;
         if out.is_empty() {
             return &mut [];
@@ -54,7 +54,7 @@ struct Row<'a, T, P> {
     out: &'a mut [P],
 }
 
-impl<T: Element, P: Place<T>> Work for Row<'_, T, P> {
+impl<T: Element, P: Slot<T>> Work for Row<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         // One loop each, or the choice would stand inside the loop.
@@ -67,7 +67,7 @@ impl<T: Element, P: Place<T>> Work for Row<'_, T, P> {
     }
 }
 
-impl<T: Element, P: Place<T>> Row<'_, T, P> {
+impl<T: Element, P: Slot<T>> Row<'_, T, P> {
     #[inline(always)]
     fn each(self, of: impl Fn(f32) -> f32) {
         for ((out, gate), up) in self.out.iter_mut().zip(self.gate).zip(self.up) {

@@ -6,7 +6,7 @@
 //! result depends neither on the rows beside it nor on the threads, and there is no second copy of the weights.
 //!
 //! Slices in, slices out; the instruction set is chosen at run time. `out` may be numbers or memory that holds none yet
-//! ([`Place`], [`written`]): such kernels return the numbers that they wrote.
+//! ([`Slot`], [`written`]): such kernels return the numbers that they wrote.
 //!
 //! ```
 //! use zoo_kernels::{Activation, Epilogue, Packed};
@@ -29,6 +29,7 @@ mod depthwise;
 mod element;
 mod epilogue;
 mod feed_forward;
+mod finish;
 mod gated;
 mod isa;
 mod kernel;
@@ -62,9 +63,9 @@ pub use epilogue::{Epilogue, Residual};
 pub use feed_forward::FeedForward;
 pub use gated::Gated;
 pub use isa::Isa;
-pub use local_attention::{LocalAttention, Source, add_per_key};
+pub use local_attention::{FineGrid, LocalAttention, add_per_key};
 pub use norm::{Norm, NormKind};
-pub use out::{Place, written};
+pub use out::{Slot, written};
 pub use pages::zeros;
 pub use patches::Patches;
 pub use product::Packed;

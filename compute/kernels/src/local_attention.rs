@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 
 /// Queries of a task.
 const QUERIES: usize = 8;
@@ -24,14 +24,14 @@ pub struct LocalAttention<'a, T> {
     /// What scores are multiplied with.
     pub scale: f32,
     /// What the queries look at.
-    pub sources: &'a [Source<'a, T>],
+    pub sources: &'a [FineGrid<'a, T>],
     /// Added to the scores, `[images, queries, keys of all sources]`.
     pub bias: Option<&'a [f32]>,
 }
 
 /// Keys and values on a grid that is `m` times as fine as that of the queries.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a, T> {
+pub struct FineGrid<'a, T> {
     /// Cells of a query on each axis.
     pub m: usize,
     /// `[images, cells, C]`, in raster order.
@@ -47,7 +47,7 @@ impl<T: Element> LocalAttention<'_, T> {
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>], weights: &mut [f32]) -> &'o mut [T] {
+    pub fn apply<'o>(&self, out: &'o mut [impl Slot<T>], weights: &mut [f32]) -> &'o mut [T] {
         assert_eq!(out.len(), self.queries.len(), "out and queries");
         let queries = self.images * self.grid.0 * self.grid.1;
         let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
@@ -65,7 +65,7 @@ impl<T: Element> LocalAttention<'_, T> {
             self.heads
         );
         assert!(self.bias.is_none_or(|bias| bias.len() == queries * keys), "bias: not [{queries}, {keys}]");
-        for Source { m, keys, values } in self.sources {
+        for FineGrid { m, keys, values } in self.sources {
             let count = queries * m * m * width;
             assert!(
                 keys.len() == count && values.len() == count,
@@ -76,7 +76,7 @@ impl<T: Element> LocalAttention<'_, T> {
         let (places, weights) = (Out::new(out), Out::new(weights));
         (0..queries.div_ceil(QUERIES)).into_par_iter().for_each(|task| {
             let queries = task * QUERIES..queries.min((task + 1) * QUERIES);
-            lanes::run(Part { attention: self, queries, keys, width, out: places, weights });
+            lanes::run(LocalQueries { attention: self, queries, keys, width, out: places, weights });
         });
         // SAFETY: the tasks are all queries, of which all channels are written.
         unsafe { filled(out) }
@@ -84,7 +84,7 @@ impl<T: Element> LocalAttention<'_, T> {
 }
 
 /// Some queries.
-struct Part<'a, T> {
+struct LocalQueries<'a, T> {
     attention: &'a LocalAttention<'a, T>,
     queries: std::ops::Range<usize>,
     keys: usize,
@@ -93,7 +93,7 @@ struct Part<'a, T> {
     weights: Out<f32>,
 }
 
-impl<T: Element> Work for Part<'_, T> {
+impl<T: Element> Work for LocalQueries<'_, T> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Self { attention, queries, keys, width, out, weights } = self;
@@ -133,7 +133,7 @@ impl<T: Element> Work for Part<'_, T> {
 impl<T: Element> LocalAttention<'_, T> {
     /// Calls `visit` with each key of a query: its source, its number among all, and where its cell begins.
     #[inline(always)]
-    fn each_key(&self, query: usize, width: usize, mut visit: impl FnMut(&Source<'_, T>, usize, usize)) {
+    fn each_key(&self, query: usize, width: usize, mut visit: impl FnMut(&FineGrid<'_, T>, usize, usize)) {
         let (h, w) = self.grid;
         let (image, i, j) = (query / (h * w), query / w % h, query % w);
         let mut key = 0;
@@ -185,7 +185,7 @@ pub fn add_per_key<'o, T: Element>(
     places: &[T],
     columns: usize,
     m: usize,
-    out: &'o mut [impl Place<T>],
+    out: &'o mut [impl Slot<T>],
 ) -> &'o mut [T] {
     let width = places.len() / (m * m).max(1);
     assert_eq!(places.len(), m * m * width, "places: not [{}, C]", m * m);
@@ -206,7 +206,7 @@ struct Row<'a, T, P> {
     places: &'a [T],
 }
 
-impl<T: Element, P: Place<T>> Work for Row<'_, T, P> {
+impl<T: Element, P: Slot<T>> Work for Row<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let windows = self.out.chunks_exact_mut(self.places.len());

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::{Place, filled};
+use crate::out::{Slot, filled};
 
 /// Vectors of sums that run side by side: the order of additions is the same on every machine.
 const SUMS: usize = 4;
@@ -39,7 +39,7 @@ impl<T: Element> Norm<'_, T> {
     ///
     /// # Panics
     /// When a length does not fit.
-    pub fn apply<'o>(&self, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply<'o>(&self, x: &[T], out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         self.apply_at_most(Isa::Avx512Bf16, x, out)
     }
 
@@ -47,7 +47,7 @@ impl<T: Element> Norm<'_, T> {
     ///
     /// # Panics
     /// As [`Norm::apply`].
-    pub fn apply_at_most<'o>(&self, isa: Isa, x: &[T], out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply_at_most<'o>(&self, isa: Isa, x: &[T], out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         let channels = self.weight.len();
         assert_eq!(x.len(), out.len(), "x and out");
         self.check(channels);
@@ -71,7 +71,7 @@ impl<T: Element> Norm<'_, T> {
 
     /// Writes the normalised row `x`, rounded once.
     #[inline(always)]
-    fn row<L: Lanes, S: Element>(&self, x: &[S], out: &mut [impl Place<T>]) {
+    fn row<L: Lanes, S: Element>(&self, x: &[S], out: &mut [impl Slot<T>]) {
         let share = 1.0 / x.len() as f32;
         let mean = match self.kind {
             NormKind::Layer => sum::<L, S, false>(x, 0.0) * share,
@@ -134,7 +134,7 @@ pub(crate) struct Rows<'a, S, T, P> {
     pub out: &'a mut [P],
 }
 
-impl<S: Element, T: Element, P: Place<T>> Work for Rows<'_, S, T, P> {
+impl<S: Element, T: Element, P: Slot<T>> Work for Rows<'_, S, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Self { norm, x, stride, out } = self;

@@ -1,22 +1,22 @@
-//! Results: places that numbers are written to, by several threads, each to its own.
+//! Results: slots that numbers are written to, by several threads, each to its own.
 
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
 use crate::{pages, prefetch};
 
-/// A place for a number: one that is written over, or memory that holds none yet.
+/// A slot for a number: one that is written over, or memory that holds none yet.
 ///
 /// # Safety
-/// A place has the size and the alignment of a number, and where a number was written, by `put` or as a `T` through a
+/// A slot has the size and the alignment of a number, and where a number was written, by `put` or as a `T` through a
 /// pointer, there is a number.
-pub unsafe trait Place<T>: Send {
+pub unsafe trait Slot<T>: Send {
     /// Writes the number.
     fn put(&mut self, number: T);
 }
 
 // SAFETY: a `T` has its own layout.
-unsafe impl<T: Send> Place<T> for T {
+unsafe impl<T: Send> Slot<T> for T {
     #[inline(always)]
     fn put(&mut self, number: T) {
         *self = number;
@@ -24,7 +24,7 @@ unsafe impl<T: Send> Place<T> for T {
 }
 
 // SAFETY: what the standard library says of it.
-unsafe impl<T: Send> Place<T> for MaybeUninit<T> {
+unsafe impl<T: Send> Slot<T> for MaybeUninit<T> {
     #[inline(always)]
     fn put(&mut self, number: T) {
         self.write(number);
@@ -35,7 +35,7 @@ unsafe impl<T: Send> Place<T> for MaybeUninit<T> {
 ///
 /// # Safety
 /// Numbers were written to all of them.
-pub(crate) unsafe fn filled<T, P: Place<T>>(places: &mut [P]) -> &mut [T] {
+pub(crate) unsafe fn filled<T, P: Slot<T>>(places: &mut [P]) -> &mut [T] {
     // SAFETY: the caller's; places are like numbers.
     unsafe { std::slice::from_raw_parts_mut(places.as_mut_ptr().cast(), places.len()) }
 }
@@ -80,7 +80,7 @@ unsafe impl<T: Send> Send for Out<T> {}
 unsafe impl<T: Send> Sync for Out<T> {}
 
 impl<T> Out<T> {
-    pub(crate) fn new<P: Place<T>>(out: &mut [P]) -> Self {
+    pub(crate) fn new<P: Slot<T>>(out: &mut [P]) -> Self {
         Self(out.as_mut_ptr().cast())
     }
 

@@ -12,7 +12,7 @@ use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
 use crate::norm::Norm;
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 use crate::packing;
 use crate::pages;
 use crate::panels::{self, LINE, Line, room};
@@ -160,7 +160,7 @@ impl Packed {
         &self,
         x: &[T],
         epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         self.product(x, None, epilogue, out)
     }
@@ -175,7 +175,7 @@ impl Packed {
         x: &[T],
         norm: &Norm<'_, T>,
         epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         norm.check(self.inputs);
         self.product(x, Some(norm), epilogue, out)
@@ -186,7 +186,7 @@ impl Packed {
         x: &[T],
         norm: Option<&Norm<'_, T>>,
         epilogue: &Epilogue<'_, T>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         let Shape { height, pairs, .. } = self.kernel.shape();
         self.check_rows::<T>();

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::lanes::{self, Lanes, Work};
-use crate::out::{Place, filled};
+use crate::out::{Slot, filled};
 
 /// How far the first `2 · pairs` channels of each head turn, for every token; the other channels stay.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Rotary<'_> {
         x: &[T],
         heads: usize,
         channels: usize,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         let (token, pairs) = (heads * channels, self.pairs);
         assert_eq!(x.len(), out.len(), "x and out");
@@ -59,7 +59,7 @@ struct Token<'a, T, P> {
     out: &'a mut [P],
 }
 
-impl<T: Element, P: Place<T>> Work for Token<'_, T, P> {
+impl<T: Element, P: Slot<T>> Work for Token<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let pairs = self.cos.len();

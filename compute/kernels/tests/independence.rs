@@ -12,8 +12,8 @@ use common::noise;
 use half::bf16;
 use zoo_kernels::quant::{Format, Quantised};
 use zoo_kernels::{
-    Activation, Attention, AttentionSize, Bias, Decomposed, Depthwise, Element, Epilogue, FeedForward, Gated,
-    Heads, LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, Source, add_per_key,
+    Activation, Attention, AttentionSize, Bias, Decomposed, Depthwise, Element, Epilogue, FeedForward,
+    FineGrid, Gated, Heads, LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, add_per_key,
 };
 
 const IMAGES: usize = 32;
@@ -193,7 +193,7 @@ fn local_attention<T: Element>() {
     let tensors = windows.map(|m| [2, 3].map(|seed| noise::<T>(seed, IMAGES * queries * m * m * width)));
     let bias = noise::<f32>(4, IMAGES * queries * keys);
     let run = |images: Range<usize>| {
-        let sources = [0, 1].map(|k| Source {
+        let sources = [0, 1].map(|k| FineGrid {
             m: windows[k],
             keys: of(&tensors[k][0], images.clone()),
             values: of(&tensors[k][1], images.clone()),

@@ -1,7 +1,7 @@
 //! Attention to windows beside the formula in f64.
 
 use half::bf16;
-use zoo_kernels::{Element, LocalAttention, Source, add_per_key};
+use zoo_kernels::{Element, FineGrid, LocalAttention, add_per_key};
 
 fn noise<T: Element>(count: usize, seed: usize) -> Vec<T> {
     (0..count).map(|i| T::round(((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)).collect()
@@ -22,8 +22,8 @@ fn check<T: Element>(
         .enumerate()
         .map(|(k, m)| [noise(n * m * m * width, 2 * k + 2), noise(n * m * m * width, 2 * k + 3)])
         .collect();
-    let sources: Vec<Source<T>> =
-        windows.iter().zip(&tensors).map(|(&m, [keys, values])| Source { m, keys, values }).collect();
+    let sources: Vec<FineGrid<T>> =
+        windows.iter().zip(&tensors).map(|(&m, [keys, values])| FineGrid { m, keys, values }).collect();
     let queries = noise::<T>(n * width, 1);
     let mut bias: Vec<f32> = noise(n * keys, 99);
     for (i, bias) in bias.iter_mut().enumerate() {

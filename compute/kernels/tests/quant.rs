@@ -44,6 +44,8 @@ fn blocks_come_back() {
         for (outputs, blocks) in [(1, 1), (16, 3), (37, 2), (0, 1), (3, 0)] {
             let (weights, bytes) = random(format, outputs, blocks * format.block_length());
             assert!(weights.blocks() == bytes, "{format:?} {outputs} rows");
+            let (held, files) = (Quantised::bytes(format, outputs, weights.inputs()), bytes.len());
+            assert!(held >= files && (outputs != 16 || held < files + 64), "{format:?}: {held} bytes");
             let mut decoded = vec![0.0; outputs * weights.inputs()];
             format.decode(&bytes, &mut decoded);
             assert!(bits(&weights.decode()) == bits(&decoded), "{format:?}");

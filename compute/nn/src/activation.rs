@@ -1,9 +1,11 @@
 //! Activations, by the names that architecture tables use.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use zoo_core::Result;
 use zoo_kernels::{Element, written};
+
+use crate::dispatch::{self, Numbers};
 
 /// An elementwise activation. The forms of GELU differ by up to 4e-3 of the feature scale, so each checkpoint
 /// must get the one that it was trained with.
@@ -26,9 +28,9 @@ impl Activation {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the device refuses.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        if matches!(x.device(), Device::Cpu) && !x.track_op() {
+        if dispatch::plain([x]) {
             // In one pass over all cores, where candle's own take one to four passes on one.
-            if matches!(x.dtype(), DType::F32 | DType::BF16) {
+            if Numbers::of(x.dtype()).is_some() {
                 return Ok(x.contiguous()?.apply_op1_no_bwd(&self)?);
             }
             let wide = x.to_dtype(DType::F32)?.contiguous()?;
@@ -80,6 +82,8 @@ impl From<Activation> for zoo_kernels::Activation {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     const ALL: [Activation; 4] =

@@ -6,6 +6,7 @@ use zoo_core::weights::Params;
 use zoo_core::{Error, Grid, Result};
 use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, written};
 
+use crate::dispatch::{self, Path, with};
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::LayerNorm;
 use crate::relative::{RelativeBias, RelativePositions};
@@ -77,11 +78,12 @@ impl SelfAttention {
         bias: Option<&RelativeBias>,
         residual: Option<Residual<'_>>,
     ) -> Result<Tensor> {
-        let tracked = qkv.track_op() || bias.is_some_and(RelativeBias::track_op);
-        let mixed = match qkv.dtype() {
-            _ if !qkv.device().is_cpu() || tracked => self.plain(qkv, bias)?,
-            DType::F32 => self.fused::<f32>(qkv, bias)?,
-            DType::BF16 => self.fused::<bf16>(qkv, bias)?,
+        // What is added to scores is f32 beside any numbers.
+        let tables = bias.into_iter().flat_map(RelativeBias::tables);
+        let mixed = match Path::of([qkv]) {
+            Path::Kernel(numbers) if dispatch::plain(tables) => {
+                with!(numbers, T => self.fused::<T>(qkv, bias)?)
+            }
             _ => self.plain(qkv, bias)?,
         };
         self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
@@ -182,7 +184,7 @@ fn size(batch: usize, heads: usize, tokens: usize, channels: usize) -> Attention
 pub fn softmax(scores: &Tensor) -> Result<Tensor> {
     let dtype = scores.dtype();
     let scores = scores.to_dtype(DType::F32)?;
-    let out = if scores.track_op() {
+    let out = if dispatch::tracked([&scores]) {
         // The fused kernel has no backward pass.
         candle_nn::ops::softmax(&scores, D::Minus1)?
     } else {

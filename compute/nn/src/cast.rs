@@ -5,6 +5,7 @@ use half::bf16;
 use zoo_core::Result;
 use zoo_kernels::{Element, written};
 
+use crate::dispatch;
 use crate::values::Values;
 
 /// As [`Tensor::to_dtype`], but between f32 and bf16 on the CPU without gradients on all cores, where candle's own
@@ -13,7 +14,7 @@ use crate::values::Values;
 /// # Errors
 /// [`zoo_core::Error::Tensor`] when the device refuses.
 pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    let plain = x.device().is_cpu() && !x.track_op();
+    let plain = dispatch::plain([x]);
     Ok(match (x.dtype(), dtype) {
         (DType::F32, DType::BF16) if plain => cast::<f32, bf16>(x)?,
         (DType::BF16, DType::F32) if plain => cast::<bf16, f32>(x)?,

@@ -11,6 +11,7 @@ use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
 use zoo_kernels::{Element, Maps, written};
 
+use crate::dispatch::{self, Numbers, Path};
 use crate::norm::LayerNorm;
 use crate::values::Values;
 
@@ -48,7 +49,7 @@ impl Depthwise {
     /// [`zoo_core::Error::Tensor`] when the shapes are not these.
     pub fn new(weight: &Tensor, bias: &Tensor) -> Result<Self> {
         let (_, _, kernel, _) = weight.dims4()?;
-        let form = if !weight.device().is_cpu() || weight.track_op() || bias.track_op() {
+        let form = if !dispatch::plain([weight, bias]) {
             Form::Tensors(weight.to_dtype(DType::F32)?, bias.to_dtype(DType::F32)?)
         } else if weight.dtype() == DType::BF16 && bias.dtype() == DType::BF16 {
             packed::<bf16>(weight, bias, kernel)?
@@ -68,11 +69,11 @@ impl Depthwise {
     /// [`zoo_core::Error::Tensor`] when the channels do not fit.
     pub fn forward(&self, x: &Tensor, norm: &LayerNorm) -> Result<Tensor> {
         let [weight, bias] = norm.parameters();
-        let plain =
-            [x, weight, bias].iter().all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op());
-        match (&self.form, x.dtype()) {
-            (Form::Kernel(kernel, DType::F32), DType::F32) if plain => Ok(fused::<f32>(kernel, x, norm)?),
-            (Form::Kernel(kernel, _), DType::BF16) if plain => Ok(fused::<bf16>(kernel, x, norm)?),
+        match (&self.form, Path::of([x, weight, bias])) {
+            (Form::Kernel(kernel, DType::F32), Path::Kernel(Numbers::F32)) => {
+                Ok(fused::<f32>(kernel, x, norm)?)
+            }
+            (Form::Kernel(kernel, _), Path::Kernel(Numbers::Bf16)) => Ok(fused::<bf16>(kernel, x, norm)?),
             _ => {
                 norm.forward(&self.plain(&x.to_dtype(DType::F32)?)?)?.to_dtype(x.dtype()).map_err(Into::into)
             }

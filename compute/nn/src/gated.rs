@@ -1,11 +1,11 @@
 //! The activated product inside gated feed-forward networks.
 
-use candle_core::{D, DType, Device, Tensor, WithDType};
-use half::bf16;
+use candle_core::{D, Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_kernels::{Element, Gated, written};
 
 use crate::activation::Activation;
+use crate::dispatch::{Path, with};
 use crate::values::Values;
 
 /// What is multiplied.
@@ -24,11 +24,8 @@ impl Branches<'_> {
             Self::Apart(gate, up) => (gate, up),
             Self::Joint(both) => (both, both),
         };
-        let plain = |t: &Tensor| t.device().is_cpu() && t.dtype() == first.dtype() && !t.track_op();
-        match first.dtype() {
-            DType::F32 if plain(first) && plain(second) => return Ok(self.fused::<f32>(activation)?),
-            DType::BF16 if plain(first) && plain(second) => return Ok(self.fused::<bf16>(activation)?),
-            _ => {}
+        if let Path::Kernel(numbers) = Path::of([first, second]) {
+            return Ok(with!(numbers, T => self.fused::<T>(activation)?));
         }
         match self {
             Self::Apart(gate, up) => Ok((activation.forward(gate)? * up)?),

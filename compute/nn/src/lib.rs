@@ -32,6 +32,7 @@ pub mod cast;
 pub mod convnext;
 pub mod decoder;
 pub mod depthwise;
+mod dispatch;
 pub mod encoder;
 mod gated;
 mod groups;

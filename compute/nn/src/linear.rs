@@ -11,6 +11,7 @@ use zoo_kernels::quant::Quantised;
 use zoo_kernels::{Element, Packed, written, zeros};
 
 use crate::activation::Activation;
+use crate::dispatch::{self, Path, with};
 use crate::norm::LayerNorm;
 use crate::values::{Slice, Values};
 
@@ -178,30 +179,23 @@ impl Linear {
         let Epilogue { activation, residual } = epilogue;
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
-        let mut tensors =
-            tensors.into_iter().flatten().chain(norm.into_iter().flat_map(LayerNorm::parameters));
-        if tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
-            if let Weight::Quantised(weights) = self.weight() {
+        let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(LayerNorm::parameters));
+        match (Path::of(tensors.clone()), self.weight()) {
+            (Path::Kernel(numbers), Weight::Quantised(weights)) => {
                 let normed = norm.map(|norm| norm.forward(x)).transpose()?;
                 let x = normed.as_ref().unwrap_or(x);
-                return Ok(match x.dtype() {
-                    DType::BF16 => self.fused::<bf16>(&*weights, x, epilogue)?,
-                    DType::F32 => self.fused::<f32>(&*weights, x, epilogue)?,
-                    other => self.widened(x, epilogue)?.to_dtype(other)?,
-                });
+                return Ok(with!(numbers, T => self.fused::<T>(&*weights, x, epilogue)?));
             }
-            let packed = match x.dtype() {
-                DType::F32 => self.panels::<f32>()?,
-                DType::BF16 => self.panels::<bf16>()?,
-                _ => None,
-            };
-            if let Some(packed) = packed {
-                let weights = Normed { norm, packed: &packed };
-                return Ok(match x.dtype() {
-                    DType::BF16 => self.fused::<bf16>(&weights, x, epilogue)?,
-                    _ => self.fused::<f32>(&weights, x, epilogue)?,
-                });
+            (Path::Candle, Weight::Quantised(_)) if x.dtype() != DType::F32 && dispatch::plain(tensors) => {
+                let normed = norm.map(|norm| norm.forward(x)).transpose()?;
+                return Ok(self.widened(normed.as_ref().unwrap_or(x), epilogue)?.to_dtype(x.dtype())?);
             }
+            (Path::Kernel(numbers), _) => with!(numbers, T => {
+                if let Some(packed) = self.panels::<T>()? {
+                    return Ok(self.fused::<T>(&Normed { norm, packed: &packed }, x, epilogue)?);
+                }
+            }),
+            _ => {}
         }
         let mut out = match norm {
             Some(norm) => self.plain(&norm.forward(x)?)?,
@@ -253,7 +247,7 @@ impl Linear {
         match self.weight() {
             Weight::Quantised(_) => Ok(None),
             Weight::Packed(packed, dtype) => Ok((dtype == T::DTYPE).then_some(packed)),
-            Weight::Plain(weight) if weight.track_op() || weight.dtype() != T::DTYPE => Ok(None),
+            Weight::Plain(weight) if !dispatch::reads::<T>([&weight]) => Ok(None),
             // Without the lock: a thread that waits for its part of the packing may begin another product.
             Weight::Plain(weight) => {
                 let (outputs, inputs) = weight.dims2()?;
@@ -268,8 +262,7 @@ impl Linear {
 
     /// The panels and the bias, for kernels that join several maps; `None` where candle must compute.
     pub(crate) fn parts<T: Element + WithDType>(&self) -> Result<Option<(Arc<Packed>, Option<Values>)>> {
-        let plain = |t: &&Tensor| t.device().is_cpu() && t.dtype() == T::DTYPE && !t.track_op();
-        if self.bias.is_some() && self.bias.as_ref().filter(plain).is_none() {
+        if !dispatch::reads::<T>(&self.bias) {
             return Ok(None);
         }
         let Some(packed) = self.panels::<T>()? else { return Ok(None) };

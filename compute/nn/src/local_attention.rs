@@ -1,10 +1,10 @@
 //! Attention of a grid of queries to the cells of finer grids under it, on the CPU without gradients.
 
-use candle_core::{DType, Device, Tensor, WithDType};
-use half::bf16;
+use candle_core::{Device, Tensor, WithDType};
 use zoo_core::{Grid, Result};
 use zoo_kernels::{Element, written};
 
+use crate::dispatch::{Path, with};
 use crate::values::{Slice, Values};
 
 /// Each query looks at the `m × m` cells under it in every source, in one softmax over all of them, in f32.
@@ -19,14 +19,14 @@ pub struct LocalAttention<'a> {
     /// What scores are multiplied with.
     pub scale: f64,
     /// What they look at.
-    pub sources: &'a [Source],
+    pub sources: &'a [FineGrid],
     /// Added to the scores: f32 with `B · queries · keys` numbers in this order.
     pub bias: Option<&'a Tensor>,
 }
 
 /// Keys and values of a grid that is `m` times as fine as that of the queries.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct FineGrid {
     /// Cells of a query on each axis.
     pub m: usize,
     /// `[B, cells, C]`, in raster order.
@@ -44,14 +44,8 @@ impl LocalAttention<'_> {
     /// [`zoo_core::Error::Tensor`] when a shape does not fit.
     pub fn attend(&self) -> Result<Option<(Tensor, Tensor)>> {
         let sources = self.sources.iter().flat_map(|source| [&source.keys, &source.values]);
-        let mut tensors = sources.chain([self.queries]);
-        let dtype = self.queries.dtype();
-        if !tensors.all(|t| t.device().is_cpu() && t.dtype() == dtype && !t.track_op()) {
-            return Ok(None);
-        }
-        Ok(match dtype {
-            DType::F32 => Some(self.fused::<f32>()?),
-            DType::BF16 => Some(self.fused::<bf16>()?),
+        Ok(match Path::of(sources.chain([self.queries])) {
+            Path::Kernel(numbers) => Some(with!(numbers, T => self.fused::<T>()?)),
             _ => None,
         })
     }
@@ -62,7 +56,7 @@ impl LocalAttention<'_> {
             candle_core::bail!("{queries} queries do not fill a grid of {}", self.grid);
         }
         let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
-        let of = |source: &Source, tensor: &Tensor| {
+        let of = |source: &FineGrid, tensor: &Tensor| {
             Values::of(tensor, &[images, queries * source.m * source.m, width])
         };
         let tensors = self.sources.iter().map(|s| Ok([of(s, &s.keys)?, of(s, &s.values)?]));
@@ -70,7 +64,7 @@ impl LocalAttention<'_> {
         let slices = tensors.iter().map(|[keys, values]| Ok([keys.read()?, values.read()?]));
         let slices = slices.collect::<candle_core::Result<Vec<_>>>()?;
         let sources = self.sources.iter().zip(&slices).map(|(source, [keys, values])| {
-            Ok(zoo_kernels::Source { m: source.m, keys: keys.values::<T>()?, values: values.values()? })
+            Ok(zoo_kernels::FineGrid { m: source.m, keys: keys.values::<T>()?, values: values.values()? })
         });
         let sources = sources.collect::<candle_core::Result<Vec<_>>>()?;
         let bias = self.bias.map(|bias| bias.reshape((images, queries, keys))).transpose()?;
@@ -103,11 +97,8 @@ impl LocalAttention<'_> {
 /// [`zoo_core::Error::Tensor`] when a shape does not fit.
 pub fn add_per_key(cells: &Tensor, places: &Tensor, columns: usize, m: usize) -> Result<Tensor> {
     let (batch, count, width) = cells.dims3()?;
-    let plain =
-        [cells, places].iter().all(|t| t.device().is_cpu() && t.dtype() == cells.dtype() && !t.track_op());
-    match cells.dtype() {
-        DType::F32 if plain => Ok(added::<f32>(cells, places, columns, m)?),
-        DType::BF16 if plain => Ok(added::<bf16>(cells, places, columns, m)?),
+    match Path::of([cells, places]) {
+        Path::Kernel(numbers) => Ok(with!(numbers, T => added::<T>(cells, places, columns, m)?)),
         _ => {
             let rows = batch * count / (columns * m * m).max(1);
             let places = places.reshape((1, m, 1, m, width))?;

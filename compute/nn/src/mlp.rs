@@ -1,12 +1,12 @@
 //! The feed-forward half of a transformer block.
 
-use candle_core::{DType, Device, Tensor, WithDType};
-use half::bf16;
+use candle_core::{Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_core::weights::Params;
 use zoo_kernels::{Element, written};
 
 use crate::activation::Activation;
+use crate::dispatch::{self, Path, with};
 use crate::gated::Branches;
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::LayerNorm;
@@ -84,9 +84,8 @@ impl Mlp {
     }
 
     fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
-        let fused = match x.dtype() {
-            DType::F32 => self.fused::<f32>(norm, x, residual)?,
-            DType::BF16 => self.fused::<bf16>(norm, x, residual)?,
+        let fused = match Path::of([x]) {
+            Path::Kernel(numbers) => with!(numbers, T => self.fused::<T>(norm, x, residual)?),
             _ => None,
         };
         if let Some(fused) = fused {
@@ -119,8 +118,7 @@ impl Mlp {
     ) -> Result<Option<Tensor>> {
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
-        let mut tensors = tensors.chain(norm.into_iter().flat_map(LayerNorm::parameters));
-        if !tensors.all(|t| t.device().is_cpu() && t.dtype() == T::DTYPE && !t.track_op()) {
+        if !dispatch::reads::<T>(tensors.chain(norm.into_iter().flat_map(LayerNorm::parameters))) {
             return Ok(None);
         }
         let (Some((first, before)), Some((second, after))) =

@@ -1,11 +1,11 @@
 //! Normalisation over channels, always computed in f32.
 
 use candle_core::{D, DType, Device, Tensor, WithDType};
-use half::bf16;
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
 use zoo_kernels::{Element, Norm, NormKind, written};
 
+use crate::dispatch::{self, Path, with};
 use crate::values::{Slice, Values};
 
 /// LayerNorm over the last axis (arXiv 1607.06450), statistics and scaling in f32 whatever the dtype of the input.
@@ -62,7 +62,7 @@ impl LayerNorm {
         let x = x.to_dtype(DType::F32)?;
         let weight = self.weight.to_dtype(DType::F32)?;
         let bias = self.bias.to_dtype(DType::F32)?;
-        let out = if x.track_op() || weight.track_op() || bias.track_op() {
+        let out = if dispatch::tracked([&x, &weight, &bias]) {
             // The fused kernel has no backward pass.
             let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
             let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
@@ -113,7 +113,7 @@ impl RmsNorm {
         let dtype = x.dtype();
         let x = x.to_dtype(DType::F32)?;
         let weight = self.weight.to_dtype(DType::F32)?;
-        let out = if x.track_op() || weight.track_op() {
+        let out = if dispatch::tracked([&x, &weight]) {
             // The fused kernel has no backward pass.
             let square = x.sqr()?.mean_keepdim(D::Minus1)?;
             x.broadcast_div(&(square + self.eps)?.sqrt()?)?.broadcast_mul(&weight)?
@@ -132,13 +132,8 @@ fn fused(
     eps: f64,
     x: &Tensor,
 ) -> Result<Option<Tensor>> {
-    let mut tensors = [Some(x), Some(weight), bias].into_iter().flatten();
-    if !tensors.all(|t| t.device().is_cpu() && t.dtype() == x.dtype() && !t.track_op()) {
-        return Ok(None);
-    }
-    Ok(match x.dtype() {
-        DType::F32 => Some(apply::<f32>(kind, weight, bias, eps, x)?),
-        DType::BF16 => Some(apply::<bf16>(kind, weight, bias, eps, x)?),
+    Ok(match Path::of([Some(x), Some(weight), bias].into_iter().flatten()) {
+        Path::Kernel(numbers) => Some(with!(numbers, T => apply::<T>(kind, weight, bias, eps, x)?)),
         _ => None,
     })
 }

@@ -6,6 +6,7 @@ use zoo_core::weights::{Init, Params};
 use zoo_core::{Grid, Result};
 use zoo_kernels::{Element, Patches, zeros};
 
+use crate::dispatch;
 use crate::linear::Linear;
 use crate::values::{Slice, Values};
 
@@ -57,8 +58,7 @@ impl PatchEmbed {
     /// [`zoo_core::Error::Tensor`] when the image is smaller than a patch or a shape does not fit.
     pub fn forward(&self, pixels: &Tensor, surroundings: Surroundings<'_>) -> Result<Tensor> {
         let Surroundings { prefix, positions } = surroundings;
-        let mut tensors = [Some(pixels), prefix, positions].into_iter().flatten();
-        if tensors.all(|t| t.device().is_cpu() && !t.track_op()) {
+        if dispatch::plain([Some(pixels), prefix, positions].into_iter().flatten()) {
             // Anything else is no dtype of the kernels'.
             let wide = || pixels.to_dtype(DType::F32);
             let tokens = match (self.dtype, pixels.dtype()) {

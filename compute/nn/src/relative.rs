@@ -4,12 +4,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::{D, DType, Device, Tensor, WithDType};
-use half::bf16;
 use rayon::prelude::*;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{Grid, Result};
 use zoo_kernels::{Element, Epilogue, Packed, written, zeros};
 
+use crate::dispatch::{self, Path, with};
 use crate::pos_embed::PosMode;
 use crate::values::Values;
 
@@ -59,7 +59,7 @@ impl RelativePositions {
         let init = Init::Normal { mean: 0.0, std: 0.02 };
         let axis = |name, side: usize| {
             let axis = Axis::new(params.get(name, ((2 * side).saturating_sub(1), channels), init)?);
-            if axis.plain() {
+            if dispatch::plain([&axis.table]) {
                 axis.packed(side)?;
             }
             Ok::<_, zoo_core::Error>(axis)
@@ -70,11 +70,10 @@ impl RelativePositions {
     /// For the queries of `qkv` `[B, h · w, 3 C]`, not scaled, on keys on the same grid. On another grid than that of
     /// the vectors, these are resampled linearly, as the references do it.
     pub(crate) fn bias(&self, qkv: &Tensor, heads: usize, grid: Grid) -> Result<RelativeBias> {
-        let plain = self.rows.plain() && self.columns.plain() && qkv.device().is_cpu() && !qkv.track_op();
-        match qkv.dtype() {
-            _ if !plain => self.plain(qkv, heads, grid),
-            DType::F32 => self.fused::<f32>(qkv, heads, grid),
-            DType::BF16 => self.fused::<bf16>(qkv, heads, grid),
+        match Path::of([qkv]) {
+            Path::Kernel(numbers) if dispatch::plain([&self.rows.table, &self.columns.table]) => {
+                with!(numbers, T => self.fused::<T>(qkv, heads, grid))
+            }
             _ => self.plain(qkv, heads, grid),
         }
     }
@@ -136,8 +135,8 @@ impl RelativePositions {
 }
 
 impl RelativeBias {
-    pub(crate) fn track_op(&self) -> bool {
-        self.rows.track_op() || self.columns.track_op()
+    pub(crate) fn tables(&self) -> [&Tensor; 2] {
+        [&self.rows, &self.columns]
     }
 
     /// For the kernel: the rows and the columns.
@@ -156,11 +155,6 @@ impl RelativeBias {
 impl Axis {
     fn new(table: Tensor) -> Self {
         Self { table, packed: Arc::default() }
-    }
-
-    /// Whether the kernel may read the vectors.
-    fn plain(&self) -> bool {
-        self.table.device().is_cpu() && !self.table.track_op()
     }
 
     /// The vectors of all distances on an axis of `side` cells in panels, from the last key's to the first's, so that

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use zoo_core::{Error, Grid, Result};
 use zoo_kernels::Element;
 
+use crate::dispatch::{self, Path};
 use crate::values::Values;
 
 /// Interpolation kernel.
@@ -153,7 +154,7 @@ impl Separable {
         check(tokens, from, to)?;
         let (batch, _, channels) = tokens.dims3()?;
         let x = tokens.to_dtype(DType::F32)?;
-        let y = if x.device().is_cpu() && !x.track_op() {
+        let y = if dispatch::plain([&x]) {
             x.contiguous()?.apply_op1_no_bwd(self)?
         } else {
             let x = x.reshape((batch, from.h, from.w * channels))?;
@@ -234,8 +235,7 @@ impl Separable {
 /// # Errors
 /// As [`tokens`]; [`Error::Tensor`] when the numbers of images differ.
 pub fn joined(maps: &[(&Tensor, Grid)], to: Grid) -> Result<Tensor> {
-    let kernel =
-        |t: &Tensor| t.device().is_cpu() && !t.track_op() && matches!(t.dtype(), DType::F32 | DType::BF16);
+    let kernel = |t: &Tensor| matches!(Path::of([t]), Path::Kernel(_));
     let host = |t: &Tensor| t.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous();
     match maps {
         [(one, from)] if *from == to => return Ok(host(one)?),

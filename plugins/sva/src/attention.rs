@@ -68,7 +68,7 @@ impl CrossAttention {
         // Projections are per token: they run in raster order, and windows are cut out of their results.
         let sources = self.sources.iter().zip(cells).map(|(source, (cells, windows))| {
             let (keys, values) = (source.key.forward(cells)?, source.value.forward(cells)?);
-            Ok(local_attention::Source { m: windows.m, keys, values })
+            Ok(local_attention::FineGrid { m: windows.m, keys, values })
         });
         let sources = sources.collect::<Result<Vec<_>>>()?;
         let grid = cells.first().map_or(Grid { h: 0, w: 0 }, |(_, windows)| windows.queries);
@@ -76,7 +76,7 @@ impl CrossAttention {
         if let Some((mixed, weights)) = attention.attend()? {
             return Ok((self.out.forward(&mixed)?, weights));
         }
-        let gather = |of: fn(&local_attention::Source) -> &Tensor| {
+        let gather = |of: fn(&local_attention::FineGrid) -> &Tensor| {
             let parts = sources.iter().zip(cells);
             let parts = parts.map(|(source, (_, windows))| windows.gather(of(source), HEADS));
             Ok::<_, zoo_core::Error>(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?)

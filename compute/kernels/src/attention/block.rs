@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::bias::{Bias, OfQuery};
 use super::pack::BLOCK;
+use super::queries::Queries;
 use super::results::{self, Turned};
 use super::softmax::Running;
-use super::task::Task;
 use crate::element::Element;
 use crate::panels::{self, Line};
 use crate::prefetch;
@@ -41,9 +41,9 @@ impl Room {
     }
 }
 
-impl<T: Element> Task<'_, T> {
+impl<T: Element> Queries<'_, T> {
     /// # Safety
-    /// That of [`Job::run`](crate::tile::Job::run) for this task; `rows` are some of its own, at most `COLUMNS`, and
+    /// That of [`Job::run`](crate::tile::Job::run) for these queries; `rows` are some of them, at most `COLUMNS`, and
     /// what they see was packed for tiles with the rows of `K`.
     #[inline(always)]
     pub unsafe fn block<K: Tile<COLUMNS>, const COLUMNS: usize>(

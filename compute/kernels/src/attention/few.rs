@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Attention, AttentionSize, Heads};
 use crate::element::Element;
 use crate::lanes::{self, LANES, Lanes, Work};
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 use crate::tile::exp2;
 
 /// Keys whose scores are held at a time.
@@ -21,7 +21,7 @@ impl<T: Element> Attention<'_, T> {
     ///
     /// # Panics
     /// As [`Attention::apply`].
-    pub fn apply_few<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply_few<'o>(&self, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         self.check(out.len());
         let AttentionSize { batch, key_heads, channels, .. } = self.size;
         if out.is_empty() || channels == 0 {

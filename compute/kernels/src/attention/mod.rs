@@ -9,6 +9,7 @@ mod bias;
 mod block;
 mod few;
 mod pack;
+mod queries;
 mod results;
 mod softmax;
 mod task;
@@ -20,12 +21,12 @@ use rayon::prelude::*;
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 use crate::panels;
 use bias::OfQuery;
 pub use bias::{Bias, Decomposed};
 use pack::BLOCK;
-use task::Task;
+use queries::Queries;
 
 /// Tasks for each thread: enough to even out threads of unequal speed.
 const TASKS_PER_THREAD: usize = 4;
@@ -123,7 +124,7 @@ impl<T: Element> Attention<'_, T> {
     /// # Panics
     /// When a length does not fit, a range goes beyond the keys, the heads do not divide, or the scale is not
     /// positive.
-    pub fn apply<'o>(&self, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply<'o>(&self, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         self.apply_at_most(Isa::Avx512Bf16, out)
     }
 
@@ -131,7 +132,7 @@ impl<T: Element> Attention<'_, T> {
     ///
     /// # Panics
     /// As [`Attention::apply`].
-    pub fn apply_at_most<'o>(&self, isa: Isa, out: &'o mut [impl Place<T>]) -> &'o mut [T] {
+    pub fn apply_at_most<'o>(&self, isa: Isa, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
         self.check(out.len());
         let AttentionSize { batch, queries, heads, key_heads, channels, .. } = self.size;
         if out.is_empty() || channels == 0 {
@@ -146,8 +147,8 @@ impl<T: Element> Attention<'_, T> {
         (0..pairs * chunks).into_par_iter().for_each(|i| {
             let (pair, first) = (i / chunks, i % chunks * chunk);
             let rows = first..rows.min(first + chunk);
-            let task =
-                Task { attention: self, image: pair / key_heads, head: pair % key_heads, rows, out: places };
+            let (image, head) = (pair / key_heads, pair % key_heads);
+            let task = Queries { attention: self, image, head, rows, out: places };
             // SAFETY: lengths were checked; each query of each head is given out once.
             unsafe { kernel.run(&task) }
         });

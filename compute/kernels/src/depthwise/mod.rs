@@ -19,7 +19,7 @@ use crate::element::Element;
 use crate::isa::Isa;
 use crate::lanes::{self, LANES};
 use crate::norm::{Norm, Rows};
-use crate::out::{Out, Place, filled};
+use crate::out::{Out, Slot, filled};
 use crate::panels::{self, Line, room};
 use patch::{Patch, TILE};
 
@@ -136,7 +136,7 @@ impl Depthwise {
         x: &[T],
         maps: Maps,
         norm: Option<Norm<'_, T>>,
-        out: &'o mut [impl Place<T>],
+        out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         let Maps { images, height, width } = maps;
         let (channels, padded) = (self.channels, self.bias.len());

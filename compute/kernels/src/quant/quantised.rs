@@ -136,6 +136,15 @@ impl Quantised {
         Self { instructions: Instructions::choose(isa), ..self }
     }
 
+    /// Bytes that weights of this size take.
+    ///
+    /// # Panics
+    /// When a row is not a whole number of blocks.
+    pub fn bytes(format: Format, outputs: usize, inputs: usize) -> usize {
+        assert!(inputs.is_multiple_of(format.block_length()), "{inputs} inputs: not whole blocks");
+        outputs.div_ceil(COLUMNS) * of!(format, F => panel_lines::<F>(inputs)) * LINE
+    }
+
     /// The format of the blocks.
     pub fn format(&self) -> Format {
         self.format

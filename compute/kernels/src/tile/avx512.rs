@@ -8,8 +8,9 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::{Flat, Job, POWERS, Panel, ROWS, Tile, WOVEN};
-use crate::arithmetic::{Arithmetic, Fused};
+use crate::arithmetic::Fused;
 use crate::element::Element;
+use crate::finish::Finish;
 use gates::Halves;
 use narrow::Narrow;
 use weave::weave;
@@ -27,7 +28,7 @@ pub(crate) struct Avx512<C>(PhantomData<C>);
 /// What a cell of 32 bits holds.
 pub(crate) trait Cells {
     /// [`Tile::Arithmetic`].
-    type Arithmetic: Arithmetic;
+    type Arithmetic: Finish;
     /// [`Tile::PAIRS`].
     const PAIRS: bool;
 

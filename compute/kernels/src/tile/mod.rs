@@ -15,13 +15,13 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::{Avx512, Cells, Pairs, Singles};
 pub(crate) use portable::Portable;
 
-use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::finish::Finish;
 
 /// One instruction set. `COLUMNS` outputs make a panel of weights.
 pub(crate) trait Tile<const COLUMNS: usize> {
-    /// That of numbers one by one.
-    type Arithmetic: Arithmetic;
+    /// How sums are finished.
+    type Arithmetic: Finish;
     /// The same tile with as few columns as [`Tile::weave`] takes rows, for the last of what would leave half empty.
     type Narrow: Tile<WOVEN>;
     /// Rows of activations of a tile, at most [`ROWS`].

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::{Flat, Job, Panel, Tile};
 use crate::arithmetic::{Arithmetic, Native};
+use crate::finish::Finish;
 
 pub(super) const COLUMNS: usize = 16;
 /// The second height of tiles that are higher.
@@ -18,7 +19,7 @@ pub(crate) type Portable = Loops<Native, 6>;
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) type Portable = Loops<Native, 2>;
 
-impl<A: Arithmetic, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
+impl<A: Finish, const HEIGHT: usize> Tile<COLUMNS> for Loops<A, HEIGHT> {
     type Arithmetic = A;
     type Narrow = Self;
     const ROWS: usize = HEIGHT;
@@ -145,7 +146,7 @@ mod tests {
     use crate::arithmetic::{Apart, Fused};
 
     /// The tiles of every target, also of those that this machine is not.
-    fn check<A: Arithmetic, const HEIGHT: usize>() {
+    fn check<A: Finish, const HEIGHT: usize>() {
         type Of<A, const HEIGHT: usize> = Loops<A, HEIGHT>;
         const STEPS: usize = 5;
         let number = |i: usize| (i * 7919 % 101) as f32 / 50.0 - 1.0;

@@ -1,7 +1,6 @@
 //! Causal self-attention with grouped queries, over a KV cache.
 
 use candle_core::{DType, Device, Tensor, WithDType};
-use half::bf16;
 use zoo_core::weights::Params;
 use zoo_core::{Error, Result};
 use zoo_kernels::{Attention, AttentionSize, Element, Heads, written};
@@ -9,9 +8,10 @@ use zoo_kernels::{Attention, AttentionSize, Element, Heads, written};
 use super::cache::LayerCache;
 use super::config::DecoderConfig;
 use super::gguf;
-use super::layer::Step;
 use super::projections::Projections;
+use super::step::Step;
 use crate::attention::softmax;
+use crate::dispatch::{Path, with};
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::quantised::{self, RowOrder};
 use crate::values::Values;
@@ -69,11 +69,11 @@ impl CausalAttention {
         let k = step.turns.apply(&split(k, self.groups)?)?.transpose(1, 2)?.contiguous()?;
         let v = split(v, self.groups)?.transpose(1, 2)?.contiguous()?;
         cache.write(&k, &v, &step.runs, step.limit)?;
-        let tracked = q.track_op() || k.track_op() || v.track_op() || cache.track_op();
-        let mixed = match q.dtype() {
-            _ if tracked || self.cap.is_some() || !q.device().is_cpu() => self.plain(&q, step, cache)?,
-            DType::F32 => self.fused::<f32>(&q, step, cache)?,
-            DType::BF16 => self.fused::<bf16>(&q, step, cache)?,
+        let (keys, values) = cache.stored()?;
+        let mixed = match Path::of([&q, &k, &v, keys, values]) {
+            Path::Kernel(numbers) if self.cap.is_none() => {
+                with!(numbers, T => self.fused::<T>(&q, step, cache)?)
+            }
             _ => self.plain(&q, step, cache)?,
         };
         let mixed = mixed.reshape((batch, length, ()))?;

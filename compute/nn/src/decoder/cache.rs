@@ -5,6 +5,7 @@ use zoo_core::{Error, Result};
 
 use super::positions::Run;
 use super::rope::Rope;
+use crate::dispatch;
 
 /// Room grows in steps of this many positions at least, and by half.
 const BLOCK: usize = 256;
@@ -91,11 +92,6 @@ impl LayerCache {
         Ok(())
     }
 
-    /// Whether gradients flow through it.
-    pub fn track_op(&self) -> bool {
-        [&self.keys, &self.values].into_iter().flatten().any(|t| t.track_op())
-    }
-
     /// Keys and values `[B, heads, room, D]`, with room for positions that hold no token yet.
     pub fn stored(&self) -> Result<(&Tensor, &Tensor)> {
         match (&self.keys, &self.values) {
@@ -116,7 +112,7 @@ fn stored(store: Option<Tensor>, new: &Tensor, runs: &[Run], limit: usize) -> Re
     let (batch, heads, length, channels) = new.dims4()?;
     let needed = runs.iter().map(|run| run.to + run.length).max().unwrap_or(0);
     let capacity = store.as_ref().map_or(0, |s| s.dims()[2]);
-    let tracked = new.track_op() || store.as_ref().is_some_and(Tensor::track_op);
+    let tracked = dispatch::tracked([new].into_iter().chain(&store));
     if tracked && runs == [Run { rows: 0..batch, from: 0, to: 0, length }] && length >= capacity {
         return Ok(new.clone());
     }

@@ -1,6 +1,6 @@
 //! A decoder as numbers.
 
-use super::rope::RopeConfig;
+use super::scaling::RopeConfig;
 use super::style::DecoderStyle;
 
 /// More of anything is a slip.

@@ -1,9 +1,6 @@
-//! One decoder layer, and what all layers of a call share.
+//! One decoder layer.
 
-use std::cell::OnceCell;
-use std::ops::Range;
-
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use zoo_core::Result;
 use zoo_core::weights::Params;
 
@@ -12,74 +9,9 @@ use super::cache::LayerCache;
 use super::config::DecoderConfig;
 use super::gguf;
 use super::mlp::GatedMlp;
-use super::positions::{Positions, Run, Turn};
-use super::rope::{Rope, Turns};
-use crate::attention::SCORE_BYTES;
+use super::step::Step;
 use crate::linear::Residual;
 use crate::norm::RmsNorm;
-
-/// Most queries of a turn: few enough to leave out most of the keys that lie after them.
-const QUERIES: usize = 256;
-
-/// What follows from the positions of a call, the same for every layer.
-pub(super) struct Step<'a> {
-    pub turns: Turns,
-    pub runs: Vec<Run>,
-    /// Positions that are in use after this call.
-    pub end: usize,
-    /// Most positions that a cache may hold.
-    pub limit: usize,
-    positions: &'a Positions,
-    window: Option<usize>,
-    /// The keys that each query sees, without and with the sliding window.
-    sight: [OnceCell<Vec<Range<usize>>>; 2],
-    /// The same in turns for products by candle, of so many queries at most.
-    queries: [OnceCell<Vec<Turn>>; 2],
-    most: usize,
-}
-
-impl<'a> Step<'a> {
-    pub fn new(
-        positions: &'a Positions,
-        config: &DecoderConfig,
-        rope: &Rope,
-        long: bool,
-        device: &Device,
-    ) -> Result<Self> {
-        let row =
-            positions.batch() * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
-        Ok(Self {
-            turns: rope.turns(positions, long, device)?,
-            runs: positions.runs(),
-            end: positions.end(),
-            limit: config.max_position_embeddings,
-            positions,
-            window: config.sliding_window,
-            sight: Default::default(),
-            queries: Default::default(),
-            most: (SCORE_BYTES / row.max(1)).clamp(1, QUERIES),
-        })
-    }
-
-    fn window(&self, windowed: bool) -> Option<usize> {
-        self.window.filter(|_| windowed)
-    }
-
-    /// The keys that each query sees: `[T]`, or `[B, T]` where rows differ.
-    pub fn sight(&self, windowed: bool) -> &[Range<usize>] {
-        self.sight[usize::from(windowed)].get_or_init(|| self.positions.sight(self.window(windowed)))
-    }
-
-    /// The queries in turns, on `device`.
-    pub fn queries(&self, windowed: bool, device: &Device) -> Result<&[Turn]> {
-        let cell = &self.queries[usize::from(windowed)];
-        if cell.get().is_none() {
-            let turns = self.positions.turns(self.most, self.window(windowed), device)?;
-            return Ok(cell.get_or_init(|| turns));
-        }
-        Ok(cell.get().map(Vec::as_slice).unwrap_or_default())
-    }
-}
 
 /// `x + attention(norm x)`, then `x + mlp(norm x)`; or each branch normed once more before it is added.
 pub(super) struct Layer {

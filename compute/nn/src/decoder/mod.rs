@@ -44,11 +44,11 @@ mod positions;
 mod projections;
 mod rope;
 mod scaling;
+mod step;
 mod style;
 
 pub use config::DecoderConfig;
 pub use layout::layout;
 pub use model::Decoder;
-pub use rope::RopeConfig;
-pub use scaling::RopeScaling;
+pub use scaling::{RopeConfig, RopeScaling};
 pub use style::{DecoderStyle, Windows};

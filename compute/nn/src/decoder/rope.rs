@@ -1,24 +1,13 @@
 //! Rotary position embeddings (arXiv 2104.09864) in the half-split form: channel `i` turns with `i + D/2`.
 
 use candle_core::{D, DType, Device, Tensor, WithDType};
-use half::bf16;
 use zoo_core::Result;
 use zoo_kernels::{Element, Rotary, written};
 
 use super::positions::Positions;
-use super::scaling::{Frequencies, RopeScaling};
+use super::scaling::{Frequencies, RopeConfig};
+use crate::dispatch::{Path, with};
 use crate::values::Values;
-
-/// Rotary positions as numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RopeConfig {
-    /// Base of the geometric series of wavelengths.
-    pub theta: f64,
-    /// How many channels of a head turn, the first ones; the others stay.
-    pub rotary: usize,
-    /// How the wavelengths were stretched for longer sequences.
-    pub scaling: Option<RopeScaling>,
-}
 
 /// The frequencies of a model's heads.
 #[derive(Debug, Clone)]
@@ -78,10 +67,8 @@ impl Turns {
 
     /// `x` `[B, T, heads, D]`, turned in f32 and rounded back; differentiable.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        match x.dtype() {
-            DType::F32 if x.device().is_cpu() && !x.track_op() => return Ok(self.fused::<f32>(x)?),
-            DType::BF16 if x.device().is_cpu() && !x.track_op() => return Ok(self.fused::<bf16>(x)?),
-            _ => {}
+        if let Path::Kernel(numbers) = Path::of([x]) {
+            return Ok(with!(numbers, T => self.fused::<T>(x)?));
         }
         let (channels, rotary) = (x.dim(D::Minus1)?, 2 * self.cos.dim(D::Minus1)?);
         let wide = x.to_dtype(DType::F32)?;

@@ -1,10 +1,19 @@
-//! How rotary wavelengths are stretched for sequences longer than those first trained on.
+//! Rotary positions as numbers: wavelengths, and how they are stretched for sequences longer than the first ones.
 
 use std::f64::consts::TAU;
 
 use serde::Deserialize;
 
-use super::rope::RopeConfig;
+/// Rotary positions as numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeConfig {
+    /// Base of the geometric series of wavelengths.
+    pub theta: f64,
+    /// How many channels of a head turn, the first ones; the others stay.
+    pub rotary: usize,
+    /// How the wavelengths were stretched for longer sequences.
+    pub scaling: Option<RopeScaling>,
+}
 
 /// How wavelengths are stretched.
 #[derive(Debug, Clone, PartialEq)]

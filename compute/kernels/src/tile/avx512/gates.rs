@@ -11,6 +11,7 @@ use std::f32::consts::{FRAC_2_SQRT_PI, LOG2_E, SQRT_2};
 use crate::activation::Activation;
 use crate::arithmetic::{Arithmetic, Fused};
 use crate::element::Element;
+use crate::finish::Finish;
 use crate::lanes::Lanes;
 
 /// `-p` in powers of two, lowest first: minimax in the value's error over all `x`.
@@ -35,7 +36,9 @@ impl Arithmetic for Halves {
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         Fused::mul_add(a, b, c)
     }
+}
 
+impl Finish for Halves {
     #[inline(always)]
     unsafe fn activate(activation: Activation, values: &mut [f32]) {
         // SAFETY: the caller's.
@@ -70,7 +73,7 @@ impl Arithmetic for Halves {
 }
 
 /// # Safety
-/// That of [`Arithmetic::activate`] of [`Halves`].
+/// That of [`Finish::activate`] of [`Halves`].
 #[inline(always)]
 unsafe fn gate<const TERMS: usize>(terms: [f32; TERMS], values: &mut [f32]) {
     for values in values.as_chunks_mut::<16>().0 {

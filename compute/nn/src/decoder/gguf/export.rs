@@ -199,13 +199,13 @@ fn kind(files: &Checkpoint, key: &str, name: &str, shape: &[usize], format: Quan
 
 /// The rows of a tensor, in the order of the file.
 struct Reader<'a> {
-    source: Source,
+    source: Contents,
     tensor: &'a Tensor,
     height: usize,
     width: usize,
 }
 
-enum Source {
+enum Contents {
     Rows(zoo_core::weights::Rows),
     Values(Vec<f32>),
 }
@@ -218,12 +218,12 @@ impl<'a> Reader<'a> {
             [] => (1, 1),
         };
         let source = match files.rows(&tensor.key) {
-            Some(rows) => Source::Rows(rows),
+            Some(rows) => Contents::Rows(rows),
             None => {
                 let load = || -> Result<Vec<f32>> {
                     Ok(files.load(&tensor.key)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
                 };
-                Source::Values(load().map_err(io::Error::other)?)
+                Contents::Values(load().map_err(io::Error::other)?)
             }
         };
         Ok(Self { source, tensor, height, width })
@@ -232,8 +232,8 @@ impl<'a> Reader<'a> {
     fn row(&self, stored: usize, out: &mut [f32]) {
         let row = self.tensor.order.computed(stored);
         match &self.source {
-            Source::Rows(rows) => rows.read(row, out),
-            Source::Values(values) => out.copy_from_slice(&values[row * self.width..][..self.width]),
+            Contents::Rows(rows) => rows.read(row, out),
+            Contents::Values(values) => out.copy_from_slice(&values[row * self.width..][..self.width]),
         }
         if self.tensor.offset != 0.0 {
             out.iter_mut().for_each(|x| *x += self.tensor.offset);
