@@ -4,10 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::DType;
+use half::bf16;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zoo_kernels::quant::Format;
+use zoo_kernels::Packed;
+use zoo_kernels::quant::{Format, Quantised};
 
 use crate::{Error, Result};
 
@@ -37,6 +39,19 @@ impl Precision {
     /// Bytes per element.
     pub fn bytes(self) -> u64 {
         self.dtype().size_in_bytes() as u64
+    }
+
+    /// Bytes that weights of this shape take when a CPU computes with them: whatever has rows may stand in panels, of
+    /// whose last one not all rows exist.
+    pub fn held(self, shape: &[usize]) -> u64 {
+        let rows = shape.first().copied().unwrap_or(1);
+        let inputs: usize = shape.iter().skip(1).product();
+        match self {
+            _ if shape.len() < 2 => (rows * inputs) as u64 * self.bytes(),
+            Self::F32 => Packed::bytes::<f32>(rows, inputs) as u64,
+            Self::Bf16 => Packed::bytes::<bf16>(rows, inputs) as u64,
+            Self::F16 => (rows * inputs) as u64 * self.bytes(),
+        }
     }
 }
 
@@ -88,12 +103,12 @@ impl Quantisation {
         [self, Self::Q8_0].into_iter().find(|q| inputs > 0 && inputs.is_multiple_of(q.block_length()))
     }
 
-    /// Bytes of a matrix of so many rows when this format is asked for; `plain` bytes for each weight where no
-    /// format fits.
-    pub fn bytes(self, rows: usize, inputs: usize, plain: u64) -> u64 {
+    /// Bytes that a matrix of so many rows takes when this format is asked for; as [`Precision::held`] where no format
+    /// fits.
+    pub fn held(self, rows: usize, inputs: usize, plain: Precision) -> u64 {
         match self.fitting(inputs) {
-            Some(q) => (rows * q.format().row_bytes(inputs)) as u64,
-            None => (rows * inputs) as u64 * plain,
+            Some(q) => Quantised::bytes(q.format(), rows, inputs) as u64,
+            None => plain.held(&[rows, inputs]),
         }
     }
 }
@@ -157,6 +172,10 @@ mod tests {
     fn a_format_that_does_not_fit_gives_way() {
         let fitting = |inputs| Quantisation::Q4K.fitting(inputs);
         assert_eq!([512, 96, 100].map(fitting), [Some(Quantisation::Q4K), Some(Quantisation::Q8_0), None]);
-        assert_eq!([512, 96, 100].map(|n| Quantisation::Q4K.bytes(10, n, 2)), [2880, 1020, 2000]);
+        // Sixteen rows make a panel.
+        let held = [512, 96, 100].map(|n| Quantisation::Q4K.held(10, n, Precision::Bf16));
+        assert_eq!(held, [16 * 288, 16 * 102 + 32, Precision::Bf16.held(&[10, 100])]);
+        assert_eq!(Precision::Bf16.held(&[64, 3, 4, 5]), 64 * 60 * 2);
+        assert_eq!([Precision::F32, Precision::F16].map(|p| p.held(&[7])), [28, 14]);
     }
 }

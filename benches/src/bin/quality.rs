@@ -88,7 +88,7 @@ fn main() -> Result<()> {
 /// Bytes of so many weights.
 fn bytes(format: Quantisation, weights: u64) -> f64 {
     let length = format.block_length();
-    weights as f64 * format.bytes(1, length, 0) as f64 / length as f64
+    weights as f64 * format.format().row_bytes(length) as f64 / length as f64
 }
 
 fn read(session: &ModelSession, folder: &Path, questions: &[Question]) -> Result<Reading> {

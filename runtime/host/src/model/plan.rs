@@ -32,8 +32,8 @@ pub struct MemoryPart {
     pub activations: u64,
 }
 
-/// The memory that a model needs, by part, in bytes. Figures are computed from the shapes of all tensors; what the
-/// program itself and the file cache need is not among them.
+/// The memory that a model needs, by part, in bytes. Figures are computed from the shapes of all tensors, as the kernels
+/// hold them; what the program itself and the file cache need is not among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
     /// The model.
@@ -189,10 +189,10 @@ fn part(
     MemoryPart { id: id.to_owned(), role, dtype, parameters, weights, activations }
 }
 
-/// Parameters and their bytes.
+/// Parameters, and the bytes that they take.
 fn plain(tensors: &[TensorInfo], precision: Precision) -> (u64, u64) {
     let count = tensors.iter().map(|t| t.shape.iter().product::<usize>() as u64).sum();
-    (count, count * precision.bytes())
+    (count, tensors.iter().map(|t| precision.held(&t.shape)).sum())
 }
 
 fn language_model(
@@ -209,8 +209,9 @@ fn language_model(
     } else if let Some(quantisation) = opening.options.quantise {
         weights = tensors.iter().map(|t| quantised(t, quantisation, spec.precision)).sum();
         // A head that is the embedding table is quantised beside it.
-        if !tensors.iter().any(|t| t.key.ends_with("lm_head.weight")) {
-            weights += quantisation.bytes(said.vocab, said.hidden, 0);
+        let tied = !tensors.iter().any(|t| t.key.ends_with("lm_head.weight"));
+        if tied && quantisation.fitting(said.hidden).is_some() {
+            weights += quantisation.held(said.vocab, said.hidden, spec.precision);
         }
         dtype = quantisation.name().into();
     }
@@ -224,9 +225,9 @@ fn language_model(
 fn quantised(tensor: &TensorInfo, quantisation: Quantisation, precision: Precision) -> u64 {
     match tensor.shape.as_slice() {
         [rows, inputs] if !tensor.key.ends_with("embed_tokens.weight") => {
-            quantisation.bytes(*rows, *inputs, precision.bytes())
+            quantisation.held(*rows, *inputs, precision)
         }
-        shape => shape.iter().product::<usize>() as u64 * precision.bytes(),
+        shape => precision.held(shape),
     }
 }
 
