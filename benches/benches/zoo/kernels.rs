@@ -8,19 +8,24 @@ use zoo_benches::{noise, processor_time};
 use zoo_kernels::{Activation, Epilogue, Packed, peak};
 use zoo_measure::Summary;
 
-/// Rows, outputs, inputs: of CLIP ViT-L/14 at 336 pixels, of ConvNeXt-L at 320.
-const SIZES: [(&str, [usize; 3]); 6] = [
+/// Rows, outputs, inputs: of CLIP ViT-L/14 at 336 pixels, of ConvNeXt-L at 320, of an 8B language model that decodes one
+/// token and twelve.
+const SIZES: [(&str, [usize; 3]); 8] = [
     ("clip-l-qkv", [577, 3072, 1024]),
     ("clip-l-fc1", [577, 4096, 1024]),
     ("clip-l-fc2", [577, 1024, 4096]),
     ("convnext-l-stage1-fc1", [6400, 768, 192]),
     ("convnext-l-stage3-fc1", [400, 3072, 768]),
     ("convnext-l-stage3-fc2", [400, 768, 3072]),
+    ("llama-8b-output-1", [1, 4096, 4096]),
+    ("llama-8b-output-12", [12, 4096, 4096]),
 ];
 /// Pairs for the ratios that are printed.
 const PAIRS: usize = 9;
-/// Products in each half of a pair: enough for the accounts, which are written every few milliseconds.
-const REPEATS: usize = 3;
+/// Products in each half of a pair, and operations if that is more: enough for the accounts, which are written every few
+/// milliseconds.
+const REPEATS: u64 = 3;
+const OPERATIONS: u64 = 2_000_000_000;
 
 /// One product in each form.
 struct Product {
@@ -99,9 +104,10 @@ pub fn table() {
 
 fn row(product: &Product, peaks: [f64; 2]) {
     let speed = |run: &dyn Fn()| {
+        let repeats = (OPERATIONS / product.operations()).max(REPEATS);
         let begun = processor_time();
-        (0..REPEATS).for_each(|_| run());
-        (REPEATS as u64 * product.operations()) as f64 / (processor_time() - begun) / 1e9
+        (0..repeats).for_each(|_| run());
+        (repeats * product.operations()) as f64 / (processor_time() - begun) / 1e9
     };
     let mut runs = [Vec::new(), Vec::new()];
     for _ in 0..PAIRS {
