@@ -201,8 +201,16 @@ fn numbered_files_without_an_index_are_one_checkpoint() {
     refused(dir.path(), &["of the 2 parts of `model`", "number 2 is missing"]);
     save(&dir.path().join("model-00002-of-00002.safetensors"), &[("b", &[3])]);
     assert_eq!(open(dir.path()).unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+    // The conventional name counts, whatever lies beside it; of two others neither does.
     save(&dir.path().join("other-00001-of-00001.safetensors"), &[("c", &[3])]);
+    save(&dir.path().join("eye.safetensors"), &[("d", &[3])]);
+    assert_eq!(open(dir.path()).unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+    for part in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+        std::fs::remove_file(dir.path().join(part)).unwrap();
+    }
     refused(dir.path(), &["several weight files"]);
+    std::fs::remove_file(dir.path().join("eye.safetensors")).unwrap();
+    assert_eq!(open(dir.path()).unwrap().keys().collect::<Vec<_>>(), ["c"]);
 }
 
 #[test]

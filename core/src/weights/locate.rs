@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::adapter;
-use super::shards::{Index, complete};
+use super::shards::{Index, complete, parts};
 use crate::{Error, Result};
 
 /// Names under which the libraries save a whole model, best first.
@@ -74,6 +74,14 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         .filter(|name| !adapter::FILES.contains(&name.as_str()))
         .collect();
     names.sort();
+    // Parts of a conventional name without an index stand for the whole of that name.
+    for (stem, ending) in CONVENTIONS.iter().filter_map(|name| name.split_once('.')) {
+        let ending = format!(".{ending}");
+        let parts = parts(&names, stem, &ending);
+        if complete(&parts, &ending).map_err(fault)? {
+            return Ok(parts.iter().map(|name| folder.join(name)).collect());
+        }
+    }
     for ending in ENDINGS {
         let of_kind: Vec<&String> = names.iter().filter(|name| name.ends_with(ending)).collect();
         match of_kind.as_slice() {

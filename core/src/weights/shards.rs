@@ -101,6 +101,12 @@ impl<'a> Numbered<'a> {
     }
 }
 
+/// Those of `names` that are parts of the file `stem` + `ending`.
+pub(super) fn parts<'a>(names: &'a [String], stem: &str, ending: &str) -> Vec<&'a String> {
+    let part = |name: &&String| Numbered::of(name, ending).is_some_and(|part| part.stem == stem);
+    names.iter().filter(part).collect()
+}
+
 /// Whether `names` are the parts of one checkpoint that has no index.
 ///
 /// # Errors

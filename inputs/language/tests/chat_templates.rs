@@ -204,7 +204,7 @@ fn a_template_that_is_missing_or_wrong_is_named() {
         "tokenizer_config.json: there are templates called rag, and none called `default`",
     );
     refused(Some(r#"{"chat_template": {"a": "x", "b": "y"}}"#), None, "called a, b, and none");
-    refused(Some("{"), None, "not the JSON that was expected");
+    refused(Some("{"), None, "tokenizer_config.json: this is no JSON");
     refused(None, Some("{% for m in messages %}"), "chat_template.jinja: unexpected end");
     refused(
         None,

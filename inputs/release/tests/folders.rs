@@ -362,7 +362,7 @@ fn a_checkpoint_in_parts_needs_no_index() {
     assert!(message.contains("number 2 is missing"), "{message}");
     folder.tensors("model-00002-of-00002.safetensors", &["model.norm.weight"]);
     // Beside them other files may lie, as the weights of encoders.
-    folder.tensors("eye.bin", &["w"]);
+    folder.tensors("eye.safetensors", &["w"]);
     let release = folder.read(None).unwrap();
     assert_eq!(release.decoder.weights, [folder.path()]);
     assert_eq!(release.connector.unwrap().weights, [folder.path()]);
