@@ -84,8 +84,13 @@ impl<T: Trunk> TrunkEncoder<T> {
         if let Some(trunk) = &*self.trunk.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(trunk.clone());
         }
+        // Assembled while nobody can replace a parameter: what is kept is what the parameters are.
+        let mut kept = self.trunk.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trunk) = &*kept {
+            return Ok(trunk.clone());
+        }
         let trunk = Arc::new(self.assemble(&[])?);
-        *self.trunk.write().unwrap_or_else(PoisonError::into_inner) = Some(trunk.clone());
+        *kept = Some(trunk.clone());
         Ok(trunk)
     }
 
@@ -151,8 +156,9 @@ impl<T: Trunk> Differentiable for TrunkEncoder<T> {
     }
 
     fn set_parameter(&self, name: &str, value: &Tensor) -> Result<()> {
+        let mut kept = self.trunk.write().unwrap_or_else(PoisonError::into_inner);
         self.parameters.set(name, value)?;
-        *self.trunk.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *kept = None;
         Ok(())
     }
 
@@ -167,5 +173,94 @@ impl<T: Trunk> Differentiable for TrunkEncoder<T> {
         let wanted = self.parameters.vars(parameters)?;
         let trunk = if wanted.is_empty() { self.trunk()? } else { Arc::new(self.assemble(parameters)?) };
         autograd::vjp(pixels, cotangents, &wanted, |pixels| trunk.forward(pixels, request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use zoo_core::weights::{Init, Source};
+    use zoo_core::{Grid, LayerInfo, Resolution};
+
+    use super::*;
+
+    static LAYOUTS: [Layout; 1] =
+        [Layout { name: "probe", prefixes: &[""], marker: "w", map: |name| Source::key(name), ignored: &[] }];
+
+    /// Shows its parameter. While it is read, somebody else may replace it.
+    struct Probe(Tensor);
+
+    struct Meanwhile {
+        reads: Mutex<usize>,
+        read: Sender<()>,
+        replaced: Mutex<Receiver<()>>,
+    }
+
+    impl Trunk for Probe {
+        type Config = Meanwhile;
+
+        fn load(params: &Params, config: &Meanwhile) -> Result<Self> {
+            let value = params.get("w", 1, Init::Const(0.0))?.copy()?;
+            let mut reads = config.reads.lock().unwrap();
+            *reads += 1;
+            // The second time is that of `forward`: from here on it is too late for this trunk.
+            if *reads == 2 {
+                config.read.send(()).unwrap();
+                // Nobody comes as long as the trunk is being assembled; whoever does makes it old.
+                let _ = config.replaced.lock().unwrap().recv_timeout(Duration::from_millis(300));
+            }
+            Ok(Self(value))
+        }
+
+        fn forward(&self, _: &Tensor, _: &FeatureRequest) -> Result<Vec<FeatureMap>> {
+            let tokens = self.0.reshape((1, 1, 1))?;
+            Ok(vec![FeatureMap { tokens, prefix: None, grid: Grid::square(1), layer: 0, normed: false }])
+        }
+
+        fn descriptor(_: &Meanwhile, id: &str, parameters: u64) -> EncoderDescriptor {
+            EncoderDescriptor {
+                id: id.to_owned(),
+                layers: vec![LayerInfo { channels: 1, stride: 1 }],
+                prefix: Vec::new(),
+                final_norm: false,
+                native: 1,
+                resolution: Resolution::Fixed,
+                parameters,
+                vjp: true,
+            }
+        }
+
+        fn cost(_: &Meanwhile, _: DType, _: usize, _: usize, _: usize) -> Cost {
+            Cost::default()
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_replaced_while_the_trunk_is_assembled_counts() {
+        let of = |value: f32| Tensor::new(&[value], &Device::Cpu).unwrap();
+        let weights =
+            Weights::tensors(BTreeMap::from([("w".to_owned(), of(1.0))]), DType::F32).trainable(true);
+        let ((read, begun), (told, replaced)) = (channel(), channel());
+        let config = Meanwhile { reads: Mutex::new(0), read, replaced: Mutex::new(replaced) };
+        let encoder = TrunkEncoder::<Probe>::open("probe", config, &LAYOUTS, &weights, &Device::Cpu).unwrap();
+        let shown = || {
+            let pixels = Tensor::zeros((1, 3, 1, 1), DType::F32, &Device::Cpu).unwrap();
+            let maps = encoder.forward(&pixels, &FeatureRequest::layer(0, false)).unwrap();
+            maps[0].tokens.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]
+        };
+        let replaced = &encoder;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                begun.recv().unwrap();
+                replaced.set_parameter("w", &of(2.0)).unwrap();
+                let _ = told.send(());
+            });
+            shown();
+        });
+        assert_eq!(shown(), 2.0);
     }
 }
