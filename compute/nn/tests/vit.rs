@@ -8,23 +8,11 @@ use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Layout, Source, Weights};
 use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
 use zoo_nn::encoder::Trunk;
-use zoo_nn::pos_embed::PosMode;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle, VisionTransformer};
 use zoo_tests::noise::{self, normal};
 
-const STYLE: ViTStyle = ViTStyle {
-    act: ViTAct::Swiglu,
-    norm_eps: 1e-6,
-    qkv_bias: true,
-    patch_bias: true,
-    pre_norm: true,
-    class_token: true,
-    class_pos: true,
-    registers: 2,
-    layer_scale: true,
-    final_norm: true,
-    pos_mode: PosMode::BicubicAntialias,
-};
+const STYLE: ViTStyle =
+    ViTStyle { act: ViTAct::Swiglu, pre_norm: true, registers: 2, layer_scale: true, ..ViTStyle::PLAIN };
 
 /// Keeps q, k and v apart, so that a trainable model is assembled from parts.
 static SPLIT: [Layout; 1] = [Layout {

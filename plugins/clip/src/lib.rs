@@ -31,23 +31,11 @@ mod layouts;
 use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::pos_embed::PosMode;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
 
 /// Numbers that all CLIP towers share unless a registry row says otherwise.
-const STYLE: ViTStyle = ViTStyle {
-    act: ViTAct::QuickGelu,
-    norm_eps: 1e-5,
-    qkv_bias: true,
-    patch_bias: false,
-    pre_norm: true,
-    class_token: true,
-    class_pos: true,
-    registers: 0,
-    layer_scale: false,
-    final_norm: true,
-    pos_mode: PosMode::BicubicAntialias,
-};
+const STYLE: ViTStyle =
+    ViTStyle { act: ViTAct::QuickGelu, norm_eps: 1e-5, patch_bias: false, pre_norm: true, ..ViTStyle::PLAIN };
 
 /// Opens a CLIP image tower.
 ///

@@ -32,22 +32,10 @@ use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
 use zoo_nn::pos_embed::PosMode;
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
 
 /// Numbers that all DINOv2 models share unless a registry row says otherwise.
-const STYLE: ViTStyle = ViTStyle {
-    act: ViTAct::GeluErf,
-    norm_eps: 1e-6,
-    qkv_bias: true,
-    patch_bias: true,
-    pre_norm: false,
-    class_token: true,
-    class_pos: true,
-    registers: 0,
-    layer_scale: true,
-    final_norm: true,
-    pos_mode: PosMode::BicubicOffset,
-};
+const STYLE: ViTStyle = ViTStyle { layer_scale: true, pos_mode: PosMode::BicubicOffset, ..ViTStyle::PLAIN };
 
 /// Opens a DINOv2 model.
 ///

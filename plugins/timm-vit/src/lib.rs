@@ -33,23 +33,10 @@ mod layouts;
 use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::pos_embed::PosMode;
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
 
 /// SigLIP's numbers, for whatever a registry row leaves out.
-const STYLE: ViTStyle = ViTStyle {
-    act: ViTAct::GeluErf,
-    norm_eps: 1e-6,
-    qkv_bias: true,
-    patch_bias: true,
-    pre_norm: false,
-    class_token: false,
-    class_pos: true,
-    registers: 0,
-    layer_scale: false,
-    final_norm: true,
-    pos_mode: PosMode::BicubicAntialias,
-};
+const STYLE: ViTStyle = ViTStyle { class_token: false, ..ViTStyle::PLAIN };
 
 /// Opens a plain ViT.
 ///

@@ -60,6 +60,29 @@ pub struct ViTStyle {
     pub pos_mode: PosMode,
 }
 
+impl ViTStyle {
+    /// The ViT of arXiv 2010.11929 as timm builds it. A family says what it does otherwise.
+    pub const PLAIN: Self = Self {
+        act: ViTAct::GeluErf,
+        norm_eps: 1e-6,
+        qkv_bias: true,
+        patch_bias: true,
+        pre_norm: false,
+        class_token: true,
+        class_pos: true,
+        registers: 0,
+        layer_scale: false,
+        final_norm: true,
+        pos_mode: PosMode::BicubicAntialias,
+    };
+}
+
+impl Default for ViTStyle {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
 /// The keys of a registry row's `arch` table. The six numbers are required; the rest defaults to the family's
 /// [`ViTStyle`].
 #[derive(Debug, Clone, Deserialize)]
