@@ -61,8 +61,8 @@ pub fn loaded(folder: &str) -> Result<PluginDoor> {
     // A library that is loaded needs its file no more.
     let folder = tempfile::tempdir()?;
     let dest = folder.path().join("plugins");
-    let manifest = stage(&library, &sources.join("plugin.toml"), &dest)?;
-    Ok(PluginSet::discover(&[dest], &folder.path().join("data"))?.get(&manifest.name)?)
+    let staged = stage(&library, &sources.join("plugin.toml"), &dest)?;
+    Ok(PluginSet::discover(&[dest], &folder.path().join("data"))?.get(&staged.manifest.name)?)
 }
 
 /// A specification in f32.

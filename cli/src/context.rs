@@ -8,7 +8,6 @@ use candle_core::Device;
 use zoo_core::Precision;
 use zoo_core::sdk::DeviceName;
 use zoo_host::{DeviceChoice, Options, Zoo};
-use zoo_registry::{Place, Problem};
 
 use crate::args::{Global, PixelArgs};
 use crate::progress::{Downloads, Progress};
@@ -16,17 +15,6 @@ use crate::report::CliError;
 
 /// What to do about a row of a plugin that is wrong.
 pub(crate) const SET_ASIDE: &str = "it is not used; correct it there, or ask the author of the plugin";
-
-/// A row of a plugin that is wrong, in one line.
-pub(crate) fn wrong_row(problem: &Problem) -> String {
-    let row = match &problem.row {
-        Some((kind, id)) => format!("the {kind} `{id}`"),
-        None => "what the plugin brings".into(),
-    };
-    let Place { file, line, .. } = &problem.place;
-    let help = problem.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
-    format!("{file}:{line}: {row}: {}{help}", problem.message)
-}
 
 /// Where the program writes.
 pub struct Streams<'a> {
@@ -131,12 +119,15 @@ impl<'a> Context<'a> {
         self.opened(Options { fast_resize, ..self.options(device, more)? })
     }
 
-    /// Opens, and says which rows of plugins cannot be used.
+    /// Opens, and says which plugins and which of their rows cannot be used.
     fn opened(&self, options: Options) -> Result<Zoo, CliError> {
         let zoo = Zoo::open(options)?;
+        for warning in zoo.plugins().warnings() {
+            self.complain(&format!("warning: {warning}"));
+        }
         for problem in zoo.registry().set_aside() {
             // Not a note: results can differ from those of the same command without the plugin.
-            self.complain(&format!("warning: {}; {SET_ASIDE}", wrong_row(problem)));
+            self.complain(&format!("warning: {}; {SET_ASIDE}", problem.line()));
         }
         Ok(zoo)
     }

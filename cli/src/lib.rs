@@ -21,6 +21,7 @@ pub mod args;
 mod commands;
 mod context;
 mod interrupt;
+pub mod log;
 mod output;
 mod progress;
 mod report;

@@ -1,4 +1,4 @@
-//! The program: sets the number of threads, connects the streams, and hands over to the library.
+//! The program: sets the number of threads, shows the log, connects the streams, and hands over to the library.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -9,8 +9,11 @@ use zoo::args::Cli;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    if let Some(threads) = Cli::try_parse_from(&arguments).ok().and_then(|cli| cli.global.threads) {
-        limit_threads(threads.get());
+    if let Ok(cli) = Cli::try_parse_from(&arguments) {
+        if let Some(threads) = cli.global.threads {
+            limit_threads(threads.get());
+        }
+        zoo::log::install(cli.global.verbose);
     }
     let (mut out, mut err) = (stdout().lock(), stderr());
     let terminal = err.is_terminal();

@@ -27,6 +27,18 @@ impl Report {
     }
 }
 
+/// A problem of a registry file, for programs.
+pub fn placed(problem: &Problem) -> Value {
+    let place = &problem.place;
+    json!({
+        "message": problem.message,
+        "help": problem.help,
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+    })
+}
+
 /// `1 turn`, `2 turns`.
 pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -81,19 +93,7 @@ impl CliError {
             out.extend(more.clone());
         }
         if let Some(registry) = self.registry() {
-            out["problems"] = registry
-                .problems
-                .iter()
-                .map(|p| {
-                    json!({
-                        "message": p.message,
-                        "help": p.help,
-                        "file": p.place.file,
-                        "line": p.place.line,
-                        "column": p.place.column,
-                    })
-                })
-                .collect();
+            out["problems"] = registry.problems.iter().map(placed).collect();
         }
         out
     }

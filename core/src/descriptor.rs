@@ -86,7 +86,11 @@ impl EncoderDescriptor {
             }
             _ => {}
         }
-        Ok(Grid { h: height / info.stride, w: width / info.stride })
+        // A stride of zero is refused where an encoder is opened; a descriptor that nobody opened may still have it.
+        match (height.checked_div(info.stride), width.checked_div(info.stride)) {
+            (Some(h), Some(w)) => Ok(Grid { h, w }),
+            _ => Err(Error::Internal(format!("{}: layer {layer} has a stride of 0", self.id))),
+        }
     }
 }
 

@@ -63,7 +63,15 @@ pub enum Error {
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// A broken promise inside the program or a plugin.
+    /// A plugin that does not do what it says.
+    #[error("plugin `{plugin}` is faulty: {what}")]
+    Faulty {
+        /// Plugin name.
+        plugin: String,
+        /// Which promise is broken, and how.
+        what: String,
+    },
+    /// A broken promise inside the program.
     #[error("internal: {0}")]
     Internal(String),
 }
@@ -72,6 +80,11 @@ impl Error {
     /// [`Error::InvalidInput`] from anything that prints.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidInput(message.into())
+    }
+
+    /// [`Error::Faulty`].
+    pub fn faulty(plugin: impl Into<String>, what: impl std::fmt::Display) -> Self {
+        Self::Faulty { plugin: plugin.into(), what: what.to_string() }
     }
 
     /// [`Error::Unsupported`].

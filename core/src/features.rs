@@ -68,6 +68,7 @@ impl Layers {
             Self::Last(n) if (1..=depth).contains(n) => Ok((depth - n..depth).collect()),
             Self::Last(n) => Err(Error::invalid(format!("the last {n} of {depth} layers do not exist"))),
             Self::Indices(indices) if indices.is_empty() => Err(Error::invalid("no layer was asked for")),
+            Self::Indices(_) if depth == 0 => Err(Error::invalid("this encoder has no layers to ask for")),
             Self::Indices(indices) => indices
                 .iter()
                 .map(|&i| {

@@ -10,9 +10,11 @@
 
 #![warn(missing_docs)]
 
+mod call;
 mod descriptor;
 pub mod dlpack;
 mod error;
+mod faults;
 mod features;
 mod fusion;
 mod geometry;
@@ -26,6 +28,7 @@ mod spec;
 mod traits;
 pub mod weights;
 
+pub use call::{CallContext, step};
 pub use descriptor::{
     ConnectorDescriptor, ConnectorInput, Cost, EncoderDescriptor, LayerInfo, LlmDescriptor, PrefixToken,
     Resolution,

@@ -149,14 +149,43 @@ impl Spec {
     /// # Errors
     /// [`Error::Arch`] with the offending key and the keys that exist.
     pub fn arch<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.arch.clone()))
-            .map_err(|e| Error::Arch { id: self.id.clone(), message: e.to_string() })
+        serde_path_to_error::deserialize(Value::Object(self.arch.clone())).map_err(|e| {
+            let (path, message) = (e.path().to_string(), e.inner().to_string());
+            // A key that is unknown or missing stands in serde's message; one of another type does not.
+            let named =
+                path == "." || message.contains(&format!("`{}`", path.rsplit('.').next().unwrap_or(&path)));
+            let message = if named { message } else { format!("`{path}`: {message}") };
+            Error::Arch { id: self.id.clone(), message }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_number_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code, reason = "read, and not looked at")]
+        struct Arch {
+            depth: usize,
+            sides: Vec<usize>,
+        }
+        for (arch, part) in [
+            (r#"{"depth": "12", "sides": []}"#, "`depth`: invalid type: string"),
+            (r#"{"depth": 1, "sides": [1, -2]}"#, "`sides[1]`: invalid value: integer `-2`"),
+            (r#"{"depht": 1, "sides": []}"#, "unknown field `depht`, expected `depth` or `sides`"),
+            (r#"{"depth": 1}"#, "missing field `sides`"),
+        ] {
+            let spec: Spec =
+                serde_json::from_str(&format!(r#"{{"id": "x", "architecture": "a", "arch": {arch}}}"#))
+                    .unwrap();
+            let message = spec.arch::<Arch>().unwrap_err().to_string();
+            assert!(message.starts_with("x: architecture: ") && message.contains(part), "{message}");
+        }
+    }
 
     #[test]
     fn names_of_quantisations_round_trip() {

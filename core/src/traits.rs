@@ -3,7 +3,9 @@
 //! Tensors are candle's. Shapes: `B` images, `N` patch tokens in row-major order of their grid, `C` channels,
 //! `T` text or sequence positions, `H` width of the language model. Few methods are required; the others have
 //! defaults in terms of those and exist so that an implementation can do better. What an object cannot do is
-//! written in its descriptor, and asking for it anyway is [`Error::Unsupported`], never a panic.
+//! written in its descriptor, and asking for it anyway is [`Error::Unsupported`], never a panic. What a caller wants
+//! besides the result (to stop, to see how far it is, a seed) is the [`CallContext`](crate::CallContext) in whose scope
+//! it asks; an implementation looks at it between two blocks ([`step`](crate::step)).
 
 use std::ops::Range;
 

@@ -4,11 +4,16 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::json;
 use support::plugins;
 use zoo_core::sdk::OpenOptions;
-use zoo_core::{Cells, ConnectorInputs, Encoder, Error, FeatureMap, FeatureRequest, Grid, Layers, Spec};
+use zoo_core::{
+    CallContext, Cells, ConnectorInputs, Encoder, Error, FeatureMap, FeatureRequest, Grid, Layers, Spec,
+};
 use zoo_host::plugins::{ObjectKind, PluginDoor};
 
 const TOY: &str = "tests/plugins/toy";
@@ -232,6 +237,64 @@ fn a_language_model_keeps_its_cache_in_the_plugin() {
     let again = doors()[1].open_llm(&spec, &OpenOptions::default()).unwrap();
     let message = again.decode(&next, &next, &mut foreign).unwrap_err().to_string();
     assert!(message.contains("another language model"), "{message}");
+}
+
+/// What a caller wants besides: heard through both doors, of every kind of object, and of one call at a time.
+#[test]
+fn a_call_context_goes_through_both_doors() {
+    let pixels = noise(&[1, 3, 8, 8], 3);
+    let request = request(false, true);
+    let cotangents = [noise(&[1, 4, 8], 4), noise(&[1, 4, 8], 5)];
+    let counter = spec("counter", json!({"hidden": 4, "layers": 3, "vocab": 11}));
+    let mean = spec("mean", json!({"channels": 4, "members": 1}));
+    let inputs = ConnectorInputs { features: vec![noise(&[1, 9, 4], 1)], image_sizes: vec![(30, 20)] };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let take = || std::mem::take(&mut *seen.lock().unwrap());
+    // Ends a pass once so many blocks are over.
+    let until = |last: usize| {
+        let (seen, stop) = (seen.clone(), Arc::new(AtomicBool::new(false)));
+        let flag = stop.clone();
+        CallContext::new().cancelled_by(flag).watched_by(move |done, total| {
+            seen.lock().unwrap().push((done, total));
+            stop.store(done >= last, Ordering::Relaxed);
+            true
+        })
+    };
+    for (door, encoder) in doors().into_iter().zip(encoders()) {
+        let connector = door.open_connector(&mean, &OpenOptions::default()).unwrap();
+        let model = door.open_llm(&counter, &OpenOptions::default()).unwrap();
+        let forward = || encoder.forward(&pixels, &request).map(|maps| bits(&maps[0].tokens));
+        let vjp = || {
+            let learn = encoder.differentiable().unwrap();
+            learn.vjp(&pixels, &request, &cotangents, &[]).map(|(gradient, _)| bits(&gradient))
+        };
+        let layers = || {
+            let (hidden, positions) = (noise(&[1, 1, 4], 6), Tensor::new(&[[0_u32]], &Device::Cpu)?);
+            model.layers(1..3, &hidden, &positions, &mut model.cache(1)?).map(|hidden| bits(&hidden))
+        };
+        let fuse = || connector.forward(&inputs).map(|fused| bits(&fused.tokens));
+        type Pass<'a> = &'a dyn Fn() -> zoo_core::Result<(Vec<usize>, Vec<u32>)>;
+        for (pass, blocks) in [(&forward as Pass<'_>, 3), (&vjp, 3), (&layers, 2), (&fuse, 1)] {
+            let alone = pass().unwrap();
+            assert_eq!(until(9).scope(pass).unwrap(), alone, "watching changes nothing");
+            assert_eq!(take(), (0..blocks).map(|done| (done, blocks)).collect::<Vec<_>>());
+            for last in 0..blocks {
+                assert!(matches!(until(last).scope(pass), Err(Error::Cancelled)));
+                assert_eq!(take().len(), last + 1, "nothing runs after the end");
+            }
+            let stopped = CallContext::new().cancelled_by(Arc::new(AtomicBool::new(true)));
+            assert!(matches!(stopped.scope(pass), Err(Error::Cancelled)));
+            assert_eq!(pass().unwrap(), alone, "a scope ends");
+        }
+    }
+    // A seed arrives as it is: the toy leaves out the layer that it names.
+    let [here, there] = encoders();
+    let seeded = |encoder: &dyn Encoder, seed: u64| {
+        let pass = || encoder.forward(&pixels, &request).unwrap();
+        bits(&CallContext::new().with_seed(seed).scope(pass)[0].tokens)
+    };
+    let all = [0, 3, 4, 5].map(|seed| (seeded(&*here, seed), seeded(&*there, seed)));
+    assert!(all.iter().all(|(a, b)| a == b) && all[0].0 != all[1].0 && all[1].0 != all[2].0);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::json;
 use support::{library, plugins, staged};
 use zoo_core::sdk::{OpenOptions, Provides, backend};
-use zoo_core::{Encoder, Error, FeatureRequest, Spec};
-use zoo_host::plugins::{LOG_TARGET, Manifest, PluginDoor, PluginError, PluginSet};
+use zoo_core::{ConnectorInputs, Encoder, Error, FeatureRequest, Spec};
+use zoo_host::plugins::{LOG_TARGET, Manifest, ObjectKind, PluginDoor, PluginError, PluginSet};
 
 const BAD: &str = "tests/plugins/bad";
 
@@ -107,9 +107,14 @@ fn encoder(door: &PluginDoor, architecture: &str) -> zoo_core::Result<Box<dyn En
     door.open_encoder(&spec, &OpenOptions::default())
 }
 
+/// The first layer, with whatever there is of norms and prefix tokens.
+fn everything() -> FeatureRequest {
+    FeatureRequest { prefix: true, ..FeatureRequest::layer(0, true) }
+}
+
 fn call(encoder: &dyn Encoder) -> zoo_core::Result<Vec<zoo_core::FeatureMap>> {
     let pixels = Tensor::zeros((1, 3, 2, 2), DType::F32, &Device::Cpu).unwrap();
-    encoder.forward(&pixels, &FeatureRequest::layer(0, false))
+    encoder.forward(&pixels, &everything())
 }
 
 // ---------------------------------------------------------------- panics and errors of an ordinary plugin
@@ -244,16 +249,36 @@ fn malformed_results_are_refused_by_name() {
         ("nameless", "there is no tensor `tokens.0`, only ``"),
         ("too_few", "0 feature maps came back, 1 were asked for"),
         ("no_json", "reply of an encoder: expected"),
+        ("grid", "the map of layer 0 has a grid of 1×4; its stride and the size of the image make 2×2"),
+        ("layer", "layer 0 was asked for, and layer 5 came back"),
+        ("normed", "the map of layer 0 came back normed, and was not to be"),
+        (
+            "plain",
+            "the map of layer 0 came back not normed, and was to be: `final_norm` of its descriptor is true",
+        ),
+        ("prefix", "prefix tokens of layer 0 came back; its descriptor and the request have none"),
+        ("no_prefix", "no prefix tokens of layer 0 came back; its descriptor promises 1"),
+        ("nan", "result `tokens.0` of enc holds NaN, and its inputs do not"),
+    ];
+    /// What the descriptor says that cannot be.
+    const FALSE: &[(&str, &str)] = &[
+        ("name", "its descriptor is called `somebody`, but `enc` was opened"),
+        ("no_layers", "its descriptor lists no `layers`"),
+        ("no_channels", "`channels` of layer 0 is 0"),
+        ("no_stride", "`stride` of layer 0 is 0"),
+        ("large_stride", "layer 0 has no cell: its `stride` of 4 is more than the 2 pixels of `native`"),
+        ("no_multiple", "`resolution.multiple_of` is 0"),
+        ("many_parameters", "`parameters` is 18446744073709551615, more than any machine holds"),
+        ("no_gradients", "its descriptor says `vjp: true`, but it has no gradients"),
     ];
     let place = Place::new();
-    let provided = ["honest", "odd_code"].into_iter().chain(LIES.iter().map(|(lie, _)| *lie));
+    let provided = ["honest", "odd_code"].into_iter().chain(LIES.iter().chain(FALSE).map(|(lie, _)| *lie));
     let encoders: Vec<String> = provided.map(str::to_owned).collect();
-    place.install("liar", &bad(), |m| m.provides.encoders = encoders.clone());
-    // The library lists them in its own order.
+    place.install("liar", &bad(), |m| m.provides.encoders = encoders[1..].to_vec());
     let refusal = place.refusal("liar");
     contains(&refusal, &["the library calls its architectures", "install plugin `liar` again"]);
-    let order = refusal.split('`').nth(1).unwrap().split(", ").map(str::to_owned).collect();
-    place.install("liar", &bad(), |m| m.provides.encoders = order);
+    // The library lists them in an order of its own.
+    place.install("liar", &bad(), |m| m.provides.encoders = encoders);
     place.set().trust("liar").unwrap();
     let door = place.get("liar").unwrap();
 
@@ -263,6 +288,27 @@ fn malformed_results_are_refused_by_name() {
         contains(&message, &["plugin `liar` is faulty", part]);
         alive();
     }
+    for (lie, part) in FALSE {
+        let message = encoder(&door, lie).err().unwrap().to_string();
+        contains(&message, &["plugin `liar` is faulty", part]);
+        // It is found without weights, too, as far as a descriptor tells.
+        let spec = serde_json::from_value(json!({"id": "enc", "architecture": lie})).unwrap();
+        match door.inspect(ObjectKind::Encoder, &spec) {
+            Ok(_) => assert_eq!(*lie, "no_gradients"),
+            Err(error) => contains(&error.to_string(), &["plugin `liar` is faulty", part]),
+        }
+        alive();
+    }
+    let spec: Spec = serde_json::from_value(json!({"id": "enc", "architecture": "no_json"})).unwrap();
+    let message = door.inspect(ObjectKind::Encoder, &spec).unwrap_err().to_string();
+    contains(&message, &["plugin `liar` is faulty: its inspection", "missing field `descriptor`"]);
+    // NaN that was given is not the plugin's doing.
+    let pixels = Tensor::full(f32::NAN, (1, 3, 2, 2), &Device::Cpu).unwrap();
+    let nan = encoder(&door, "nan").unwrap().forward(&pixels, &everything()).unwrap_err();
+    assert!(
+        matches!(&nan, Error::InvalidInput(m) if m.contains("enc: the input `pixels` holds NaN")),
+        "{nan:?}"
+    );
     // An unknown code with unreadable details still tells its message.
     let message = call(&*encoder(&door, "odd_code").unwrap()).unwrap_err().to_string();
     contains(&message, &["from the future"]);
@@ -276,6 +322,60 @@ fn malformed_results_are_refused_by_name() {
     assert_eq!(maps[0].tokens.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.5; 8]);
     call(&*encoder(&door, "negative").unwrap()).unwrap_err();
     assert_eq!(deleted(), before + 2);
+}
+
+// ---------------------------------------------------------------- what the kit lets authors say
+
+/// Objects of an ordinary plugin that break a promise: each is found where it is opened or asked, through both doors
+/// where the kit can see it.
+#[test]
+fn fibs_are_told_by_name() {
+    let place = Place::new();
+    let told = zoo_bad::FIBS.identity().provides;
+    place.install("fibs", &bad(), |m| {
+        m.provides = told;
+        m.version = zoo_bad::FIBS.version.into();
+    });
+    let foreign = place.get("fibs").unwrap();
+    let spec = |architecture: &str| -> Spec {
+        serde_json::from_value(json!({"id": "it", "architecture": architecture})).unwrap()
+    };
+    let told = |result: zoo_core::Result<()>, part: &str| {
+        let error = result.unwrap_err();
+        assert!(matches!(&error, Error::Faulty { plugin, .. } if plugin == "fibs"), "{error:?}");
+        contains(&error.to_string(), &[part]);
+        alive();
+    };
+    let options = OpenOptions::default();
+    for door in [&foreign, &PluginDoor::Static(&zoo_bad::FIBS)] {
+        let gradients = door.open_encoder(&spec("no_gradients"), &options).map(|_| ());
+        told(gradients, "its descriptor says `vjp: true`, but `differentiable()` gives nothing");
+        told(door.open_connector(&spec("no_inputs"), &options).map(|_| ()), "lists no `inputs`");
+        told(door.open_llm(&spec("no_vocab"), &options).map(|_| ()), "`vocab` is 0");
+        told(door.inspect(ObjectKind::Llm, &spec("no_vocab")).map(|_| ()), "`vocab` is 0");
+    }
+    let features = Tensor::ones((1, 4, 2), DType::F32, &Device::Cpu).unwrap();
+    let inputs = ConnectorInputs { features: vec![features], image_sizes: vec![(7, 9)] };
+    for (fib, part) in [
+        ("grid", "the grid of what it fused is 1×4, and its descriptor promises 2×2"),
+        ("empty_grid", "the grid of what it fused is 0×4, and its descriptor promises 2×2"),
+        ("sizes", "the image sizes of what it fused are not those that it was given"),
+        ("silent", "shares `attention` of 0 encoders, expected 1"),
+        ("nan", "result `tokens` of it holds NaN"),
+        ("width", "result `tokens` is [1, 4, 3], expected [1, 4, 2]"),
+    ] {
+        let connector = foreign.open_connector(&spec(fib), &options).unwrap();
+        told(connector.forward(&inputs).map(|_| ()), part);
+    }
+    let connector = foreign.open_connector(&spec("block"), &options).unwrap();
+    let fused = connector.forward(&inputs).unwrap();
+    told(
+        connector.block(&fused, 0).map(|_| ()),
+        "the grid of an image's block is 9×9, which is no part of 2×2",
+    );
+    let model = foreign.open_llm(&spec("short"), &options).unwrap();
+    let ids = Tensor::new(&[[1_u32, 2, 3]], &Device::Cpu).unwrap();
+    told(model.embed(&ids).map(|_| ()), "result `hidden` is [1, 1, 4], expected [1, 3, 4]");
 }
 
 // ---------------------------------------------------------------- files that are not the plugin
@@ -298,7 +398,7 @@ fn a_library_that_was_deleted_is_missed() {
     place.install("gone", &bad(), |_| ());
     std::fs::remove_file(place.library()).unwrap();
     let message = place.refusal("gone");
-    contains(&message, &["plugin `gone`: its library", "lib.so is missing", "install the plugin again"]);
+    contains(&message, &["plugin `gone`: its library", "lib.so is missing", "stage the plugin again"]);
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub struct Global {
     /// No progress and no notes
     #[arg(long, short, global = true, help_heading = HEADING)]
     pub quiet: bool,
+    /// More of what libraries and plugins log than warnings and errors; -vv and -vvv for developers (also ZOO_LOG, by
+    /// target: warn,zoo_host=debug,zoo::plugin=trace)
+    #[arg(long, short, global = true, help_heading = HEADING, action = clap::ArgAction::Count)]
+    pub verbose: u8,
     /// Where to compute: cpu, cuda, cuda:N, metal or auto. A device that is not there is an error; auto says what
     /// it chose
     #[arg(long, global = true, help_heading = HEADING, value_name = "DEVICE")]

@@ -159,16 +159,23 @@ pub enum PluginsAction {
         name: String,
     },
     /// Put a library that you built into a plugin folder, with its manifest. Runs code of the library
-    Stage {
-        /// The dynamic library
-        library: PathBuf,
-        /// The author's part of the manifest
-        #[arg(long, value_name = "FILE", default_value = "plugin.toml")]
-        manifest: PathBuf,
-        /// The plugin folder; made if it is not there
-        #[arg(long, value_name = "DIR")]
-        into: PathBuf,
-    },
+    Stage(StageArgs),
+}
+
+/// `zoo plugins stage`.
+#[derive(Debug, clap::Args)]
+pub struct StageArgs {
+    /// The dynamic library
+    pub library: PathBuf,
+    /// The author's part of the manifest
+    #[arg(long, value_name = "FILE", default_value = "plugin.toml")]
+    pub manifest: PathBuf,
+    /// The plugin folder; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// Trust it at once, whatever was trusted under its name before
+    #[arg(long)]
+    pub trust: bool,
 }
 
 /// `zoo completions`.

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use zoo_core::Precision;
-use zoo_host::{EncoderInspection, EnsembleInspection, HostError, Zoo};
+use zoo_host::{EncoderInspection, EnsembleInspection, HostError, Judgement, Zoo};
 use zoo_registry::{EnsembleRow, EnsembleShape, Kind, MemberShape, Problem};
 
 use crate::args::CheckArgs;
-use crate::context::{Context, wrong_row};
+use crate::context::Context;
 use crate::output::table::{Table, bytes, count};
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, placed};
 
 pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = match &args.file {
@@ -21,31 +21,45 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         let name = file.display().to_string();
         registry.origin(Kind::Ensemble, &row.id).is_some_and(|origin| origin.file == name)
     };
+    let file = args.file.as_ref().map(|file| file.display().to_string());
     let (mut text, mut ensembles) = (String::new(), Vec::new());
-    let (mut notes, mut faults) = (Vec::new(), Vec::new());
-    let progress = context.progress("check", registry.ensembles().len() as u64);
-    for row in registry.ensembles().filter(here) {
+    let mut rows = registry.written_in(file.as_deref());
+    let mut faults = Vec::new();
+    let shown: Vec<&EnsembleRow> = registry.ensembles().filter(here).collect();
+    let progress = context.progress("check", (shown.len() + rows.len()) as u64);
+    for row in &shown {
         progress.message(&row.id);
         let composed = Composed::new(&zoo, row)?;
         text.push_str(&composed.text());
         text.push('\n');
+        // Rows of other files that it uses are looked at, too.
+        for part in composed.parts() {
+            if !rows.contains(&part) {
+                rows.push(part);
+            }
+        }
+        // What is wrong with a row itself is said below, once; here is what is wrong with its use.
         for error in composed.errors() {
-            // A plugin that is not here cannot contradict a row; one that is here and does makes the row wrong.
-            let list = if matches!(error, HostError::Plugin(_)) { &mut notes } else { &mut faults };
-            let message = error.to_string();
-            if !list.contains(&message) {
-                list.push(message);
+            if matches!(error, HostError::Core(zoo_core::Error::InvalidInput(_))) {
+                faults.push(format!("the ensemble `{}`: {error}", row.id));
             }
         }
         ensembles.push(composed.json());
         progress.advance(1);
     }
+    progress.message("plugins");
+    let Judgement { problems, unjudged } = zoo.judge_rows(&rows);
     progress.finish();
     // Rows of the file that need a wrong row of a plugin.
-    let aside = registry.set_aside().iter();
-    let own =
-        |p: &&Problem| args.file.as_ref().is_some_and(|file| p.place.file == file.display().to_string());
-    faults.extend(aside.filter(own).map(wrong_row));
+    let aside = registry.set_aside().iter().filter(|p| file.as_deref() == Some(&p.place.file));
+    let problems: Vec<&Problem> = aside.chain(&problems).collect();
+    if problems.iter().any(|p| p.row.as_ref().is_some_and(|(kind, _)| *kind != Kind::Ensemble)) {
+        // An architecture that is not there is wrong with every use of it.
+        faults.retain(|fault| !fault.contains(" architecture `"));
+    }
+    faults.extend(problems.iter().map(|p| p.line()));
+    faults.dedup();
+    let notes = unjudged;
     let counts = json!({
         "encoders": registry.encoders().len(),
         "connectors": registry.connectors().len(),
@@ -53,7 +67,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         "llms": registry.llms().len(),
         "models": registry.models().len(),
     });
-    let what = args.file.as_ref().map_or("The registry".into(), |f| f.display().to_string());
+    let what = file.unwrap_or_else(|| "The registry".into());
     let verdict = match (faults.is_empty(), notes.is_empty()) {
         (false, _) => "is not in order",
         (true, false) => "is in order, except for what the notes say",
@@ -70,8 +84,10 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         text.push_str(&format!("error: {fault}\n"));
     }
     let failed = !faults.is_empty();
+    let places: Vec<Value> = problems.iter().map(|p| placed(p)).collect();
     let json = json!({
         "valid": !failed, "counts": counts, "ensembles": ensembles, "notes": notes, "errors": faults,
+        "problems": places,
     });
     Ok(Report { failed, ..Report::new(text, json) })
 }
@@ -83,10 +99,9 @@ pub(super) fn one(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
     let mut json = composed.json();
     json["kind"] = "ensemble".into();
     json["row"] = json!(row);
-    let mut problems: Vec<String> = composed.errors().map(|e| format!("  note: {e}\n")).collect();
-    problems.dedup();
-    let problems = problems.concat();
-    Ok(Report::new(format!("{}{problems}", composed.text()), json))
+    let place = super::info::place(zoo, Kind::Ensemble, id);
+    let text = format!("{}  {place}\n", composed.text());
+    Ok(super::info::judged(Report::new(text, json), &zoo.judge_rows(&composed.parts())))
 }
 
 /// An ensemble with all that rows and plugins know of it.
@@ -103,6 +118,12 @@ impl<'a> Composed<'a> {
         let seeded = |status| matches!(status, zoo_host::WeightsStatus::Generated { .. });
         let untrained = shape.members.iter().any(|m| zoo.weights_status(&m.encoder).is_ok_and(seeded));
         Ok(Self { row, shape, found: zoo.inspect_ensemble(&row.id)?, untrained })
+    }
+
+    /// The rows that it is made of.
+    fn parts(&self) -> Vec<(Kind, String)> {
+        let members = self.shape.members.iter().map(|m| (Kind::Encoder, m.encoder.clone()));
+        members.chain(self.shape.connector.iter().map(|id| (Kind::Connector, id.clone()))).collect()
     }
 
     fn members(&self) -> impl Iterator<Item = (&MemberShape, Option<&EncoderInspection>)> {

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use zoo_core::sdk::DeviceName;
-use zoo_host::plugins::PluginSet;
+use zoo_host::plugins::{PluginSet, by_handle};
 use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
 use zoo_hub::Settings;
 use zoo_kernels::Isa;
 
-use crate::context::{Context, SET_ASIDE, wrong_row};
+use crate::context::{Context, SET_ASIDE};
 use crate::report::{CliError, Report, counted};
 use crate::threads;
 
@@ -165,6 +165,22 @@ fn plugin_findings(plugins: &PluginSet) -> Vec<Finding> {
             Finding::ok("folder", format!("{}: {}", folder.path.display(), counted(n, "plugin")))
         })
         .collect();
+    findings.extend(plugins.warnings().into_iter().map(|warning| Finding {
+        what: "plugins",
+        state: State::Warn,
+        message: warning,
+        fix: None, // the message says what to do
+    }));
+    findings.push(if by_handle() {
+        Finding::ok("plugins", "the library that is loaded is the file whose hash was checked")
+    } else {
+        Finding::warn(
+            "plugins",
+            "this system has no /proc: libraries are loaded by their path, which must lead to the checked file before and \
+             after",
+            "let nobody else write to the plugin folders",
+        )
+    });
     if plugins.list().is_empty() {
         let fix = "name the folder that holds *.plugin.toml files with --plugin-dir or ZOO_PLUGIN_PATH, or put it \
                    beside the program as `plugins`";
@@ -210,7 +226,7 @@ fn registry(context: &Context<'_>, folders: &Folders) -> Vec<Finding> {
         format!("{} encoders, {} ensembles{own}", registry.encoders().len(), registry.ensembles().len()),
     )];
     let wrong = registry.set_aside().iter();
-    findings.extend(wrong.map(|problem| Finding::warn("registry", wrong_row(problem), SET_ASIDE)));
+    findings.extend(wrong.map(|problem| Finding::warn("registry", problem.line(), SET_ASIDE)));
     let rows = registry
         .encoders()
         .map(|e| (&e.plugin, &e.id))

@@ -4,28 +4,30 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use zoo_core::{Precision, Preprocess};
-use zoo_host::{EncoderRequest, HostError, Shipped, WeightsStatus, Zoo};
+use zoo_host::{EncoderRequest, HostError, Judgement, Shipped, WeightsStatus, Zoo};
 use zoo_registry::{Kind, LlmRow, LookupError, ModelRow, Selection, Supervision, Weights};
 
 use super::{check, plugins};
 use crate::args::InfoArgs;
 use crate::context::Context;
 use crate::output::table::{bytes, count};
-use crate::report::{CliError, Report, counted};
+use crate::report::{CliError, Report, counted, placed};
 
 pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = context.zoo()?;
     let (registry, id) = (zoo.registry(), args.id.as_str());
     let kind = Kind::ALL.into_iter().find(|&kind| registry.names(kind).contains(&id));
+    // The plugin has its say about the row that was asked for.
+    let judge = |kind: Kind, report| judged(report, &zoo.judge_rows(&[(kind, id.to_owned())]));
     match kind {
         Some(Kind::Ensemble) => check::one(&zoo, id),
-        Some(Kind::Connector) => connector(&zoo, id),
-        Some(Kind::Llm) => Ok(llm(&zoo, registry.llm(id).map_err(HostError::from)?)),
+        Some(Kind::Connector) => Ok(judge(Kind::Connector, connector(&zoo, id)?)),
+        Some(Kind::Llm) => Ok(judge(Kind::Llm, llm(&zoo, registry.llm(id).map_err(HostError::from)?))),
         Some(Kind::Model) => Ok(model(&zoo, registry.model(id).map_err(HostError::from)?)),
         Some(Kind::Decoder) => {
             let row = registry.decoders().find(|row| row.id == id);
             let row = row.ok_or_else(|| CliError::Failed(format!("there is no decoder `{id}`")))?;
-            Ok(plain("decoder", &row.id, &row.description, &json!(row)))
+            Ok(judge(Kind::Decoder, plain("decoder", &row.id, &row.description, &json!(row))))
         }
         // Towers are encoders, too, by names that the registry does not list.
         Some(Kind::Encoder) | None => match registry.select(id) {
@@ -36,6 +38,25 @@ pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliE
             },
         },
     }
+}
+
+/// Adds what plugins have against rows; then the command has failed.
+pub(super) fn judged(mut report: Report, judgement: &Judgement) -> Report {
+    for problem in &judgement.problems {
+        let _ = writeln!(report.text, "  error: {}", problem.line());
+    }
+    for note in &judgement.unjudged {
+        let _ = writeln!(report.text, "  note: {note}");
+    }
+    report.json["problems"] = judgement.problems.iter().map(placed).collect();
+    report.json["notes"] = json!(judgement.unjudged);
+    report.failed |= !judgement.problems.is_empty();
+    report
+}
+
+/// Where a row was written, as `file:line`.
+pub(super) fn place(zoo: &Zoo, kind: Kind, id: &str) -> String {
+    zoo.registry().origin(kind, id).map_or_else(String::new, |o| format!("{}:{}", o.file, o.line))
 }
 
 /// A name that is nothing at all: the nearest names of every kind.
@@ -78,6 +99,7 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
 
     let mut out = Lines::new(&row.id, &row.description);
     out.line("kind", "encoder");
+    out.line("row", place(zoo, Kind::Encoder, &row.id));
     out.line("class", class(row.supervision));
     out.line("plugin", plugins::words(zoo, &row.plugin));
     out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
@@ -95,6 +117,7 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
     let mut json = json!({
         "kind": "encoder",
         "row": row,
+        "origin": place(zoo, Kind::Encoder, &row.id),
         "resolution": selection.resolution,
         "layers": selection.layers,
         "norm": selection.norm,
@@ -129,7 +152,7 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
             json["plugin_error"] = error.to_string().into();
         }
     }
-    Ok(Report::new(out.text, json))
+    Ok(judged(Report::new(out.text, json), &zoo.judge_rows(&[(Kind::Encoder, row.id.clone())])))
 }
 
 fn connector(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
@@ -137,6 +160,7 @@ fn connector(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
     let (status_words, status_json) = weights_words(Ok(&zoo.connector_status(row)));
     let mut out = Lines::new(&row.id, &row.description);
     out.line("kind", "connector");
+    out.line("row", place(zoo, Kind::Connector, id));
     out.line("plugin", plugins::words(zoo, &row.plugin));
     out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
     let input = |i: &zoo_registry::Input| {
@@ -153,6 +177,7 @@ fn connector(zoo: &Zoo, id: &str) -> Result<Report, CliError> {
 fn llm(zoo: &Zoo, row: &LlmRow) -> Report {
     let mut out = Lines::new(&row.id, &row.description);
     out.line("kind", "language model");
+    out.line("row", place(zoo, Kind::Llm, &row.id));
     out.line("plugin", plugins::words(zoo, &row.plugin));
     out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
     out.line("hidden", row.hidden);
@@ -165,6 +190,7 @@ fn model(zoo: &Zoo, row: &ModelRow) -> Report {
     let (status_words, status_json) = weights_words(Ok(&zoo.model_status(row)));
     let mut out = Lines::new(&row.id, &row.description);
     out.line("kind", "model");
+    out.line("row", place(zoo, Kind::Model, &row.id));
     out.line("ensemble", &row.ensemble);
     out.line("connector", &row.connector);
     out.line("language model", &row.llm);

@@ -1,15 +1,14 @@
 //! `zoo plugins`, and what other commands say of plugins.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
-use zoo_host::plugins::Found;
-use zoo_host::{HostError, Zoo};
+use zoo_host::plugins::{Found, Staged};
+use zoo_host::{Folders, HostError, Judgement, Zoo};
+use zoo_registry::Problem;
 
-use crate::args::{PluginsAction, PluginsArgs};
+use crate::args::{PluginsAction, PluginsArgs, StageArgs};
 use crate::context::Context;
 use crate::output::table::Table;
-use crate::report::{CliError, Report};
+use crate::report::{CliError, Report, placed};
 
 pub(super) fn run(args: &PluginsArgs, context: &Context<'_>) -> Result<Report, CliError> {
     match &args.action {
@@ -17,7 +16,7 @@ pub(super) fn run(args: &PluginsArgs, context: &Context<'_>) -> Result<Report, C
         PluginsAction::Check { name } => check(&context.zoo()?, name.as_deref()),
         PluginsAction::Trust { name } => trust(&context.zoo()?, name),
         // Opens no registry and no other plugin: whatever is wrong with those must not keep an author from it.
-        PluginsAction::Stage { library, manifest, into } => stage(library, manifest, into),
+        PluginsAction::Stage(args) => stage(args),
     }
 }
 
@@ -93,8 +92,20 @@ fn check(zoo: &Zoo, only: Option<&str>) -> Result<Report, CliError> {
     for name in names {
         match zoo.plugins().get(name) {
             Ok(door) => {
-                text.push_str(&format!("ok    {name} {}\n", door.version()));
-                rows.push(json!({ "name": name, "ok": true, "version": door.version() }));
+                let (problems, unjudged) = brought(zoo, name);
+                let (ok, state) = if problems.is_empty() { (true, "ok  ") } else { (false, "FAIL") };
+                failed += usize::from(!ok);
+                text.push_str(&format!("{state}  {name} {}\n", door.version()));
+                for problem in &problems {
+                    text.push_str(&format!("      {}\n", problem.line()));
+                }
+                for note in &unjudged {
+                    text.push_str(&format!("      note: {note}\n"));
+                }
+                let places: Vec<Value> = problems.iter().map(placed).collect();
+                rows.push(json!({
+                    "name": name, "ok": ok, "version": door.version(), "problems": places, "notes": unjudged,
+                }));
             }
             Err(error) => {
                 failed += 1;
@@ -110,6 +121,17 @@ fn check(zoo: &Zoo, only: Option<&str>) -> Result<Report, CliError> {
     Ok(Report { text, json, failed: failed > 0 })
 }
 
+/// What is wrong with the registry rows that a plugin brings, and which could not be judged.
+fn brought(zoo: &Zoo, name: &str) -> (Vec<Problem>, Vec<String>) {
+    let Some(found) = zoo.plugins().list().iter().find(|found| found.name == name) else {
+        return Default::default();
+    };
+    let file = found.path.display().to_string();
+    let aside = zoo.registry().set_aside().iter().filter(|p| p.place.file == file);
+    let Judgement { problems, unjudged } = zoo.judge(Some(&file));
+    (aside.cloned().chain(problems).collect(), unjudged)
+}
+
 fn trust(zoo: &Zoo, name: &str) -> Result<Report, CliError> {
     let trusted = zoo.plugins().trust(name).map_err(HostError::from)?;
     let text = format!(
@@ -122,11 +144,28 @@ fn trust(zoo: &Zoo, name: &str) -> Result<Report, CliError> {
     Ok(Report::new(text, json))
 }
 
-fn stage(library: &Path, template: &Path, folder: &Path) -> Result<Report, CliError> {
-    let manifest = zoo_host::plugins::stage(library, template, folder).map_err(HostError::from)?;
-    let path = folder.join(&manifest.file);
-    let text = format!("{} {} staged\n  {}\n", manifest.name, manifest.version, path.display());
-    Ok(Report::new(text, json!({ "name": manifest.name, "library": path, "sha256": manifest.sha256 })))
+fn stage(args: &StageArgs) -> Result<Report, CliError> {
+    let data = Folders::from_env().data;
+    let staged =
+        zoo_host::plugins::stage(&args.library, &args.manifest, &args.into).map_err(HostError::from)?;
+    let Staged { manifest, library, .. } = &staged;
+    let mut text = format!("{} {} staged\n  {}\n", manifest.name, manifest.version, library.display());
+    let mut json = json!({ "name": manifest.name, "library": library, "sha256": manifest.sha256 });
+    if args.trust {
+        staged.trust(&data).map_err(HostError::from)?;
+        text.push_str(&format!("  sha256 {}, trusted now\n", manifest.sha256));
+        json["trusted"] = true.into();
+    } else if let Some(command) = staged.untrusted(&data).map_err(HostError::from)? {
+        text.push_str(&format!(
+            "It has changed since it was trusted: {command} (or stage it with --trust)\n"
+        ));
+        json["next"] = command.into();
+        return Ok(Report::new(text, json));
+    }
+    let next = staged.command("check", &data);
+    text.push_str(&format!("next: {next}\n"));
+    json["next"] = next.into();
+    Ok(Report::new(text, json))
 }
 
 /// Whether a manifest of this name is within reach.

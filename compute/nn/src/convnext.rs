@@ -9,6 +9,7 @@ use serde::Deserialize;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{
     Cost, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid, LayerInfo, Resolution, Result, Spec,
+    step,
 };
 use zoo_kernels::FeedForward;
 
@@ -180,12 +181,16 @@ impl Trunk for ConvNeXtTrunk {
         let pixels = pixels.to_dtype(self.dtype)?.permute((0, 2, 3, 1))?.contiguous()?;
         let mut x = self.stem_norm.forward(&self.stem.forward(&pixels)?)?;
         let mut maps = Vec::with_capacity(STAGES);
+        let total = self.stages.iter().take(last + 1).map(|stage| stage.blocks.len()).sum();
+        let mut done = 0;
         for (layer, stage) in self.stages.iter().enumerate().take(last + 1) {
             if let Some((norm, conv)) = &stage.downsample {
                 x = conv.forward(&norm.forward(&x)?)?;
             }
             for block in &stage.blocks {
+                step(done, total)?;
                 x = block.forward(&x)?;
+                done += 1;
             }
             let (_, h, w, _) = x.dims4()?;
             let tokens = x.flatten(1, 2)?;

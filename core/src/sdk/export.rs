@@ -15,6 +15,19 @@ use super::served::object;
 use super::wire::{OpenRequest, from_json, to_json};
 use super::{ObjectKind, Plugin};
 
+/// Whether a plugin can be called so: the name is part of a symbol of the library and of the name of a file.
+#[must_use]
+pub const fn is_name(name: &str) -> bool {
+    let (bytes, mut i) = (name.as_bytes(), 0);
+    while i < bytes.len() {
+        if !matches!(bytes[i], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            return false;
+        }
+        i += 1;
+    }
+    !bytes.is_empty()
+}
+
 /// Leads from a type to a plugin, so that C functions can be generated per plugin.
 pub trait Exported: 'static {
     /// The plugin.
@@ -51,8 +64,9 @@ extern "C" fn manifest<E: Exported>() -> FfiResult<RString> {
 }
 
 extern "C" fn init<E: Exported>(host: HostServicesRef, _options: RStr<'_>) -> FfiResult<()> {
-    guard(E::plugin().name, || {
-        super::services::connect(host);
+    let name = E::plugin().name;
+    guard(name, || {
+        super::services::connect(host, name);
         Ok(())
     })
 }
@@ -105,6 +119,12 @@ extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Objec
 /// }
 /// # fn main() { assert_eq!(PLUGIN.llms[0].0, "silence"); }
 /// ```
+///
+/// A name that cannot be part of a symbol and of the name of a file is refused by the compiler:
+///
+/// ```compile_fail
+/// zoo_core::export_plugin! { name: "my grids" }
+/// ```
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -116,6 +136,11 @@ macro_rules! export_plugin {
     ) => {
         #[cfg(panic = "abort")]
         compile_error!("a plugin must be compiled with panic = \"unwind\": one panic would end the host");
+
+        const _: () = assert!(
+            $crate::sdk::export::is_name($name),
+            "the name of a plugin is made of lower-case letters, digits, `_` and `-`"
+        );
 
         /// The static door of this plugin.
         pub static PLUGIN: $crate::sdk::Plugin = $crate::sdk::Plugin {

@@ -46,6 +46,10 @@ enum Detail {
     Tensor {
         message: String,
     },
+    Faulty {
+        plugin: String,
+        what: String,
+    },
     Internal {
         message: String,
     },
@@ -69,6 +73,7 @@ pub fn to_wire(error: Error) -> FfiError {
             (code::PANIC, Detail::Panic { plugin, location, message })
         }
         Error::Tensor(e) => (code::INTERNAL, Detail::Tensor { message: e.to_string() }),
+        Error::Faulty { plugin, what } => (code::INTERNAL, Detail::Faulty { plugin, what }),
         Error::Internal(message) => (code::INTERNAL, Detail::Internal { message }),
     };
     let detail_json = serde_json::to_string(&detail).unwrap_or_default().into();
@@ -94,6 +99,7 @@ pub fn from_wire(error: &FfiError) -> Error {
             Error::Panic { plugin, location, message: shorten(&message) }
         }
         Ok(Detail::Tensor { message }) => Error::Tensor(candle_core::Error::Msg(shorten(&message))),
+        Ok(Detail::Faulty { plugin, what }) => Error::Faulty { plugin, what: shorten(&what) },
         Ok(Detail::Internal { message }) => Error::Internal(shorten(&message)),
         Err(_) => match error.code {
             code::INVALID_INPUT => Error::InvalidInput(whole()),
@@ -135,6 +141,7 @@ mod tests {
             |_| Error::Cancelled,
             |_| Error::Panic { plugin: "p".into(), location: "f:1".into(), message: "m".into() },
             |_| Error::Tensor(candle_core::Error::Msg("rank".into())),
+            |_| Error::faulty("p", "no layers"),
             |_| Error::Internal("why".into()),
         ];
         for make in all {

@@ -26,9 +26,4 @@ pub use plugin::{
     ConnectorLoader, Descriptor, EncoderLoader, Identity, InspectRequest, Inspection, LlmLoader, ObjectKind,
     Plugin, Provides, backend,
 };
-pub use services::{may_allocate, progress};
-
-/// The code of the author's guide compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/plugins.md")]
-struct AuthorsGuide;
+pub use services::{SPEAKER, may_allocate, progress};

@@ -116,6 +116,20 @@ macro_rules! descriptor_of {
 
 descriptor_of!(Encoder => EncoderDescriptor, Connector => ConnectorDescriptor, Llm => LlmDescriptor);
 
+impl Descriptor {
+    /// What is wrong with it, if it is that of an object which was opened as `id`.
+    pub fn faults(&self, id: &str) -> Vec<String> {
+        match self {
+            Self::Encoder(said) => said.faults(id),
+            Self::Connector(said) => said.faults(id),
+            Self::Llm(said) => said.faults(id),
+        }
+    }
+}
+
+/// The most that a total can be: sums and small multiples of it stay within 64 bits.
+const MOST: u64 = 1 << 58;
+
 /// What can be known of an object without its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
@@ -128,6 +142,23 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// What cannot be true of an object of this kind that was inspected as `id`.
+    pub fn faults(&self, kind: ObjectKind, id: &str) -> Vec<String> {
+        if self.descriptor.kind() != kind {
+            return vec![format!("asked about a {kind}, it describes a {}", self.descriptor.kind())];
+        }
+        let mut faults = self.descriptor.faults(id);
+        let elements = |t: &TensorInfo| t.shape.iter().try_fold(1_u64, |n, &d| n.checked_mul(d as u64));
+        let total = self.tensors.iter().try_fold(0_u64, |sum, t| sum.checked_add(elements(t)?));
+        if total.is_none_or(|n| n > MOST) {
+            faults.push("its tensors hold more numbers than any machine".into());
+        }
+        if self.cost.macs > MOST || self.cost.activation_bytes > MOST {
+            faults.push(format!("its cost is {:?}, more than any machine can do", self.cost));
+        }
+        faults
+    }
+
     /// The descriptor as its own type.
     ///
     /// # Errors
@@ -164,10 +195,17 @@ impl Plugin {
     /// Opens an encoder.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for an architecture that this plugin does not have, listing those it has; and
-    /// whatever the loader says.
+    /// [`Error::InvalidInput`] for an architecture that this plugin does not have, listing those it has; whatever the
+    /// loader says; [`Error::Faulty`] for a descriptor that cannot be true.
     pub fn open_encoder(&self, spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Encoder>> {
-        self.loader(ObjectKind::Encoder, self.encoders, spec)?(spec, weights, device)
+        let encoder = self.loader(ObjectKind::Encoder, self.encoders, spec)?(spec, weights, device)?;
+        let said = encoder.descriptor();
+        let mut faults = said.faults(&spec.id);
+        if said.vjp && encoder.differentiable().is_none() {
+            faults.push("its descriptor says `vjp: true`, but `differentiable()` gives nothing".into());
+        }
+        self.sound(&faults)?;
+        Ok(encoder)
     }
 
     /// Opens a connector.
@@ -180,7 +218,9 @@ impl Plugin {
         weights: &Weights,
         device: &Device,
     ) -> Result<Box<dyn Connector>> {
-        self.loader(ObjectKind::Connector, self.connectors, spec)?(spec, weights, device)
+        let connector = self.loader(ObjectKind::Connector, self.connectors, spec)?(spec, weights, device)?;
+        self.sound(&connector.descriptor().faults(&spec.id))?;
+        Ok(connector)
     }
 
     /// Opens a language model.
@@ -193,7 +233,13 @@ impl Plugin {
         weights: &Weights,
         device: &Device,
     ) -> Result<Box<dyn LanguageModel>> {
-        self.loader(ObjectKind::Llm, self.llms, spec)?(spec, weights, device)
+        let model = self.loader(ObjectKind::Llm, self.llms, spec)?(spec, weights, device)?;
+        self.sound(&model.descriptor().faults(&spec.id))?;
+        Ok(model)
+    }
+
+    fn sound(&self, faults: &[String]) -> Result<()> {
+        if faults.is_empty() { Ok(()) } else { Err(Error::faulty(self.name, faults.join("; "))) }
     }
 
     /// Runs a loader without weights: what the object would be, and which tensors it would read.
@@ -266,6 +312,27 @@ pub struct Provides {
     /// Language model architectures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llms: Vec<String>,
+}
+
+impl Provides {
+    /// The same in alphabetical order, for comparing.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let mut all = self.clone();
+        for names in [&mut all.encoders, &mut all.connectors, &mut all.llms] {
+            names.sort();
+        }
+        all
+    }
+
+    /// Those of one kind.
+    pub fn of(&self, kind: ObjectKind) -> &[String] {
+        match kind {
+            ObjectKind::Encoder => &self.encoders,
+            ObjectKind::Connector => &self.connectors,
+            ObjectKind::Llm => &self.llms,
+        }
+    }
 }
 
 impl Plugin {

@@ -103,7 +103,7 @@ impl<S: Served> Table<S> {
     ) -> FfiResult<RString> {
         // SAFETY: see `describe`.
         let s = unsafe { Self::served(ctx) };
-        guard(s.plugin(), || answer(s.call(receive(args, s.device())?)?, out))
+        guard(s.plugin(), || within(args, || answer(s.call(receive(args, s.device())?)?, out)))
     }
 
     unsafe extern "C" fn vjp(
@@ -113,7 +113,7 @@ impl<S: Served> Table<S> {
     ) -> FfiResult<RString> {
         // SAFETY: see `describe`.
         let s = unsafe { Self::served(ctx) };
-        guard(s.plugin(), || answer(s.vjp(receive(args, s.device())?)?, out))
+        guard(s.plugin(), || within(args, || answer(s.vjp(receive(args, s.device())?)?, out)))
     }
 
     unsafe extern "C" fn estimate(ctx: *const c_void, dims: RSlice<'_, i64>) -> FfiResult<zoo_abi::Cost> {
@@ -156,6 +156,11 @@ impl<S: Served> Table<S> {
             tracing::error!("dropping an object: {}", e.message);
         }
     }
+}
+
+/// Does `work` in the context of a call.
+fn within<R>(args: &CallArgs<'_>, work: impl FnOnce() -> R) -> R {
+    super::services::context(args.number(), args.seed).scope(work)
 }
 
 fn receive<'a>(args: &'a CallArgs<'_>, device: &Device) -> Result<Call<'a>> {

@@ -9,20 +9,37 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use zoo_abi::{HostServicesRef, level};
 
+use crate::CallContext;
+
 /// Set once, by the first `init`.
 static HOST: OnceLock<HostServicesRef> = OnceLock::new();
 
-/// Takes the host's services: events go to its log, the compute pool keeps to its budget. Further calls change
-/// nothing.
-pub(super) fn connect(host: HostServicesRef) {
+/// Stands between the name of a plugin and what its events are about, where both are told to a host. No path of Rust
+/// has it.
+pub const SPEAKER: char = '@';
+
+/// Takes the host's services: events of the plugin `name` go to its log, the compute pool keeps to its budget. Further
+/// calls change nothing.
+pub(super) fn connect(host: HostServicesRef, name: &'static str) {
     if HOST.set(host).is_err() {
         return;
     }
     super::guard::install_hook();
     // Both fail only if the author's own code was faster; then that choice stands.
-    let _ = tracing::subscriber::set_global_default(Forward(host));
+    let _ = tracing::subscriber::set_global_default(Forward { host, name });
     let threads = host.thread_budget()().max(1) as usize;
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+/// The context of a call of this number: the host is asked between blocks, if it can be and somebody listens.
+pub(super) fn context(call: u64, seed: u64) -> CallContext {
+    let context = CallContext::new().with_seed(seed);
+    match HOST.get().and_then(|host| host.step()) {
+        Some(step) if call != 0 => {
+            context.watched_by(move |done, total| step(call, done as u64, total as u64))
+        }
+        _ => context,
+    }
 }
 
 /// Tells the host how far a long job is. Without effect through the static door.
@@ -38,7 +55,10 @@ pub fn may_allocate(bytes: u64) -> bool {
 }
 
 /// Sends every event to the host. Spans are not forwarded.
-struct Forward(HostServicesRef);
+struct Forward {
+    host: HostServicesRef,
+    name: &'static str,
+}
 
 fn number(l: Level) -> u32 {
     match l {
@@ -56,7 +76,8 @@ impl Subscriber for Forward {
         Interest::sometimes()
     }
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && self.0.log_enabled()(number(*metadata.level()), RStr::from(metadata.target()))
+        metadata.is_event()
+            && self.host.log_enabled()(number(*metadata.level()), RStr::from(metadata.target()))
     }
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
@@ -67,7 +88,8 @@ impl Subscriber for Forward {
         let mut line = Line(String::new());
         event.record(&mut line);
         let metadata = event.metadata();
-        self.0.log()(number(*metadata.level()), RStr::from(metadata.target()), RStr::from(line.0.as_str()));
+        let target = format!("{}{SPEAKER}{}", self.name, metadata.target());
+        self.host.log()(number(*metadata.level()), RStr::from(target.as_str()), RStr::from(line.0.as_str()));
     }
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}

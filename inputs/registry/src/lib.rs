@@ -27,6 +27,7 @@ mod check;
 mod compose;
 mod lookup;
 mod names;
+mod objection;
 mod parse;
 mod problem;
 mod registry;
@@ -39,6 +40,7 @@ mod tower;
 
 pub use compose::{EnsembleShape, LayerShape, MemberShape};
 pub use lookup::LookupError;
+pub use names::nearest;
 pub use parse::{Layer, strict};
 pub use problem::{Place, Problem, RegistryError};
 pub use registry::{Origin, Registry};

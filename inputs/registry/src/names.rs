@@ -1,7 +1,7 @@
 //! Nearest names.
 
 /// Up to three of `candidates` that resemble `name`, the nearest first.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     const LIKENESS: f64 = 0.6;
     let name = name.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates

@@ -211,12 +211,17 @@ impl Reader {
 /// serde's words in those of a person who edits a file.
 fn explain(source: &Source, error: &toml::de::Error, default: Range<usize>) -> Problem {
     let span = error.span().unwrap_or(default);
-    let message = error.message();
+    let (message, help) = words(error.message());
+    source.problem(span, message, help)
+}
+
+/// The same of its message alone: what is wrong, and what to do.
+pub(crate) fn words(message: &str) -> (String, Option<String>) {
     // serde quotes every name: first the wrong one, then the right ones.
     let mut quoted = message.split('`').skip(1).step_by(2);
     let name = quoted.next().unwrap_or("");
     let known: Vec<&str> = quoted.collect();
-    let (message, help) = if message.starts_with("unknown field") {
+    if message.starts_with("unknown field") {
         (format!("unknown key `{name}`"), suggestion(name, "the keys here", known))
     } else if message.starts_with("unknown variant") {
         (format!("unknown value `{name}`"), suggestion(name, "the values here", known))
@@ -224,8 +229,7 @@ fn explain(source: &Source, error: &toml::de::Error, default: Range<usize>) -> P
         (format!("the key `{name}` is missing here"), None)
     } else {
         (plain(message), None)
-    };
-    source.problem(span, message, help)
+    }
 }
 
 /// Type names of Rust in words.

@@ -91,6 +91,19 @@ pub struct Problem {
     pub row: Option<(Kind, String)>,
 }
 
+impl Problem {
+    /// The same in one line: `file:line: the encoder `x`: what is wrong (what to do)`.
+    pub fn line(&self) -> String {
+        let row = match &self.row {
+            Some((kind, id)) => format!("the {kind} `{id}`"),
+            None => "what the plugin brings".into(),
+        };
+        let Place { file, line, .. } = &self.place;
+        let help = self.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{file}:{line}: {row}: {}{help}", self.message)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { file, line, column, span, .. } = &self.place;

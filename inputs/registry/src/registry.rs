@@ -287,10 +287,14 @@ impl Registry {
         Ok(self.select(&member.encoder)?.with_member(member))
     }
 
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// Where the row of this kind and id was written.
     pub fn origin(&self, kind: Kind, id: &str) -> Option<Origin> {
-        let (source, span) = self.rows.written(kind, id)?;
-        let place = source.place(span);
+        let (source, spans) = self.rows.written(kind, id)?;
+        let place = source.place(spans.span.clone());
         Some(Origin { file: place.file, line: place.line })
     }
 

@@ -28,6 +28,12 @@ impl Node {
         Self { span: value.span(), children }
     }
 
+    /// Whether there is a value at this path.
+    pub fn has(&self, path: &[&str]) -> bool {
+        let Some((name, rest)) = path.split_first() else { return true };
+        self.children.iter().any(|(key, child)| key == name && child.has(rest))
+    }
+
     /// The span of the value at a dotted path such as `members.0.tokens`, or of the deepest one on the way there
     /// when the path goes on where the file does not.
     pub fn at(&self, path: &str) -> Range<usize> {

@@ -1,11 +1,10 @@
 //! Layers laid over each other, and the rows that are left out of them.
 
-use std::ops::Range;
-
 use crate::check;
 use crate::parse::{Entry, Parsed, Rows};
 use crate::problem::{Problem, Source};
 use crate::rows::{Kind, Row};
+use crate::spans::Node;
 
 /// A row that is not used.
 #[derive(Debug, Clone)]
@@ -84,11 +83,11 @@ impl Sheet {
 }
 
 impl Rows {
-    /// Where a row stands: the file, and the bytes of its header.
-    pub fn written(&self, kind: Kind, id: &str) -> Option<(&Source, Range<usize>)> {
-        fn of<'a, T: Row>(entries: &'a [Entry<T>], id: &str) -> Option<(&'a Source, Range<usize>)> {
+    /// Where a row stands: the file, and the places of its values.
+    pub fn written(&self, kind: Kind, id: &str) -> Option<(&Source, &Node)> {
+        fn of<'a, T: Row>(entries: &'a [Entry<T>], id: &str) -> Option<(&'a Source, &'a Node)> {
             let entry = entries.iter().find(|e| e.row.id() == id)?;
-            Some((&*entry.source, entry.spans.span.clone()))
+            Some((&*entry.source, &entry.spans))
         }
         match kind {
             Kind::Encoder => of(&self.encoders, id),
@@ -101,7 +100,7 @@ impl Rows {
     }
 
     /// Kinds and ids of all rows.
-    fn ids(&self) -> Vec<(Kind, String)> {
+    pub fn ids(&self) -> Vec<(Kind, String)> {
         fn of<T: Row>(entries: &[Entry<T>]) -> impl Iterator<Item = (Kind, String)> {
             entries.iter().map(|e| (T::KIND, e.row.id().to_owned()))
         }

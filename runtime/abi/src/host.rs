@@ -34,4 +34,7 @@ pub struct HostServices {
     /// Whether an allocation of this many bytes is welcome.
     #[sabi(last_prefix_field)]
     pub alloc_hint: extern "C" fn(u64) -> bool,
+    /// Of the call of this number ([`crate::CallArgs::number`]) so many blocks of so many are over; whether to go on. To
+    /// be called between two blocks; 1.0.1.
+    pub step: extern "C" fn(u64, u64, u64) -> bool,
 }

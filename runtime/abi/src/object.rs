@@ -57,7 +57,7 @@ pub struct CallArgs<'a> {
     pub layers: RSlice<'a, i32>,
     /// See [`request`].
     pub flags: u64,
-    /// Seed of anything random.
+    /// Seed of anything random; 0 is inference, where nothing is.
     pub seed: u64,
     /// Where the caller wants the work done.
     pub device: DlDevice,
@@ -67,7 +67,7 @@ pub struct CallArgs<'a> {
     pub cancel: Option<&'a AtomicBool>,
     /// What the operation needs beyond tensors; may be empty.
     pub options_json: RStr<'a>,
-    /// Zero.
+    /// The first is [`CallArgs::number`], the others are zero.
     pub reserved: [u64; 4],
 }
 
@@ -85,6 +85,11 @@ impl<'a> CallArgs<'a> {
             options_json: RStr::from_str(options_json),
             reserved: [0; 4],
         }
+    }
+
+    /// The number of this call for [`crate::HostServices::step`]; 0 where nobody listens.
+    pub fn number(&self) -> u64 {
+        self.reserved[0]
     }
 
     /// Whether the caller has asked to stop.

@@ -68,13 +68,14 @@ fn tables_have_their_functions_in_order() {
     assert_eq!(offset_of!(PluginRoot, init), 16);
     assert_eq!(offset_of!(PluginRoot, inspect), 24);
     assert_eq!(offset_of!(PluginRoot, open), 32);
-    assert_eq!(size_of::<HostServices>(), 40);
+    assert_eq!(size_of::<HostServices>(), 48);
     assert_eq!(offset_of!(HostServices, alloc_hint), 32);
+    assert_eq!(offset_of!(HostServices, step), 40);
     assert_eq!(offset_of!(Entry, abi_revision), 8);
     assert_eq!(offset_of!(Entry, header), 16);
 }
 
 #[test]
 fn the_version_of_the_wire_is_its_own() {
-    assert_eq!((ABI_REVISION, env!("CARGO_PKG_VERSION")), (1, "1.0.0"));
+    assert_eq!((ABI_REVISION, env!("CARGO_PKG_VERSION")), (1, "1.0.1"));
 }

@@ -27,6 +27,7 @@ mod export;
 mod finite;
 mod generate;
 mod inspect;
+mod judge;
 mod model;
 mod paths;
 pub mod plugins;
@@ -38,6 +39,7 @@ pub use encoder::{Encoded, EncoderRequest, EncoderSession};
 pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
+pub use judge::Judgement;
 pub use model::{
     Choice, EncoderMemory, Explanation, Look, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress,
     ModelRequest, ModelSession, Phase, Place, Sight, Trace,

@@ -14,7 +14,7 @@ use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
 use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 use crate::plugins::{ObjectKind, PluginSet};
 use crate::weights::{Part, WeightsStatus, in_folder};
-use crate::{DeviceChoice, Folders, HostError};
+use crate::{DeviceChoice, Folders, HostError, judge};
 
 /// How to open a [`Zoo`].
 #[derive(Debug, Clone, Default)]
@@ -246,7 +246,7 @@ impl Zoo {
     ) -> Result<EncoderSession, HostError> {
         let session = self.encoder_opening(selection, request)?.open()?;
         if request.arch_override.is_none() {
-            check(selection, session.descriptor())?;
+            self.fits(selection.row, session.descriptor())?;
         }
         session.check(request)?;
         Ok(session)
@@ -285,6 +285,7 @@ impl Zoo {
         let (files, untrained) = self.files(&part, replacement)?;
         let layout = row.weights.as_ref().and_then(Weights::layout);
         let connector = door.open_connector(&part.spec, &self.open_options(files, layout, replaced))?;
+        judge::refuse(&self.registry, row, judge::connector_shapes(row, connector.descriptor()))?;
         Ok(OpenConnector { connector, dtype: self.precision.dtype(), device: self.device.clone(), untrained })
     }
 
@@ -299,21 +300,28 @@ impl Zoo {
         let plan = plan(selection, request, matches!(row.weights, Weights::Seed(_)));
         let found = EncoderInspection::new(&door, &spec, &plan)?;
         if request.arch_override.is_none() {
-            check(selection, &found.descriptor)?;
+            self.fits(row, &found.descriptor)?;
         }
         Ok(found)
     }
 
     fn inspect_connector(&self, row: &ConnectorRow) -> Result<ConnectorInspection, HostError> {
         let door = self.plugins.get(&row.plugin)?;
-        ConnectorInspection::new(&door, &self.spec(row, &row.arch, None))
+        let found = ConnectorInspection::new(&door, &self.spec(row, &row.arch, None))?;
+        judge::refuse(&self.registry, row, judge::connector_shapes(row, &found.descriptor))?;
+        Ok(found)
+    }
+
+    /// A row promises channels and strides so that ensembles can be checked before anything is loaded; the plugin must
+    /// keep the promise.
+    fn fits(&self, row: &EncoderRow, said: &zoo_core::EncoderDescriptor) -> Result<(), HostError> {
+        judge::refuse(&self.registry, row, judge::encoder_shapes(row, said))
     }
 
     fn spec<R: Row>(&self, row: &R, arch: &Map<String, Value>, replace: Option<&Map<String, Value>>) -> Spec {
         let mut arch = arch.clone();
         arch.extend(replace.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
-        let architecture = row.plugin().map_or_else(String::new, |(_, architecture)| architecture.to_owned());
-        Spec { id: row.id().to_owned(), architecture, arch, precision: self.precision }
+        judge::spec(row, &arch, self.precision)
     }
 
     fn open_options(&self, weights: Vec<PathBuf>, layout: Option<&str>, replaced: bool) -> OpenOptions {
@@ -366,22 +374,4 @@ fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) ->
         preprocess: selection.row.preprocess_at(resolution),
         untrained: untrained && request.weights.is_none(),
     }
-}
-
-/// A row promises channels and strides so that ensembles can be checked before anything is loaded; the plugin
-/// must keep the promise.
-fn check(selection: &Selection<'_>, said: &zoo_core::EncoderDescriptor) -> Result<(), HostError> {
-    for shape in selection.layer_shapes() {
-        let layer = zoo_core::Layers::Indices(vec![shape.layer]).resolve(said.layers.len())?[0];
-        let info = &said.layers[layer];
-        let side = selection.resolution / info.stride.max(1);
-        if info.channels != shape.channels || side != shape.grid.w {
-            return Err(HostError::Mismatch(format!(
-                "registry row `{}`: layer {} has {} channels on {}, but its plugin gives {} on {side}×{side}; \
-                 correct `channels`, `stride` or `arch`",
-                selection.row.id, shape.layer, shape.channels, shape.grid, info.channels
-            )));
-        }
-    }
-    Ok(())
 }

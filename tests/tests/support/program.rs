@@ -31,6 +31,9 @@ pub fn run() {
         Some(given) => serde_json::from_str::<Vec<String>>(given).unwrap().iter().map(|a| typed(a)).collect(),
         None => ["zoo", "--version"].map(OsString::from).to_vec(),
     };
+    if given.is_some() {
+        zoo::log::install(0);
+    }
     if std::env::var_os(TERMINAL).is_some() {
         let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
         let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: true });
@@ -78,6 +81,8 @@ pub struct Ran {
     pub out: String,
     /// Standard error.
     pub err: String,
+    /// The log, which goes to the standard error of the process.
+    pub log: String,
 }
 
 impl Place {
@@ -169,10 +174,11 @@ impl Place {
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
-        let ran = Ran { out: read("stdout"), err: read("stderr") };
-        let died = String::from_utf8_lossy(&output.stderr);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        let ran = Ran { out: read("stdout"), err: read("stderr"), log };
+        let Ran { out, err, log } = &ran;
         let arguments = command.get_envs().find(|(key, _)| *key == ARGUMENTS).map(|(_, line)| line);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{}\n{}\n{died}", ran.out, ran.err);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}\n{log}");
         ran
     }
 

@@ -184,7 +184,8 @@ impl LanguageModel for Decoder {
         }
         pool::within(&self.device, || {
             let step = Step::new(&positions, &self.config, &self.rope, long, &self.device)?;
-            for (layer, cache) in layers.iter().zip(caches) {
+            for (done, (layer, cache)) in layers.iter().zip(caches).enumerate() {
+                zoo_core::step(done, layers.len())?;
                 hidden = layer.forward(&hidden, &step, cache)?;
             }
             Ok(hidden)

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use zoo_core::weights::{Init, Params};
-use zoo_core::{FeatureMap, FeatureRequest, Grid, Result};
+use zoo_core::{FeatureMap, FeatureRequest, Grid, Result, step};
 
 use super::block::Block;
 use super::config::ViTConfig;
@@ -73,6 +73,7 @@ impl VisionTransformer {
         let (mut tokens, grid) = self.embed(pixels)?;
         let mut maps: Vec<Option<FeatureMap>> = vec![None; wanted.len()];
         for (layer, block) in self.blocks.iter().enumerate().take(last + 1) {
+            step(layer, last + 1)?;
             tokens = block.forward(&tokens)?;
             if !wanted.contains(&layer) {
                 continue;

@@ -55,8 +55,8 @@ impl<T: Row> About<'_, T> {
             return;
         }
         let intruder = with.iter().find_map(|&(kind, id)| {
-            let (source, span) = self.rows.written(kind, id)?;
-            (source.guest && source.layer > own.layer).then_some((kind, id, source, span))
+            let (source, spans) = self.rows.written(kind, id)?;
+            (source.guest && source.layer > own.layer).then(|| (kind, id, source, spans.span.clone()))
         });
         let Some((kind, id, source, span)) = intruder else {
             self.links.wrong.push(problem);

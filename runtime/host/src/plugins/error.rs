@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::paste;
+
 /// Failures of finding, trusting and loading plugins.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -21,15 +23,18 @@ pub enum PluginError {
     },
     /// There is a manifest, and no library beside it.
     #[error(
-        "plugin `{name}`: its library {} is missing, although its manifest is there; install the plugin again, or \
-         remove {name}.plugin.toml",
-        path.display()
+        "plugin `{name}`: its library {} is missing, although its manifest is there; a manifest is made by \
+         `zoo plugins stage`, together with a copy of the library: stage the plugin again, or remove {}",
+        path.display(),
+        manifest.display()
     )]
     Missing {
         /// The plugin.
         name: String,
         /// Where the library should be.
         path: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
     },
     /// Two libraries claim one name.
     #[error("two plugins are called `{name}`: {} and {}; remove one of them", first.display(), second.display())]
@@ -92,8 +97,8 @@ pub enum PluginError {
     },
     /// The library is not the one that the manifest describes.
     #[error(
-        "{}: the library does not match its manifest (sha256 {found}, expected {expected}); install plugin \
-         `{name}` again",
+        "{}: the library does not match its manifest (sha256 {found}, expected {expected}); if you built it, stage it \
+         again (`zoo plugins stage`), and if not, install plugin `{name}` again",
         path.display()
     )]
     Hash {
@@ -109,8 +114,9 @@ pub enum PluginError {
     /// The library is not the one that was trusted before.
     #[error(
         "plugin `{name}` has changed since it was trusted ({}; sha256 {found}, trusted {trusted}); if you know why, \
-         run `zoo plugins trust {name}`",
-        path.display()
+         run `{}`",
+        path.display(),
+        paste::command("trust", name, path.parent().filter(|_| *named))
     )]
     Changed {
         /// The plugin.
@@ -121,6 +127,8 @@ pub enum PluginError {
         trusted: String,
         /// Of the file.
         found: String,
+        /// Whether its folder was named on the command line.
+        named: bool,
     },
     /// The system's loader refused the file.
     #[error("{}: cannot be opened as a dynamic library: {why}", path.display())]
@@ -167,6 +175,22 @@ pub enum PluginError {
         library: String,
         /// The manifest's word.
         manifest: String,
+    },
+    /// The author's part of a manifest lists other architectures than the library has.
+    #[error("{}: the library of plugin `{name}` has other architectures; write\n{provides}", path.display())]
+    Provides {
+        /// The plugin.
+        name: String,
+        /// The file that the author wrote.
+        path: PathBuf,
+        /// What belongs there.
+        provides: String,
+    },
+    /// Registry rows that a plugin would bring, and that are wrong.
+    #[error("{}", rows.join("\n"))]
+    Rows {
+        /// File, line, row, and what is wrong.
+        rows: Vec<String>,
     },
     /// The plugin itself failed while it was starting.
     #[error("plugin `{name}` cannot start: {why}")]

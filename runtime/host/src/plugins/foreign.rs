@@ -1,7 +1,8 @@
 //! Objects of a plugin behind the traits of `zoo-core`: nothing above knows that they are foreign. What comes
-//! back is checked against the object's own descriptor, because a broken promise is cheaper to report here than
-//! to find later.
+//! back is checked against the object's own descriptor and against the request, because a broken promise is cheaper
+//! to report here than to find later.
 
+mod answer;
 mod connector;
 mod encoder;
 mod llm;
@@ -17,15 +18,21 @@ use zoo_abi::{CallArgs, FfiResult, NamedTensor, NamedView, Object};
 use zoo_core::dlpack::{Lent, import_owned};
 use zoo_core::sdk::failure::from_wire;
 use zoo_core::sdk::wire::{Tensors, from_json};
-use zoo_core::{Error, Result};
+use zoo_core::{CallContext, Error, Result};
 
 use super::LoadedPlugin;
+use super::calls::Live;
 
 /// An object and the plugin that it came from.
 pub(super) struct Foreign {
     pub object: Object,
     pub plugin: Arc<LoadedPlugin>,
+    /// What it was opened as.
+    pub id: String,
 }
+
+/// Any size, where a shape is expected.
+const ANY: usize = usize::MAX;
 
 /// Which function of the table.
 #[derive(Clone, Copy)]
@@ -43,10 +50,17 @@ struct Call<'a> {
 }
 
 impl Foreign {
-    /// The descriptor.
-    fn describe<D: serde::de::DeserializeOwned>(&self) -> Result<D> {
+    /// The descriptor, if it can be true.
+    fn describe<D: serde::de::DeserializeOwned>(&self, faults: fn(&D, &str) -> Vec<String>) -> Result<D> {
         let text = self.object.describe().into_result().map_err(|e| from_wire(&e))?;
-        from_json(&format!("descriptor from plugin `{}`", self.plugin.manifest().name), text.as_str())
+        let said: D = from_json("its descriptor", text.as_str()).map_err(|e| self.broken(e))?;
+        let faults = faults(&said, &self.id);
+        if faults.is_empty() { Ok(said) } else { Err(self.broken(faults.join("; "))) }
+    }
+
+    /// What stands beside the tensors of a reply.
+    fn reply<T: for<'de> serde::Deserialize<'de>>(&self, what: &str, text: &str) -> Result<T> {
+        from_json(&format!("reply of {what}"), text).map_err(|e| self.broken(e))
     }
 
     /// An operation without layers and flags.
@@ -65,7 +79,12 @@ impl Foreign {
             .zip(call.inputs)
             .map(|(lent, (name, _))| NamedView { name: RStr::from_str(name), tensor: lent.view() })
             .collect();
+        let context = CallContext::current();
+        let live = Live::begin(&context);
         let mut args = CallArgs::new(&views, call.options);
+        args.seed = context.seed();
+        args.cancel = context.cancel().map(|flag| &**flag);
+        args.reserved[0] = live.as_ref().map_or(0, Live::number);
         args.layers = RSlice::from_slice(call.layers);
         args.flags = call.flags;
         let mut out = RVec::new();
@@ -74,16 +93,48 @@ impl Foreign {
             Function::Vjp => self.optional(self.object.vjp(&args, &mut out))?,
         };
         let reply = result.into_result().map_err(|e| from_wire(&e))?;
-        Ok((self.import(&out)?.to_device(&device)?, reply.into_string()))
+        let inputs = || call.inputs.iter().map(|(name, _)| *name).zip(&staged);
+        Ok((self.import(&out, inputs)?.to_device(&device)?, reply.into_string()))
     }
 
-    fn import(&self, out: &[NamedTensor]) -> Result<Tensors> {
+    /// Takes results over, in host memory.
+    fn import<'a, I: Iterator<Item = (&'a str, &'a Tensor)>>(
+        &self,
+        out: &[NamedTensor],
+        inputs: impl Fn() -> I,
+    ) -> Result<Tensors> {
         let mut tensors = Tensors::default();
         for NamedTensor { name, tensor } in out {
             let tensor = import_owned(tensor).map_err(|e| self.broken(format!("result `{name}`: {e}")))?;
-            tensors.insert(name.as_str(), tensor)?;
+            if answer::has_nan(&tensor)? {
+                return Err(self.no_number(name.as_str(), inputs())?);
+            }
+            tensors.insert(name.as_str(), tensor).map_err(|e| self.broken(e))?;
         }
         Ok(tensors)
+    }
+
+    /// Why a result holds NaN: because an input did, or by the plugin's own doing.
+    fn no_number<'a>(
+        &self,
+        name: &str,
+        inputs: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<Error> {
+        let mut given = None;
+        for (input, tensor) in inputs {
+            if answer::has_nan(tensor)? {
+                given = Some(input);
+                break;
+            }
+        }
+        let id = &self.id;
+        Ok(match given {
+            Some(input) => Error::invalid(format!("{id}: the input `{input}` holds NaN")),
+            None => self.broken(format!(
+                "result `{name}` of {id} holds NaN, and its inputs do not: either its weights do, or numbers were too \
+                 large for their element type (bf16 and f32 have more room than f16)"
+            )),
+        })
     }
 
     /// A function that older plugins lack.
@@ -95,15 +146,17 @@ impl Foreign {
 
     /// The plugin does not do what it says.
     fn broken(&self, what: impl std::fmt::Display) -> Error {
-        Error::Internal(format!("plugin `{}` is faulty: {what}", self.plugin.manifest().name))
+        Error::faulty(&self.plugin.manifest().name, what)
     }
 
-    /// Checks the shape of a result; 0 stands for any size.
+    /// Checks the shape and the element type of a result.
     fn expect(&self, name: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
         let dims = tensor.dims();
-        let fits = dims.len() == shape.len() && dims.iter().zip(shape).all(|(d, s)| *s == 0 || d == s);
+        let fits = dims.len() == shape.len() && dims.iter().zip(shape).all(|(d, s)| *s == ANY || d == s);
         if !fits {
-            return Err(self.broken(format!("result `{name}` is {dims:?}, expected {shape:?} (0: any)")));
+            let sizes: Vec<_> =
+                shape.iter().map(|&n| if n == ANY { "any".into() } else { n.to_string() }).collect();
+            return Err(self.broken(format!("result `{name}` is {dims:?}, expected [{}]", sizes.join(", "))));
         }
         if !tensor.dtype().is_float() {
             let dtype = tensor.dtype();

@@ -50,10 +50,14 @@ impl LoadedPlugin {
     }
 
     pub(super) fn inspect(&self, kind: ObjectKind, request: &InspectRequest) -> zoo_core::Result<Inspection> {
-        let request = to_json(request)?;
-        let reply = self.root.inspect()(kind.code(), RStr::from(request.as_str())).into_result();
+        let asked = to_json(request)?;
+        let reply = self.root.inspect()(kind.code(), RStr::from(asked.as_str())).into_result();
         let reply = reply.map_err(|e| from_wire(&e))?;
-        from_json(&format!("inspection by plugin `{}`", self.manifest.name), reply.as_str())
+        let broken = |what: String| zoo_core::Error::faulty(&self.manifest.name, what);
+        let found: Inspection =
+            from_json("its inspection", reply.as_str()).map_err(|e| broken(e.to_string()))?;
+        let faults = found.faults(kind, &request.spec.id);
+        if faults.is_empty() { Ok(found) } else { Err(broken(faults.join("; "))) }
     }
 
     /// Opens an object behind the traits.
@@ -63,7 +67,7 @@ impl LoadedPlugin {
         spec: &Spec,
         options: &OpenOptions,
     ) -> zoo_core::Result<Foreign> {
-        Ok(Foreign { object: self.open(kind, spec, options)?, plugin: self.clone() })
+        Ok(Foreign { object: self.open(kind, spec, options)?, plugin: self.clone(), id: spec.id.clone() })
     }
 
     fn open(&self, kind: ObjectKind, spec: &Spec, options: &OpenOptions) -> zoo_core::Result<Object> {
@@ -109,6 +113,16 @@ pub(super) fn load(
     let plugin = Arc::new(plugin);
     all.insert(manifest.name.clone(), plugin.clone());
     Ok(plugin)
+}
+
+/// A library that is being staged, ready to be asked about its rows. It is not among the plugins of this process.
+pub(super) fn try_out(manifest: &Manifest, path: &Path) -> Result<Arc<LoadedPlugin>, PluginError> {
+    let begun = Instant::now();
+    let root = open_root(&manifest.name, path, None)?;
+    let started = root.init()(super::services::services(), RStr::from_str("{}")).into_result();
+    started.map_err(|e| PluginError::Init { name: manifest.name.clone(), why: from_wire(&e).to_string() })?;
+    let (manifest, path) = (manifest.clone(), path.to_path_buf());
+    Ok(Arc::new(LoadedPlugin { manifest, path, root, load_time: begun.elapsed() }))
 }
 
 /// What the library of plugin `name` says of itself.
@@ -172,16 +186,37 @@ fn dump(name: &str, error: &dyn Display) -> String {
     write().map_or_else(|_| String::new(), |path| format!(" (details: {})", path.display()))
 }
 
+/// A path that leads to an open file whatever becomes of its name, where the system has one.
+#[cfg(unix)]
+fn descriptor(file: &File) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    path.exists().then_some(path)
+}
+
+/// Whether a library is loaded through the file that was hashed, and not by its path again.
+pub fn by_handle() -> bool {
+    cfg!(windows) || Path::new("/proc/self/fd").exists()
+}
+
 /// Opens a library for ever and looks a symbol up.
 #[cfg(unix)]
 fn find(path: &Path, file: Option<File>, symbol: &str) -> Result<Option<*const Entry>, PluginError> {
-    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::fd::IntoRawFd;
 
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-    // Through the open file, so that what was hashed is what is loaded.
-    let through = file.as_ref().map(|f| PathBuf::from(format!("/proc/self/fd/{}", f.as_raw_fd())));
-    let through = through.filter(|p| p.exists());
+    // Through the open file, so that what was hashed is what is loaded. Where the system has no name for an open file,
+    // the path must lead to it before and after: what was exchanged in between is refused, though its initialisers ran.
+    let through = file.as_ref().and_then(descriptor);
+    let checked = file.as_ref().filter(|_| through.is_none());
+    let unchanged = || match checked.map(|file| super::trust::same(file, path)) {
+        None | Some(Ok(true)) => Ok(()),
+        Some(_) => {
+            Err(PluginError::not_safe(path, "it was exchanged while it was being looked at; try again"))
+        }
+    };
+    unchanged()?;
     let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: initialisers of the library run now. That is what the checks before this call are for.
     let library = unsafe { Library::open(Some(through.as_deref().unwrap_or(path)), flags) };
@@ -196,6 +231,10 @@ fn find(path: &Path, file: Option<File>, symbol: &str) -> Result<Option<*const E
         };
         PluginError::Open { path: path.to_path_buf(), why }
     })?;
+    if let Err(error) = unchanged() {
+        std::mem::forget(library);
+        return Err(error);
+    }
     // The loader knows libraries by the path they were opened with: a descriptor that is closed and used again
     // would lead to the old library. So this one stays open.
     if let Some(file) = file {
@@ -209,7 +248,7 @@ fn find(path: &Path, file: Option<File>, symbol: &str) -> Result<Option<*const E
 
 /// Opens a library for ever and looks a symbol up.
 #[cfg(windows)]
-fn find(path: &Path, _file: Option<File>, symbol: &str) -> Result<Option<*const Entry>, PluginError> {
+fn find(path: &Path, file: Option<File>, symbol: &str) -> Result<Option<*const Entry>, PluginError> {
     use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32, Library};
 
     let flags = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
@@ -219,5 +258,7 @@ fn find(path: &Path, _file: Option<File>, symbol: &str) -> Result<Option<*const 
     // SAFETY: the address is only used as a pointer.
     let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }.ok().map(|s| *s);
     std::mem::forget(library);
+    // Held until here, so that nobody could exchange what was hashed.
+    drop(file);
     Ok(entry.filter(|e| !e.is_null()))
 }

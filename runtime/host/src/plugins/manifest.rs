@@ -71,7 +71,7 @@ impl Manifest {
     /// # Errors
     /// [`PluginError::Io`] when something cannot be read or written.
     pub fn install(&mut self, library: &Path, dest: &Path) -> Result<PathBuf, PluginError> {
-        super::stage::place(self, library, dest)
+        super::stage::place(self, library, dest, None)
     }
 
     /// Whether this program can use the library, as far as the manifest says.
@@ -95,7 +95,10 @@ impl Manifest {
 
     /// Whether the library says of itself what its manifest says.
     pub(super) fn check_identity(&self, path: &Path, library: &Identity) -> Result<(), PluginError> {
-        let provides = |p: &Provides| [&p.encoders[..], &p.connectors, &p.llms].concat().join(", ");
+        let provides = |p: &Provides| {
+            let p = p.sorted();
+            [&p.encoders[..], &p.connectors, &p.llms].concat().join(", ")
+        };
         let pairs = [
             ("name", library.name.clone(), self.name.clone()),
             ("version", library.version.clone(), self.version.clone()),
@@ -118,8 +121,7 @@ impl Manifest {
 
 /// Whether `name` can be the name of a plugin.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if name.is_empty() || !name.chars().all(legal) {
+    if !zoo_core::sdk::export::is_name(name) {
         return Err(format!("`{name}` is no plugin name; use lower-case letters, digits, `_` and `-`"));
     }
     Ok(())

@@ -13,12 +13,14 @@
 //! # Ok::<(), zoo_host::plugins::PluginError>(())
 //! ```
 
+mod calls;
 mod discover;
 mod door;
 mod error;
 mod foreign;
 mod load;
 mod manifest;
+mod paste;
 mod services;
 mod stage;
 mod trust;
@@ -31,21 +33,23 @@ use zoo_registry::Layer;
 pub use discover::Found;
 pub use door::PluginDoor;
 pub use error::PluginError;
-pub use load::LoadedPlugin;
+pub use load::{LoadedPlugin, by_handle};
 pub use manifest::Manifest;
 pub use services::LOG_TARGET;
-pub use stage::{Template, stage};
+pub use stage::{Staged, Template, stage};
 pub use trust::Folder;
 pub use zoo_core::sdk::ObjectKind;
 
+use discover::Searched;
 use trust::{Checked, Lock};
 
 /// The plugins within reach: those linked in, and those whose manifests were found.
 pub struct PluginSet {
     linked: Vec<&'static Plugin>,
     found: Vec<Found>,
-    folders: Vec<Folder>,
-    missing: Vec<PathBuf>,
+    /// Manifests in whose stead others are used.
+    shadowed: Vec<(Found, PathBuf)>,
+    folders: Searched,
     lock: Lock,
 }
 
@@ -62,18 +66,19 @@ pub struct Trusted {
 
 impl PluginSet {
     /// Reads the manifests in `dirs`, in `ZOO_PLUGIN_PATH`, in `data/plugins` and beside the executable. Trusted
-    /// hashes are kept in `data/plugins.lock`. A manifest that is wrong is an error only once it is used.
+    /// hashes are kept in `data/plugins.lock`. A manifest that is wrong is an error only once it is used; a plugin in one
+    /// of `dirs` is used in the stead of one of the same name elsewhere. [`PluginSet::warnings`] says so of both.
     ///
     /// # Errors
     /// A folder that is named by a relative path or cannot be listed.
     pub fn discover(dirs: &[PathBuf], data: &Path) -> Result<Self, PluginError> {
-        let (folders, missing) = discover::folders(dirs, data)?;
+        let folders = discover::folders(dirs, data)?;
         let mut found = Vec::new();
-        for folder in &folders {
+        for folder in &folders.found {
             found.extend(discover::manifests(folder)?);
         }
-        let lock = Lock::new(data.join("plugins.lock"));
-        Ok(Self { linked: Vec::new(), found, folders, missing, lock })
+        let shadowed = discover::shadowed(&mut found);
+        Ok(Self { linked: Vec::new(), found, shadowed, folders, lock: Lock::of(data) })
     }
 
     /// Adds plugins that are linked into this program; they go before files of the same name.
@@ -105,7 +110,32 @@ impl PluginSet {
 
     /// The folders that were searched.
     pub fn folders(&self) -> &[Folder] {
-        &self.folders
+        &self.folders.found
+    }
+
+    /// What is odd about the folders and the manifests in them, for whoever uses any of them: folders that were named and
+    /// are not there, manifests that cannot be read or whose library is missing, plugins that are not used.
+    pub fn warnings(&self) -> Vec<String> {
+        let missing = self.folders.missing.iter().filter_map(|(path, how)| {
+            Some(format!("{}: there is no such folder ({})", path.display(), (*how)?))
+        });
+        let wrong = self.found.iter().filter_map(|found| match &found.manifest {
+            Err(error) => Some(error.to_string()),
+            Ok(manifest) => {
+                let path = found.folder.path.join(&manifest.file);
+                let (name, manifest) = (found.name.clone(), found.path.clone());
+                (!path.exists()).then(|| PluginError::Missing { name, path, manifest }.to_string())
+            }
+        });
+        let unused = self.shadowed.iter().map(|(found, winner)| {
+            format!(
+                "plugin `{}`: {} is used, as --plugin-dir says, and {} is not",
+                found.name,
+                winner.display(),
+                found.path.display()
+            )
+        });
+        missing.chain(wrong).chain(unused).collect()
     }
 
     /// The registry rows that plugins bring, one layer per manifest.
@@ -133,7 +163,7 @@ impl PluginSet {
         manifest.check_platform()?;
         let library = self.check(found, manifest)?;
         if !found.folder.ours {
-            self.lock.check(name, &library)?;
+            self.lock.check(name, &library, &found.folder)?;
         }
         load::load(&found.path, manifest, library).map(PluginDoor::Dynamic)
     }
@@ -168,12 +198,17 @@ impl PluginSet {
         }
     }
 
+    /// Names of all plugins within reach, those linked in first.
+    pub fn names(&self) -> Vec<String> {
+        let linked = self.linked.iter().map(|p| p.name);
+        linked.chain(self.found.iter().map(|f| f.name.as_str())).map(str::to_owned).collect()
+    }
+
     fn not_found(&self, name: &str) -> PluginError {
-        let searched = self.folders.iter().map(|f| f.path.display().to_string());
-        let missing = self.missing.iter().map(|p| format!("{} (not there)", p.display()));
+        let searched = self.folders.found.iter().map(|f| f.path.display().to_string());
+        let missing = self.folders.missing.iter().map(|(p, _)| format!("{} (not there)", p.display()));
         let folders = searched.chain(missing).collect::<Vec<_>>().join(", ");
-        let names: Vec<_> =
-            self.linked.iter().map(|p| p.name).chain(self.found.iter().map(|f| f.name.as_str())).collect();
+        let names = self.names();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         PluginError::NotFound { name: name.to_owned(), folders, known }
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Manifest, PluginError};
+use super::{Manifest, PluginError, paste};
 
 /// A library that passed the file rules, open, with its hash. Whoever loads it must load this very file.
 pub(super) struct Checked {
@@ -28,6 +28,8 @@ pub struct Folder {
     /// Beside the executable: whoever can change it, or a folder above it, can change the program itself. Its
     /// ancestors are not checked, and what is in it needs no entry in the lock.
     pub ours: bool,
+    /// Named on the command line: its plugins go before those of the same name in other folders.
+    pub named: bool,
 }
 
 /// Applies the file rules to a manifest and its library, and hashes the library.
@@ -39,7 +41,8 @@ pub(super) fn check(
     let asked = folder.path.join(&manifest.file);
     let path = std::fs::canonicalize(&asked).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
-            PluginError::Missing { name: manifest.name.clone(), path: asked.clone() }
+            let manifest_path = manifest_path.to_path_buf();
+            PluginError::Missing { name: manifest.name.clone(), path: asked.clone(), manifest: manifest_path }
         }
         _ => PluginError::io(&asked, "cannot find the library", e),
     })?;
@@ -48,7 +51,7 @@ pub(super) fn check(
         return Err(PluginError::not_safe(&asked, why));
     }
     unchangeable(folder, manifest_path)?;
-    let mut file = File::open(&path).map_err(|e| PluginError::io(&path, "cannot open the library", e))?;
+    let mut file = open(&path).map_err(|e| PluginError::io(&path, "cannot open the library", e))?;
     // Metadata of the open file: what is checked is what is hashed and loaded.
     let metadata = file.metadata().map_err(|e| PluginError::io(&path, "cannot look at the library", e))?;
     if !metadata.is_file() {
@@ -61,6 +64,31 @@ pub(super) fn check(
         return Err(PluginError::Hash { name, path, expected, found: sha256 });
     }
     Ok(Checked { path, file, sha256 })
+}
+
+/// Opens a library to be hashed and loaded: nobody can write to it, rename it or delete it until the handle is closed.
+#[cfg(windows)]
+fn open(path: &Path) -> std::io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt;
+    const FILE_SHARE_READ: u32 = 1;
+    std::fs::OpenOptions::new().read(true).share_mode(FILE_SHARE_READ).open(path)
+}
+
+/// Opens a library to be hashed and loaded. The loader is given the open file, or, where the system has no name for it,
+/// looks whether the path still leads to it ([`same`]).
+#[cfg(not(windows))]
+fn open(path: &Path) -> std::io::Result<File> {
+    File::open(path)
+}
+
+/// Whether `path` leads to the file that is open, and nobody wrote to it since.
+#[cfg(unix)]
+pub(super) fn same(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |m: std::fs::Metadata| {
+        (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec())
+    };
+    Ok(identity(file.metadata()?) == identity(std::fs::metadata(path)?))
 }
 
 /// The lower-case hexadecimal SHA-256 of what is left in a file.
@@ -104,7 +132,7 @@ fn owned_by_us(path: &Path, metadata: &std::fs::Metadata) -> Result<(), PluginEr
         let who = if others { "everybody" } else { "its group" };
         return Err(PluginError::not_safe(
             path,
-            format!("{who} may write to it; chmod go-w {}", path.display()),
+            format!("{who} may write to it; chmod go-w {}", paste::word(path)),
         ));
     }
     Ok(())
@@ -136,8 +164,9 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// That of the user whose data folder this is.
+    pub fn of(data: &Path) -> Self {
+        Self { path: data.join("plugins.lock") }
     }
 
     fn read(&self) -> Result<LockFile, PluginError> {
@@ -149,8 +178,13 @@ impl Lock {
         }
     }
 
+    /// Whether another library of this name was trusted than the one of this hash.
+    pub fn differs(&self, name: &str, sha256: &str) -> Result<bool, PluginError> {
+        Ok(self.read()?.plugins.get(name).is_some_and(|trusted| trusted != sha256))
+    }
+
     /// Trusts a plugin that was never seen, refuses one that has changed.
-    pub fn check(&self, name: &str, library: &Checked) -> Result<(), PluginError> {
+    pub fn check(&self, name: &str, library: &Checked, folder: &Folder) -> Result<(), PluginError> {
         match self.read()?.plugins.get(name) {
             Some(trusted) if *trusted == library.sha256 => Ok(()),
             Some(trusted) => Err(PluginError::Changed {
@@ -158,11 +192,12 @@ impl Lock {
                 path: library.path.clone(),
                 trusted: trusted.clone(),
                 found: library.sha256.clone(),
+                named: folder.named,
             }),
             None => {
                 tracing::info!("plugin `{name}` is trusted from now on (sha256 {})", library.sha256);
                 if let Err(e) = self.trust(name, &library.sha256) {
-                    tracing::warn!("it will be asked about again: {e}");
+                    tracing::warn!("plugin `{name}` will be asked about again: {e}");
                 }
                 Ok(())
             }
@@ -183,5 +218,25 @@ impl Lock {
         std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| fault(&e))?;
         file.persist(&self.path).map_err(|e| fault(&e))?;
         Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_exchanged_or_written_to_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lib.so");
+        std::fs::write(&path, "first").unwrap();
+        let file = open(&path).unwrap();
+        assert!(same(&file, &path).unwrap());
+        std::fs::write(folder.path().join("other"), "first").unwrap();
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        assert!(!same(&file, &path).unwrap());
+        let file = open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(same(&file, &path).is_err());
     }
 }

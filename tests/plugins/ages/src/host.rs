@@ -22,6 +22,8 @@ pub struct HostServices {
     /// As in 1.0.
     #[sabi(last_prefix_field)]
     pub alloc_hint: extern "C" fn(u64) -> bool,
+    /// As in 1.0.1.
+    pub step: extern "C" fn(u64, u64, u64) -> bool,
     /// Appended: where a file of a checkpoint is.
     pub resolve_file: extern "C" fn(RStr<'_>) -> FfiResult<RString>,
 }

@@ -29,12 +29,73 @@ pub const LIES: &[&str] = &[
     "nameless",
     "too_few",
     "no_json",
+    "grid",
+    "layer",
+    "normed",
+    "plain",
+    "prefix",
+    "no_prefix",
+    "nan",
     "odd_code",
     "honest",
+    // From here on it is the descriptor that cannot be true.
+    "name",
+    "no_layers",
+    "no_channels",
+    "no_stride",
+    "large_stride",
+    "no_multiple",
+    "no_gradients",
+    "many_parameters",
 ];
 
 struct Liar {
     lie: &'static str,
+    id: String,
+}
+
+impl Liar {
+    fn new(request: &str) -> zoo_core::Result<Self> {
+        let request: serde_json::Value = zoo_core::sdk::wire::from_json("request", request)?;
+        let text = |key: &str| request["spec"][key].as_str().unwrap_or_default();
+        match LIES.iter().find(|l| **l == text("architecture")) {
+            Some(lie) => Ok(Self { lie, id: text("id").to_owned() }),
+            None => Err(zoo_core::Error::invalid(format!("no such lie: {}", text("architecture")))),
+        }
+    }
+
+    fn descriptor(&self) -> serde_json::Value {
+        let mut said = serde_json::json!({
+            "id": self.id, "layers": [{"channels": 2, "stride": 1}], "prefix": [], "final_norm": false,
+            "native": 2, "resolution": {"at_least": 1}, "parameters": 0, "vjp": false,
+        });
+        match self.lie {
+            "name" => said["id"] = "somebody".into(),
+            "no_layers" => said["layers"] = serde_json::json!([]),
+            "no_channels" => said["layers"][0]["channels"] = 0.into(),
+            "no_stride" => said["layers"][0]["stride"] = 0.into(),
+            "large_stride" => said["layers"][0]["stride"] = 4.into(),
+            "no_multiple" => said["resolution"] = serde_json::json!({"multiple_of": 0}),
+            "no_gradients" => said["vjp"] = true.into(),
+            "many_parameters" => said["parameters"] = u64::MAX.into(),
+            "plain" => said["final_norm"] = true.into(),
+            "no_prefix" => said["prefix"] = serde_json::json!(["cls"]),
+            _ => {}
+        }
+        said
+    }
+
+    fn reply(&self) -> &'static str {
+        match self.lie {
+            "no_json" => "nonsense",
+            "too_few" => "[]",
+            "grid" => r#"[{"grid": {"h": 1, "w": 4}, "layer": 0, "normed": false, "prefix": false}]"#,
+            "layer" => r#"[{"grid": {"h": 2, "w": 2}, "layer": 5, "normed": false, "prefix": false}]"#,
+            "normed" => r#"[{"grid": {"h": 2, "w": 2}, "layer": 0, "normed": true, "prefix": false}]"#,
+            "prefix" => r#"[{"grid": {"h": 2, "w": 2}, "layer": 0, "normed": false, "prefix": true}]"#,
+            _ => r#"[{"grid": {"h": 2, "w": 2}, "layer": 0, "normed": false, "prefix": false}]"#,
+        }
+    }
 }
 
 pub extern "C" fn init(_: HostServicesRef, _: RStr<'_>) -> FfiResult<()> {
@@ -45,20 +106,26 @@ pub extern "C" fn init_panics(_: HostServicesRef, _: RStr<'_>) -> FfiResult<()> 
     guard("no_start", || panic!("not today"))
 }
 
-pub extern "C" fn inspect(_: u32, _: RStr<'_>) -> FfiResult<RString> {
-    ROk(RString::from("{}"))
+pub extern "C" fn inspect(_: u32, request: RStr<'_>) -> FfiResult<RString> {
+    guard("liar", || {
+        let liar = Liar::new(request.as_str())?;
+        if liar.lie == "no_json" {
+            return Ok(RString::from("{}"));
+        }
+        let found = serde_json::json!({
+            "descriptor": {"encoder": liar.descriptor()}, "tensors": [],
+            "cost": {"macs": 0, "activation_bytes": 0},
+        });
+        Ok(found.to_string().into())
+    })
 }
 
 pub extern "C" fn open(_: u32, request: RStr<'_>) -> FfiResult<Object> {
     guard("liar", || {
-        let request: serde_json::Value = zoo_core::sdk::wire::from_json("request", request.as_str())?;
-        let wanted = request["spec"]["architecture"].as_str().unwrap_or_default();
-        let Some(lie) = LIES.iter().find(|l| **l == wanted) else {
-            return Err(zoo_core::Error::invalid(format!("no such lie: {wanted}")));
-        };
+        let liar = Liar::new(request.as_str())?;
         let vt = ObjectVtRef(TABLE.static_as_prefix());
         // SAFETY: the table expects a boxed `Liar`, which is plain data.
-        Ok(unsafe { Object::from_raw(Box::into_raw(Box::new(Liar { lie })).cast(), vt) })
+        Ok(unsafe { Object::from_raw(Box::into_raw(Box::new(liar)).cast(), vt) })
     })
 }
 
@@ -68,15 +135,19 @@ const TABLE: &WithMetadata<ObjectVt> = &WithMetadata::new(ObjectVt {
     estimate,
     drop: free,
     vjp: call,
-    param_names: describe,
+    param_names,
     get_param,
     set_param,
 });
 
-unsafe extern "C" fn describe(_: *const c_void) -> FfiResult<RString> {
-    let text = r#"{"id": "liar", "layers": [{"channels": 2, "stride": 1}], "prefix": [], "final_norm": false,
-        "native": 2, "resolution": {"at_least": 1}, "parameters": 0, "vjp": false}"#;
-    ROk(RString::from(text))
+unsafe extern "C" fn describe(ctx: *const c_void) -> FfiResult<RString> {
+    // SAFETY: made by `open`.
+    let liar = unsafe { &*ctx.cast::<Liar>() };
+    ROk(liar.descriptor().to_string().into())
+}
+
+unsafe extern "C" fn param_names(_: *const c_void) -> FfiResult<RString> {
+    RErr(FfiError { code: code::UNSUPPORTED, message: "nothing to learn".into(), detail_json: "".into() })
 }
 
 /// The number of deleters that ran so far.
@@ -103,7 +174,8 @@ unsafe extern "C" fn call(
     out: &mut RVec<NamedTensor>,
 ) -> FfiResult<RString> {
     // SAFETY: made by `open`.
-    let lie = unsafe { &*ctx.cast::<Liar>() }.lie;
+    let liar = unsafe { &*ctx.cast::<Liar>() };
+    let lie = liar.lie;
     if lie == "odd_code" {
         return RErr(FfiError { code: 4711, message: "from the future".into(), detail_json: "{".into() });
     }
@@ -111,11 +183,7 @@ unsafe extern "C" fn call(
         let name = if lie == "nameless" { "" } else { "tokens.0" };
         out.push(NamedTensor { name: name.into(), tensor: tensor(lie) });
     }
-    ROk(RString::from(match lie {
-        "no_json" => "nonsense",
-        "too_few" => "[]",
-        _ => r#"[{"grid": {"h": 2, "w": 2}, "layer": 0, "normed": false, "prefix": false}]"#,
-    }))
+    ROk(RString::from(liar.reply()))
 }
 
 struct Kept {
@@ -152,7 +220,7 @@ fn tensor(lie: &str) -> Owned {
             },
         },
         shape: vec![1, 4, 2],
-        data: vec![0.5; 8],
+        data: if lie == "nan" { vec![f32::NAN; 8] } else { vec![0.5; 8] },
     });
     let (data, shape) = (kept.data.as_mut_ptr(), kept.shape.as_mut_ptr());
     let dl = &mut kept.managed.dl;

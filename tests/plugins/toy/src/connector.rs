@@ -5,7 +5,7 @@ use serde::Deserialize;
 use zoo_core::weights::Weights;
 use zoo_core::{
     Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
-    Result, Spec,
+    Result, Spec, step,
 };
 
 #[derive(Deserialize)]
@@ -41,6 +41,7 @@ impl Connector for Mean {
     }
 
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
+        step(0, 1)?;
         let members = self.descriptor.inputs.len();
         if inputs.features.len() != members {
             return Err(Error::invalid(format!("{members} maps are fused, {} came", inputs.features.len())));

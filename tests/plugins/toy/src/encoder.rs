@@ -6,8 +6,8 @@ use candle_core::{D, Device, Tensor, Var};
 use serde::Deserialize;
 use zoo_core::weights::{Init, Layout, Source, Weights};
 use zoo_core::{
-    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, LayerInfo,
-    PrefixToken, Resolution, Result, Spec,
+    CallContext, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest,
+    LayerInfo, PrefixToken, Resolution, Result, Spec,
 };
 
 #[derive(Deserialize)]
@@ -88,7 +88,15 @@ impl Patches {
         let cls = parameters[1].reshape((1, 1, c))?.broadcast_as((b, 1, c))?;
         let mut x = Tensor::cat(&[&cls, &x], 1)?;
         let mut seen = Vec::new();
-        for weight in &parameters[2..] {
+        let (layers, context) = (parameters.len() - 2, CallContext::current());
+        // As stochastic depth does, a seed leaves a layer out.
+        let dropped = context.seed().checked_rem(layers as u64).filter(|_| context.seed() != 0);
+        for (layer, weight) in parameters[2..].iter().enumerate() {
+            context.step(layer, layers)?;
+            if dropped == Some(layer as u64) {
+                seen.push(x.clone());
+                continue;
+            }
             x = (&x + x.broadcast_matmul(weight)?.tanh()?)?;
             seen.push(x.clone());
         }

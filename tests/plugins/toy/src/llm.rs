@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use zoo_core::weights::Weights;
-use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result, Spec};
+use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result, Spec, step};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +65,9 @@ impl LanguageModel for Counter {
         let seen = cache.get_mut::<Seen>()?;
         let length = positions.dim(1)?;
         let mut hidden = hidden.clone();
+        let (first, total) = (range.start, range.len());
         for layer in range {
+            step(layer - first, total)?;
             let count = seen.0.get_mut(layer).ok_or_else(|| Error::invalid(format!("no layer {layer}")))?;
             *count += length;
             hidden = (hidden + *count as f64)?;

@@ -1,13 +1,15 @@
+use candle_core::Tensor;
 use zoo_core::sdk::wire::{
-    BlockReply, ConnectorOp, FusedShape, LayerReply, Tensors, from_json, fused_parts, named_list, to_json,
+    BlockReply, ConnectorOp, FusedShape, LayerReply, Tensors, fused_parts, named_list, to_json,
 };
 use zoo_core::{
-    Cells, Connector, ConnectorDescriptor, ConnectorInputs, Error, Fused, ImageBlock, LayerAttention, Result,
+    Cells, Connector, ConnectorDescriptor, ConnectorInputs, Fused, Grid, ImageBlock, LayerAttention, Result,
 };
 
-use candle_core::Tensor;
+use super::{ANY, Foreign};
 
-use super::Foreign;
+/// No grid has more cells: their number stays within a machine word.
+const LARGEST: Grid = Grid::square(1 << 16);
 
 pub(in super::super) struct ForeignConnector {
     foreign: Foreign,
@@ -16,22 +18,31 @@ pub(in super::super) struct ForeignConnector {
 
 impl ForeignConnector {
     pub fn new(foreign: Foreign) -> Result<Self> {
-        let descriptor = foreign.describe()?;
+        let descriptor = foreign.describe(ConnectorDescriptor::faults)?;
         Ok(Self { foreign, descriptor })
     }
 
     /// One tensor of `dims` per encoder.
     fn shares(&self, tensors: &mut Tensors, name: &str, dims: &[usize]) -> Result<Vec<Tensor>> {
         let shares = tensors.list(name);
-        for share in &shares {
-            self.foreign.expect(name, share, dims)?;
-        }
-        if shares.len() != self.descriptor.inputs.len() {
-            let (given, expected) = (shares.len(), self.descriptor.inputs.len());
-            let message = format!("shares `{name}` of {given} encoders, expected {expected}");
-            return Err(self.foreign.broken(Error::invalid(message)));
-        }
+        self.check_shares(name, &shares, dims, self.descriptor.inputs.len())?;
         Ok(shares)
+    }
+
+    fn check_shares(&self, name: &str, shares: &[Tensor], dims: &[usize], expected: usize) -> Result<()> {
+        if shares.len() != expected {
+            let message = format!("shares `{name}` of {} encoders, expected {expected}", shares.len());
+            return Err(self.foreign.broken(message));
+        }
+        shares.iter().try_for_each(|share| self.foreign.expect(name, share, dims))
+    }
+
+    /// Refuses a grid with nothing in it, and one beyond `whole`.
+    fn grid(&self, what: &str, grid: Grid, whole: Grid) -> Result<()> {
+        if grid.h == 0 || grid.w == 0 || grid.h > whole.h || grid.w > whole.w {
+            return Err(self.foreign.broken(format!("{what} is {grid}, which is no part of {whole}")));
+        }
+        Ok(())
     }
 }
 
@@ -51,11 +62,28 @@ impl Connector for ForeignConnector {
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {
         let op = ConnectorOp::Forward { image_sizes: inputs.image_sizes.clone() };
         let (mut tensors, reply) = self.foreign.operate(&borrow(&features(inputs)), &to_json(&op)?)?;
-        let shape: FusedShape =
-            from_json("reply of a connector", &reply).map_err(|e| self.foreign.broken(e))?;
+        let shape: FusedShape = self.foreign.reply("a connector", &reply)?;
+        let said = &self.descriptor;
+        match said.side.map(Grid::square) {
+            None => self.grid("the grid of what it fused", shape.grid, LARGEST)?,
+            Some(promised) if promised == shape.grid => {}
+            Some(promised) => {
+                return Err(self.foreign.broken(format!(
+                    "the grid of what it fused is {}, and its descriptor promises {promised}",
+                    shape.grid
+                )));
+            }
+        }
+        if shape.image_sizes != inputs.image_sizes {
+            return Err(self
+                .foreign
+                .broken("the image sizes of what it fused are not those that it was given"));
+        }
         let fused = tensors.fused(shape).map_err(|e| self.foreign.broken(e))?;
-        let batch = inputs.features.first().map_or(Ok(0), |f| f.dim(0))?;
-        self.foreign.expect("tokens", &fused.tokens, &[batch, fused.grid.cells(), self.descriptor.output])?;
+        let batch = inputs.image_sizes.len();
+        self.foreign.expect("tokens", &fused.tokens, &[batch, fused.grid.cells(), said.output])?;
+        let shares = if said.attends { said.inputs.len() } else { 0 };
+        self.check_shares("attention", &fused.attention, &[batch, ANY], shares)?;
         Ok(fused)
     }
 
@@ -63,10 +91,10 @@ impl Connector for ForeignConnector {
         let (parts, shape) = fused_parts(fused);
         let op = ConnectorOp::Block { fused: shape, row };
         let (mut tensors, reply) = self.foreign.operate(&borrow(&parts), &to_json(&op)?)?;
-        let BlockReply { grid, newline } =
-            from_json("reply of a connector", &reply).map_err(|e| self.foreign.broken(e))?;
+        let BlockReply { grid, newline } = self.foreign.reply("a connector", &reply)?;
+        self.grid("the grid of an image's block", grid, fused.grid)?;
         let tokens = tensors.take("tokens").map_err(|e| self.foreign.broken(e))?;
-        let length = grid.h * (grid.w + usize::from(newline));
+        let length = ImageBlock::length(grid, newline);
         self.foreign.expect("tokens", &tokens, &[length, self.descriptor.output])?;
         Ok(ImageBlock { tokens, grid, newline })
     }
@@ -74,10 +102,10 @@ impl Connector for ForeignConnector {
     fn attention(&self, inputs: &ConnectorInputs) -> Result<Vec<LayerAttention>> {
         let op = ConnectorOp::Attention { image_sizes: inputs.image_sizes.clone() };
         let (mut tensors, reply) = self.foreign.operate(&borrow(&features(inputs)), &to_json(&op)?)?;
-        let layers: Vec<LayerReply> =
-            from_json("reply of a connector", &reply).map_err(|e| self.foreign.broken(e))?;
+        let layers: Vec<LayerReply> = self.foreign.reply("a connector", &reply)?;
         let batch = inputs.image_sizes.len();
         let layer = |(l, LayerReply { group, layer, grid }): (usize, LayerReply)| {
+            self.grid("the grid of a group of queries", grid, LARGEST)?;
             let shares = self.shares(&mut tensors, &format!("share.{l}"), &[batch, grid.cells()])?;
             Ok(LayerAttention { group, layer, grid, shares })
         };

@@ -1,30 +1,135 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use abi_stable::std_types::RStr;
 use candle_core::{Device, Tensor};
 use zoo_abi::{NamedView, request};
 use zoo_core::dlpack::{Lent, import_owned};
 use zoo_core::sdk::failure::from_wire;
-use zoo_core::sdk::wire::{MapReply, VjpOptions, from_json, to_json};
-use zoo_core::{Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result};
+use zoo_core::sdk::wire::{MapReply, Tensors, VjpOptions, from_json, to_json};
+use zoo_core::{
+    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid, Result,
+};
 
 use super::{Call, Foreign, Function};
 
 pub(in super::super) struct ForeignEncoder {
     foreign: Foreign,
     descriptor: EncoderDescriptor,
+    /// Shapes of the parameters whose gradients were asked for.
+    shapes: Mutex<HashMap<String, Vec<usize>>>,
+}
+
+/// A request in the words of the wire, and what must come back.
+struct Asked {
+    layers: Vec<i32>,
+    /// Grid of each layer.
+    grids: Vec<Grid>,
+    flags: u64,
+    batch: usize,
+    /// Whether there are norms and prefix tokens to be had of what was asked for.
+    normed: bool,
+    prefix: bool,
 }
 
 impl ForeignEncoder {
     pub fn new(foreign: Foreign) -> Result<Self> {
-        let descriptor = foreign.describe()?;
-        Ok(Self { foreign, descriptor })
+        let descriptor = foreign.describe(EncoderDescriptor::faults)?;
+        let encoder = Self { foreign, descriptor, shapes: Mutex::default() };
+        // An older plugin lacks the functions; that is said when they are asked for.
+        if encoder.descriptor.vjp && encoder.foreign.object.param_names().is_some() {
+            encoder.names().map_err(|e| {
+                encoder
+                    .foreign
+                    .broken(format!("its descriptor says `vjp: true`, but it has no gradients: {e}"))
+            })?;
+        }
+        Ok(encoder)
     }
 
-    /// Layers by number, and flags.
-    fn spell(&self, request: &FeatureRequest) -> Result<(Vec<i32>, u64)> {
-        let layers = request.layers.resolve(self.descriptor.layers.len())?;
+    fn names(&self) -> Result<Vec<String>> {
+        let text = self.foreign.optional(self.foreign.object.param_names())?.into_result();
+        from_json("names of parameters", text.map_err(|e| from_wire(&e))?.as_str())
+    }
+
+    /// What is asked of the plugin for `pixels`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for what the descriptor does not promise: then the plugin is not asked.
+    fn spell(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Asked> {
+        let said = &self.descriptor;
+        let layers = request.layers.resolve(said.layers.len())?;
+        let (batch, height, width) = match *pixels.dims() {
+            [batch, 3, height, width] => (batch, height, width),
+            ref dims => {
+                return Err(Error::invalid(format!(
+                    "{}: pixels must be [B, 3, H, W], got {dims:?}",
+                    said.id
+                )));
+            }
+        };
+        let grids = layers.iter().map(|&layer| said.grid(layer, height, width)).collect::<Result<_>>()?;
         let norm = if request.norm { request::NORM } else { 0 };
         let prefix = if request.prefix { request::PREFIX } else { 0 };
-        Ok((layers.into_iter().map(|l| l as i32).collect(), norm | prefix))
+        Ok(Asked {
+            layers: layers.into_iter().map(|l| l as i32).collect(),
+            grids,
+            flags: norm | prefix,
+            batch,
+            normed: request.norm && said.final_norm,
+            prefix: request.prefix && !said.prefix.is_empty(),
+        })
+    }
+
+    /// The i-th map, if it is what was asked for.
+    fn map(&self, i: usize, map: &MapReply, asked: &Asked, tensors: &mut Tensors) -> Result<FeatureMap> {
+        let (layer, grid) = (asked.layers[i], asked.grids[i]);
+        let fault = |what: String| Err(self.foreign.broken(what));
+        if i32::try_from(map.layer) != Ok(layer) {
+            return fault(format!("layer {layer} was asked for, and layer {} came back", map.layer));
+        }
+        if map.grid != grid {
+            return fault(format!(
+                "the map of layer {layer} has a grid of {}; its stride and the size of the image make {grid}",
+                map.grid
+            ));
+        }
+        if map.normed != asked.normed {
+            let (said, wanted) = if map.normed { ("normed", "not to be") } else { ("not normed", "to be") };
+            return fault(format!(
+                "the map of layer {layer} came back {said}, and was {wanted}: `final_norm` of its descriptor is {}",
+                self.descriptor.final_norm
+            ));
+        }
+        if map.prefix != asked.prefix {
+            let promised = self.descriptor.prefix.len();
+            return fault(if map.prefix {
+                format!("prefix tokens of layer {layer} came back; its descriptor and the request have none")
+            } else {
+                format!("no prefix tokens of layer {layer} came back; its descriptor promises {promised}")
+            });
+        }
+        let channels = self.descriptor.layers[map.layer].channels;
+        let take = |tensors: &mut Tensors, name: &str, length: usize| {
+            let tensor = tensors.take(name).map_err(|e| self.foreign.broken(e))?;
+            self.foreign.expect(name, &tensor, &[asked.batch, length, channels])?;
+            Ok::<_, Error>(tensor)
+        };
+        let tokens = take(tensors, &format!("tokens.{i}"), grid.cells())?;
+        let length = self.descriptor.prefix.len();
+        let prefix = map.prefix.then(|| take(tensors, &format!("prefix.{i}"), length)).transpose()?;
+        Ok(FeatureMap { tokens, prefix, grid, layer: map.layer, normed: map.normed })
+    }
+
+    /// The shape of a parameter, asked for once.
+    fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(shape) = known {
+            return Ok(shape);
+        }
+        let shape = self.parameter(name)?.dims().to_vec();
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), shape.clone());
+        Ok(shape)
     }
 }
 
@@ -34,35 +139,17 @@ impl Encoder for ForeignEncoder {
     }
 
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
-        let (layers, flags) = self.spell(request)?;
-        let call = Call { inputs: &[("pixels", pixels)], layers: &layers, flags, options: "" };
+        let asked = self.spell(pixels, request)?;
+        let call =
+            Call { inputs: &[("pixels", pixels)], layers: &asked.layers, flags: asked.flags, options: "" };
         let (mut tensors, reply) = self.foreign.run(Function::Call, &call)?;
-        let maps: Vec<MapReply> =
-            from_json("reply of an encoder", &reply).map_err(|e| self.foreign.broken(e))?;
-        if maps.len() != layers.len() {
-            let what = format!("{} feature maps came back, {} were asked for", maps.len(), layers.len());
+        let maps: Vec<MapReply> = self.foreign.reply("an encoder", &reply)?;
+        if maps.len() != asked.layers.len() {
+            let what =
+                format!("{} feature maps came back, {} were asked for", maps.len(), asked.layers.len());
             return Err(self.foreign.broken(what));
         }
-        let batch = pixels.dims().first().copied().unwrap_or(0);
-        maps.into_iter()
-            .zip(layers)
-            .enumerate()
-            .map(|(i, (map, layer))| {
-                if map.layer != layer as usize {
-                    return Err(self.foreign.broken(format!("layer {} came back as {layer}", map.layer)));
-                }
-                let channels = self.descriptor.layers.get(map.layer).map_or(0, |l| l.channels);
-                let name = format!("tokens.{i}");
-                let tokens = tensors.take(&name).map_err(|e| self.foreign.broken(e))?;
-                self.foreign.expect(&name, &tokens, &[batch, map.grid.cells(), channels])?;
-                let name = format!("prefix.{i}");
-                let prefix = map.prefix.then(|| tensors.take(&name)).transpose()?;
-                if let Some(prefix) = &prefix {
-                    self.foreign.expect(&name, prefix, &[batch, self.descriptor.prefix.len(), channels])?;
-                }
-                Ok(FeatureMap { tokens, prefix, grid: map.grid, layer: map.layer, normed: map.normed })
-            })
-            .collect()
+        maps.iter().enumerate().map(|(i, map)| self.map(i, map, &asked, &mut tensors)).collect()
     }
 
     /// What the plugin says; nothing if it fails to.
@@ -84,11 +171,7 @@ impl Encoder for ForeignEncoder {
 
 impl Differentiable for ForeignEncoder {
     fn parameter_names(&self) -> Vec<String> {
-        let names = || {
-            let text = self.foreign.optional(self.foreign.object.param_names())?.into_result();
-            from_json("names of parameters", text.map_err(|e| from_wire(&e))?.as_str())
-        };
-        names().unwrap_or_else(|e: Error| {
+        self.names().unwrap_or_else(|e: Error| {
             tracing::warn!("{}: no parameters: {e}", self.descriptor.id);
             Vec::new()
         })
@@ -97,7 +180,8 @@ impl Differentiable for ForeignEncoder {
     /// The value, in host memory.
     fn parameter(&self, name: &str) -> Result<Tensor> {
         let owned = self.foreign.optional(self.foreign.object.get_param(name))?.into_result();
-        import_owned(&owned.map_err(|e| from_wire(&e))?)
+        let owned = owned.map_err(|e| from_wire(&e))?;
+        import_owned(&owned).map_err(|e| self.foreign.broken(format!("parameter `{name}`: {e}")))
     }
 
     fn set_parameter(&self, name: &str, value: &Tensor) -> Result<()> {
@@ -115,12 +199,12 @@ impl Differentiable for ForeignEncoder {
         cotangents: &[Tensor],
         parameters: &[String],
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let (layers, flags) = self.spell(request)?;
+        let asked = self.spell(pixels, request)?;
         let options = to_json(&VjpOptions { parameters: parameters.to_vec() })?;
         let names: Vec<_> = (0..cotangents.len()).map(|i| format!("cotangent.{i}")).collect();
         let mut inputs = vec![("pixels", pixels)];
         inputs.extend(names.iter().map(String::as_str).zip(cotangents));
-        let call = Call { inputs: &inputs, layers: &layers, flags, options: &options };
+        let call = Call { inputs: &inputs, layers: &asked.layers, flags: asked.flags, options: &options };
         let (mut tensors, _) = self.foreign.run(Function::Vjp, &call)?;
         let gradient = tensors.take("pixels").map_err(|e| self.foreign.broken(e))?;
         self.foreign.expect("pixels", &gradient, pixels.dims())?;
@@ -128,6 +212,9 @@ impl Differentiable for ForeignEncoder {
         if gradients.len() != parameters.len() {
             let what = format!("{} gradients for {} parameters", gradients.len(), parameters.len());
             return Err(self.foreign.broken(what));
+        }
+        for (name, gradient) in parameters.iter().zip(&gradients) {
+            self.foreign.expect(&format!("gradient of `{name}`"), gradient, &self.shape(name)?)?;
         }
         Ok((gradient, gradients))
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use zoo_core::sdk::wire::{CacheReply, LlmOp, from_json, to_json};
+use zoo_core::sdk::wire::{CacheReply, LlmOp, to_json};
 use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
 
 use super::Foreign;
@@ -29,7 +29,7 @@ impl Drop for Handle {
 
 impl ForeignLlm {
     pub fn new(foreign: Foreign) -> Result<Self> {
-        let descriptor = foreign.describe()?;
+        let descriptor = foreign.describe(LlmDescriptor::faults)?;
         Ok(Self { foreign: Arc::new(foreign), descriptor })
     }
 
@@ -63,8 +63,7 @@ impl LanguageModel for ForeignLlm {
 
     fn cache(&self, batch: usize) -> Result<Cache> {
         let (_, reply) = self.foreign.operate(&[], &to_json(&LlmOp::CacheNew { batch })?)?;
-        let CacheReply { cache } =
-            from_json("reply of a language model", &reply).map_err(|e| self.foreign.broken(e))?;
+        let CacheReply { cache } = self.foreign.reply("a language model", &reply)?;
         Ok(Cache::new(Handle { foreign: self.foreign.clone(), id: cache }))
     }
 
