@@ -7,6 +7,9 @@ weights in which nothing is left at its neutral start, runs them in float32 and 
 * `<weights>.safetensors`      weights in the public key layout,
 * `<case>.data.safetensors`    inputs and expected outputs.
 
+The model runs again with weights and inputs in bfloat16 and in float16, and what it loses by that stands beside each
+expected output: so much may another implementation lose, and hardly more.
+
 Use it from `plugins/<family>/golden/make.py`:
 
     import sys, pathlib
@@ -17,9 +20,11 @@ Use it from `plugins/<family>/golden/make.py`:
 Versions are pinned in requirements.txt beside this file.
 """
 
+import contextlib
 import json
 import math
 import pathlib
+import re
 
 import torch
 from safetensors.torch import save_file
@@ -80,6 +85,55 @@ def is_token(name):
     return any(w in leaf for w in words) and not any(w in leaf for w in ("proj", "patch_embed"))
 
 
+@torch.no_grad()
+def lean(pairs, seed, at=-3):
+    """Sets the first and second layers of MLPs so that the activation between them works where its forms are furthest
+    apart in proportion, around `at`, and that much of what the branch gives hangs on it: there even bfloat16 tells the
+    exact GELU from the tanh form, which are 10 % apart at -3, and rounding 1 %."""
+    g = generator(seed)
+    for first, second in pairs:
+        first.weight.mul_(0.15)
+        first.bias.copy_(torch.randn(first.bias.shape, generator=g) * 0.15 + at)
+        second.weight.mul_(30)
+
+
+HALVES = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+
+@contextlib.contextmanager
+def cast(module, dtype):
+    """A model in another dtype for a while. Frequencies of rotary positions stay as they are, as they do where
+    transformers opens a checkpoint."""
+    tensors = [*module.parameters(), *(b for n, b in module.named_buffers() if "inv_freq" not in n)]
+    before = [(t, t.data) for t in tensors if t.is_floating_point()]
+    for tensor, data in before:
+        tensor.data = data.to(dtype)
+    yield
+    for tensor, data in before:
+        tensor.data = data
+
+
+@torch.no_grad()
+def losses(model, compute, exact):
+    """What `compute(dtype)`, a list of tensors by `model`, loses of the list `exact` in half precision: one dict per
+    tensor, with the largest difference and the root mean square of all, in units of the root mean square of the
+    tensor."""
+    out = [{} for _ in exact]
+    for name, dtype in HALVES.items():
+        with cast(model, dtype):
+            rounded = compute(dtype)
+        assert len(rounded) == len(exact)
+        for row, got, expected in zip(out, rounded, exact):
+            assert got.dtype == dtype and got.shape == expected.shape, (got.dtype, got.shape)
+            off = (got.double() - expected.double()) / expected.double().square().mean().sqrt()
+            row[name] = dict(max=figure(off.abs().max()), rms=figure(off.square().mean().sqrt()))
+    return out
+
+
+def figure(value, digits=3):
+    return float(f"{float(value):.{digits}g}")
+
+
 def pixels(batch, height, width, seed, channels=3):
     """Normalised pixels f32 [batch, channels, height, width] with both coarse structure and noise."""
     g = generator(seed)
@@ -104,6 +158,8 @@ def write_data(folder, case, tensors):
 def write_json(folder, name, value):
     """Writes `<name>.json`."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A loss is one line.
+    text = re.sub(r'\{\s*("max": [^,\s]+),\s*("rms": [^\s}]+)\s*\}', r"{\1, \2}", text)
     (pathlib.Path(folder) / f"{name}.json").write_text(text)
 
 
@@ -120,55 +176,73 @@ def write_case(folder, case, subject, weights, tensors, expect, reference):
     })
 
 
-def write_encoder_case(folder, case, *, encoder, architecture, arch, weights, pixels, expect, reference,
+@torch.no_grad()
+def write_encoder_case(folder, case, *, encoder, architecture, arch, weights, model, pixels, expect, reference,
                        layout=None):
-    """One encoder case. `expect` is a list of `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)` with tensors
-    [B, N, C], patch tokens unless `prefix`."""
+    """One encoder case. `expect(pixels)` gives a list of `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)`,
+    computed by `model`, with tensors [B, N, C], patch tokens unless `prefix`."""
+    exact = expect(pixels)
+    lost = losses(model, lambda dtype: [row[0] for row in expect(pixels.to(dtype))], [row[0] for row in exact])
     tensors, rows = {"pixels": pixels}, []
-    for tensor, layer, norm, *prefix in expect:
+    for (tensor, layer, norm, *prefix), loses in zip(exact, lost):
         prefix = bool(prefix and prefix[0])
         name = f"layer{layer}{'.norm' if norm else ''}{'.prefix' if prefix else ''}"
         tensors[name] = tensor
-        rows.append({"tensor": name, "layer": layer, "norm": norm, "prefix": prefix})
+        rows.append({"tensor": name, "layer": layer, "norm": norm, "prefix": prefix, "loses": loses})
     subject = {"encoder": encoder, "architecture": architecture, "arch": arch, "layout": layout}
     write_case(folder, case, subject, weights, tensors, rows, reference)
 
 
-def write_connector_case(folder, case, *, connector, architecture, arch, weights, features, image_sizes, expect,
+@torch.no_grad()
+def write_connector_case(folder, case, *, connector, architecture, arch, weights, model, features, image_sizes, expect,
                          reference, layout=None, extra=None):
     """One connector case. `features`: one tensor [B, N, C] per encoder; `image_sizes`: (width, height) per row;
-    `expect`: list of dicts as in the JSON, each with its tensor under "value"; `extra`: further tensors that
-    expectations name, such as hidden states."""
+    `extra`: further tensors that expectations name, such as hidden states; `expect(features, extra)`, computed by
+    `model`: list of dicts as in the JSON, each with its tensor under "value"."""
+    extra = extra or {}
+    exact = expect(features, extra)
+
+    def rounded(dtype):
+        rows = expect([f.to(dtype) for f in features], {k: v.to(dtype) for k, v in extra.items()})
+        return [row["value"] for row in rows]
+
+    lost = losses(model, rounded, [row["value"] for row in exact])
     tensors = {f"features.{k}": f for k, f in enumerate(features)}
     tensors["image_sizes"] = torch.tensor(image_sizes, dtype=torch.int64)
-    tensors.update(extra or {})
+    tensors.update(extra)
     rows = []
-    for row in expect:
+    for row, loses in zip(exact, lost):
         row = dict(row)
         tensors[row["tensor"]] = row.pop("value")
-        rows.append(row)
+        rows.append({**row, "loses": loses})
     subject = {"connector": connector, "architecture": architecture, "arch": arch, "layout": layout}
     write_case(folder, case, subject, weights, tensors, rows, reference)
 
 
+@torch.no_grad()
 def write_llm_case(folder, case, *, llm, architecture, arch, weights, model, ids, layers, reference, layout=None,
                    greedy=8):
     """One language-model case: hidden states after `layers` (not the last, after which transformers returns normed
     ones), logits at all positions, and `greedy` tokens that `model` of transformers adds to `ids` [B, T]."""
-    out = model(ids, output_hidden_states=True)
-    tensors = {"ids": ids, "logits": out.logits}
+
+    def outputs(_):
+        out = model(ids, output_hidden_states=True)
+        return [*(out.hidden_states[layer + 1] for layer in layers), out.logits]
+
+    exact = outputs(torch.float32)
+    *hidden, logits = losses(model, outputs, exact)
+    tensors = {"ids": ids, "logits": exact[-1]}
     rows = []
-    for layer in layers:
-        tensors[f"hidden.{layer}"] = out.hidden_states[layer + 1]
-        rows.append({"tensor": f"hidden.{layer}", "what": "hidden", "layer": layer})
-    rows.append({"tensor": "logits", "what": "logits"})
+    for layer, tensor, loses in zip(layers, exact, hidden):
+        tensors[f"hidden.{layer}"] = tensor
+        rows.append({"tensor": f"hidden.{layer}", "what": "hidden", "layer": layer, "loses": loses})
+    rows.append({"tensor": "logits", "what": "logits", "loses": logits})
     tokens = ids
     for _ in range(greedy):
         # Without a cache: the whole sequence again for every token.
-        logits = model(tokens, use_cache=False).logits[:, -1]
-        best = logits.topk(2).values
-        assert (best[:, 0] - best[:, 1]).min() > 1e-3, f"{case}: the choice of a token hangs on rounding"
-        tokens = torch.cat([tokens, logits.argmax(-1, keepdim=True)], 1)
+        best = model(tokens, use_cache=False).logits[:, -1].topk(2)
+        assert (best.values[:, 0] - best.values[:, 1]).min() > 1e-3, f"{case}: the choice of a token hangs on rounding"
+        tokens = torch.cat([tokens, best.indices[:, :1]], 1)
     tensors["greedy"] = tokens[:, ids.shape[1]:]
     rows.append({"tensor": "greedy", "what": "greedy"})
     subject = {"llm": llm, "architecture": architecture, "arch": arch, "layout": layout}

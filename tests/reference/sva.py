@@ -138,7 +138,7 @@ class Layer(nn.Module):
             seen, weights = self.cross_attn(h, kvs, masks)
             shares = [w.sum(-1) for w in weights.split([m * m for m in self.ms], -1)]
         else:
-            shares = [torch.ones(len(x))]
+            shares = [torch.ones(len(x), dtype=x.dtype)]
             if len(kvs) > 1:
                 shares = list(self.weight_mlp(both).softmax(-1).unbind(-1))
             seen = 0

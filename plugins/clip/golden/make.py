@@ -38,26 +38,32 @@ def hugging_face():
     state = prefixed(model.state_dict())
     post = [m for n, m in model.named_modules() if n.endswith("post_layernorm")][0]
     pixels = common.pixels(2, 35, 35, 2)
-    hidden = model(pixels, output_hidden_states=True).hidden_states
-    expect = [
-        (hidden[-2][:, 1:], -2, False),
-        (hidden[-2][:, :1], -2, False, True),
-        (hidden[1][:, 1:], 0, False),
-        (hidden[-1][:, 1:], -1, False),
-        (post(hidden[-1])[:, 1:], -1, True),
-        (post(hidden[2])[:, :1], 1, True, True),
-    ]
-    common_args = dict(arch=ARCH, pixels=pixels, reference="transformers CLIPVisionModel")
+
+    def expect(pixels):
+        hidden = model(pixels, output_hidden_states=True).hidden_states
+        return [
+            (hidden[-2][:, 1:], -2, False),
+            (hidden[-2][:, :1], -2, False, True),
+            (hidden[1][:, 1:], 0, False),
+            (hidden[-1][:, 1:], -1, False),
+            (post(hidden[-1])[:, 1:], -1, True),
+            (post(hidden[2])[:, :1], 1, True, True),
+        ]
+
+    def first(pixels):
+        return expect(pixels)[:1]
+
+    common_args = dict(arch=ARCH, model=model, pixels=pixels, reference="transformers CLIPVisionModel")
     # Other parts of the model stand in the same file and are nobody's concern.
     other = {"text_model.final_layer_norm.bias": torch.ones(3), "logit_scale": torch.ones(())}
     write("hf", weights=common.write_weights(HERE, "hf", {**state, **other}), expect=expect, **common_args)
     bare = {k.removeprefix("vision_model."): v for k, v in state.items()}
-    write("hf-bare", weights=common.write_weights(HERE, "hf-bare", bare), expect=expect[:1], layout="hf",
+    write("hf-bare", weights=common.write_weights(HERE, "hf-bare", bare), expect=first, layout="hf",
           **common_args)
     # The same as a pickle, as the public file is.
     torch.save({**state, **other, "vision_model.embeddings.position_ids": torch.arange(26)[None]},
                HERE / "pytorch_model.bin")
-    write("hf-bin", weights="pytorch_model.bin", expect=expect[:1], **common_args)
+    write("hf-bin", weights="pytorch_model.bin", expect=first, **common_args)
 
 
 @torch.no_grad()
@@ -71,13 +77,15 @@ def open_clip():
     seen = {}
     for i, block in enumerate(model.transformer.resblocks):
         block.register_forward_hook(lambda m, a, out, i=i: seen.__setitem__(i, out))
-    pixels = common.pixels(2, 35, 35, 4)
-    tokens = model(pixels)[1]
+
+    def expect(pixels):
+        tokens = model(pixels)[1]
+        return [(tokens, -1, True), (seen[1][:, 1:], -2, False), (model.ln_post(seen[2])[:, :1], -1, True, True)]
+
     state = {f"visual.{k}": v for k, v in model.state_dict().items()}
     state["token_embedding.weight"] = torch.ones(2, 2)
-    write("open-clip", arch=ARCH, weights=common.write_weights(HERE, "open-clip", state), pixels=pixels,
-          reference="open_clip VisionTransformer",
-          expect=[(tokens, -1, True), (seen[1][:, 1:], -2, False), (model.ln_post(seen[2])[:, :1], -1, True, True)])
+    write("open-clip", arch=ARCH, weights=common.write_weights(HERE, "open-clip", state), model=model,
+          pixels=common.pixels(2, 35, 35, 4), expect=expect, reference="open_clip VisionTransformer")
 
 
 @torch.no_grad()
@@ -98,19 +106,26 @@ def timm():
             pre_norm=True, norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), act_layer=layer,
             dynamic_img_size=True)
         common.randomise(model, 5)
-        pixels = common.pixels(2, *size, 6)
-        cropped = pixels[:, :, : size[0] // 7 * 7, : size[1] // 7 * 7]
-
-        def layer_of(index, norm):
-            out = model.forward_intermediates(cropped, indices=[index], return_prefix_tokens=True, norm=norm,
-                                              output_fmt="NLC", intermediates_only=True)
-            return out[0]
-
         weights = common.write_weights(HERE, "timm", model.state_dict())
-        write(case, arch={**ARCH, "act": act}, weights=weights, pixels=pixels,
-              reference="timm VisionTransformer (pre_norm)",
-              expect=[(layer_of(1, False)[0], -2, False), (layer_of(2, True)[0], -1, True),
-                      (layer_of(2, True)[1], -1, True, True)])
+        write_timm(case, model, act, weights, common.pixels(2, *size, 6))
+        if case != "timm":
+            common.lean([(block.mlp.fc1, block.mlp.fc2) for block in model.blocks], 7)
+            weights = common.write_weights(HERE, "leaning", model.state_dict())
+            write_timm(f"leaning-{act.replace('_', '-')}", model, act, weights, common.pixels(2, 35, 35, 8))
+
+
+def write_timm(case, model, act, weights, pixels):
+    def layer_of(pixels, index, norm):
+        return model.forward_intermediates(pixels, indices=[index], return_prefix_tokens=True, norm=norm,
+                                           output_fmt="NLC", intermediates_only=True)[0]
+
+    def expect(pixels):
+        seen = pixels[:, :, : pixels.shape[2] // 7 * 7, : pixels.shape[3] // 7 * 7]
+        tokens, prefix = layer_of(seen, 2, True)
+        return [(layer_of(seen, 1, False)[0], -2, False), (tokens, -1, True), (prefix, -1, True, True)]
+
+    write(case, arch={**ARCH, "act": act}, weights=weights, model=model, pixels=pixels, expect=expect,
+          reference="timm VisionTransformer (pre_norm)")
 
 
 def manifests():

@@ -27,16 +27,20 @@ def model(name, seed, **kwargs):
 
 @torch.no_grad()
 def write(case, net, *, eps, weights, pixels, stages, reference):
-    maps = net.forward_intermediates(pixels, indices=4, norm=False, intermediates_only=True)
-    tokens = [m.flatten(2).transpose(1, 2) for m in maps]
-    # Nothing but the stages runs: no norm, no head.
-    last = net.stages(net.stem(pixels)).flatten(2).transpose(1, 2)
-    assert torch.equal(last, tokens[-1])
     assert {m.eps for m in net.modules() if isinstance(m, torch.nn.LayerNorm)} == {eps}
+
+    def expect(pixels):
+        maps = net.forward_intermediates(pixels, indices=4, norm=False, intermediates_only=True)
+        tokens = [m.flatten(2).transpose(1, 2) for m in maps]
+        # Nothing but the stages runs: no norm, no head.
+        last = net.stages(net.stem(pixels)).flatten(2).transpose(1, 2)
+        assert torch.equal(last, tokens[-1])
+        return [(tokens[s], s, False) for s in stages]
+
     common.write_encoder_case(
         HERE, case, encoder="convnext", architecture="convnext",
-        arch={**SMALL, "image_size": 64, "norm_eps": eps}, weights=weights, pixels=pixels,
-        expect=[(tokens[s], s, False) for s in stages], reference=reference)
+        arch={**SMALL, "image_size": 64, "norm_eps": eps}, weights=weights, model=net, pixels=pixels, expect=expect,
+        reference=reference)
 
 
 def small():
@@ -45,6 +49,10 @@ def small():
     for case, batch, height, width in [("timm", 2, 64, 96), ("timm-smallest", 1, 32, 32), ("timm-wide", 1, 32, 160)]:
         write(case, net, eps=1e-6, weights=weights, pixels=common.pixels(batch, height, width, 2),
               stages=[0, 1, 2, 3] if case == "timm" else [-4, -1], reference="timm convnext_large_mlp")
+    net = model("convnext_large_mlp", 5, head_hidden_size=12)
+    common.lean([(m.fc1, m.fc2) for m in net.stages.modules() if hasattr(m, "fc1")], 6)
+    write("leaning", net, eps=1e-6, weights=common.write_weights(HERE, "leaning", net.state_dict()),
+          pixels=common.pixels(1, 64, 64, 7), stages=[0, 1, 2, 3], reference="timm convnext_large_mlp")
     # The tower inside an open_clip checkpoint, beside parts that are nobody's concern.
     net = model("convnext_xxlarge", 3)
     state = {f"visual.trunk.{k}": v for k, v in net.state_dict().items()}

@@ -14,8 +14,8 @@ fn parity() {
 }
 
 #[test]
-fn bf16_rounds_but_does_not_go_astray() {
-    zoo_tests::golden::check_cosine(&zoo_convnext::PLUGIN, GOLDEN, Precision::Bf16, 0.999);
+fn half_precision() {
+    zoo_tests::golden::check_half(&zoo_convnext::PLUGIN, GOLDEN);
 }
 
 #[test]

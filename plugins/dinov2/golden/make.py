@@ -48,12 +48,16 @@ def public(model):
         return load_file(f"{folder}/model.safetensors")
 
 
-@torch.no_grad()
-def expectations(model, pixels, prefix=1):
-    out = model(pixels, output_hidden_states=True)
-    final, before, first = out.last_hidden_state, out.hidden_states[-2], out.hidden_states[1]
-    return [(final[:, prefix:], -1, True), (final[:, :prefix], -1, True, True), (before[:, prefix:], -2, False),
-            (first[:, prefix:], 0, False)]
+def expectations(model, prefix=1, count=4):
+    """The model, and the first `count` of what it gives."""
+
+    def expect(pixels):
+        out = model(pixels, output_hidden_states=True)
+        final, before, first = out.last_hidden_state, out.hidden_states[-2], out.hidden_states[1]
+        return [(final[:, prefix:], -1, True), (final[:, :prefix], -1, True, True),
+                (before[:, prefix:], -2, False), (first[:, prefix:], 0, False)][:count]
+
+    return dict(model=model, expect=expect)
 
 
 def hugging_face():
@@ -61,14 +65,19 @@ def hugging_face():
     weights = common.write_weights(HERE, "hf", public(model))
     native, larger, smaller = (common.pixels(2, *size, 2) for size in [(35, 35), (63, 49), (21, 28)])
     reference = "transformers Dinov2Model"
-    write("hf", arch=ARCH, weights=weights, pixels=native, expect=expectations(model, native), reference=reference)
+    write("hf", arch=ARCH, weights=weights, pixels=native, reference=reference,
+          **expectations(model))
     for case, pixels in [("larger", larger), ("smaller", smaller)]:
         write(f"hf-bicubic-{case}", arch={**ARCH, "pos_mode": "bicubic"}, weights=weights, pixels=pixels,
-              expect=expectations(model, pixels)[:2], reference=reference)
+              reference=reference, **expectations(model, count=2))
     offset_positions(model.embeddings)
     for case, pixels in [("larger", larger), ("smaller", smaller)]:
         write(f"hf-offset-{case}", arch=ARCH, weights=weights, pixels=pixels,
-              expect=expectations(model, pixels)[:2], reference=f"{reference}, positions as in transformers 4.37")
+              reference=f"{reference}, positions as in transformers 4.37", **expectations(model, count=2))
+    model = transformers_model(11)
+    common.lean([(m.fc1, m.fc2) for m in model.modules() if hasattr(m, "fc1")], 12)
+    write("leaning", arch=ARCH, weights=common.write_weights(HERE, "leaning", public(model)),
+          pixels=common.pixels(2, 35, 35, 13), reference=reference, **expectations(model))
 
 
 def gated():
@@ -80,7 +89,7 @@ def gated():
     weights = common.write_weights(HERE, "hf-swiglu", prefixed)
     pixels = common.pixels(2, 42, 35, 4)
     write("hf-swiglu", arch={**GATED, "pos_mode": "bicubic"}, weights=weights, pixels=pixels,
-          expect=expectations(model, pixels), reference="transformers Dinov2Model (SwiGLU)")
+          reference="transformers Dinov2Model (SwiGLU)", **expectations(model))
 
 
 def registers():
@@ -90,8 +99,8 @@ def registers():
     for case, size in [("hf-registers", (35, 35)), ("hf-registers-larger", (49, 42)),
                        ("hf-registers-smaller", (21, 28))]:
         pixels = common.pixels(2, *size, 6)
-        write(case, arch=arch, weights=weights, pixels=pixels, expect=expectations(model, pixels, 3)[:2],
-              reference="transformers Dinov2WithRegistersModel")
+        write(case, arch=arch, weights=weights, pixels=pixels, reference="transformers Dinov2WithRegistersModel",
+              **expectations(model, 3, 2))
 
 
 @torch.no_grad()
@@ -113,25 +122,31 @@ def fused():
         return model.forward_intermediates(pixels, indices=[index], norm=norm, output_fmt="NLC",
                                            intermediates_only=True)[0]
 
+    def last(pixels):
+        return [(layer(pixels, 2, True), -1, True)]
+
     reference = "timm VisionTransformer (SwiGLUPacked)"
-    expect = [(layer(pixels, 2, True), -1, True), (layer(pixels, 1, False), -2, False)]
     weights = common.write_weights(HERE, "timm", state)
-    write("timm", arch=GATED, weights=weights, pixels=pixels, expect=expect, reference=reference)
-    write("timm-antialias", arch={**GATED, "pos_mode": "bicubic_antialias"}, weights=weights, pixels=other,
-          expect=[(layer(other, 2, True), -1, True)], reference=reference)
+    write("timm", arch=GATED, weights=weights, model=model, pixels=pixels, reference=reference,
+          expect=lambda x: [*last(x), (layer(x, 1, False), -2, False)])
+    write("timm-antialias", arch={**GATED, "pos_mode": "bicubic_antialias"}, weights=weights, model=model,
+          pixels=other, expect=last, reference=reference)
+    original = {k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): v for k, v in state.items()}
+    original["mask_token"] = torch.ones(1, 36)
+    write("original", arch=GATED, weights=common.write_weights(HERE, "original", original), model=model,
+          pixels=pixels, expect=last, layout="original", reference=f"{reference}, names of the original release")
     # With registers, timm folds the class token's position into the token: the table has patch rows only.
     model = common.randomise(
         VisionTransformer(img_size=35, patch_size=7, embed_dim=36, depth=2, num_heads=3, init_values=1e-5,
                           num_classes=0, mlp_ratio=2, reg_tokens=2, no_embed_class=True, dynamic_img_size=True), 9)
     arch = {**ARCH, "depth": 2, "mlp_dim": 72, "registers": 2, "class_pos": False, "pos_mode": "bicubic_antialias"}
+
+    def all_tokens(pixels):
+        tokens = model.forward_features(pixels)
+        return [(tokens[:, 3:], -1, True), (tokens[:, :3], -1, True, True)]
+
     write("timm-registers", arch=arch, weights=common.write_weights(HERE, "timm-registers", model.state_dict()),
-          pixels=other, expect=[(model.forward_features(other)[:, 3:], -1, True),
-                                (model.forward_features(other)[:, :3], -1, True, True)],
-          reference="timm VisionTransformer (registers)")
-    original = {k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): v for k, v in state.items()}
-    original["mask_token"] = torch.ones(1, 36)
-    write("original", arch=GATED, weights=common.write_weights(HERE, "original", original), pixels=pixels,
-          expect=expect[:1], layout="original", reference=f"{reference}, names of the original release")
+          model=model, pixels=other, expect=all_tokens, reference="timm VisionTransformer (registers)")
 
 
 def manifests():

@@ -17,8 +17,7 @@ fn manifests() {
 
 #[test]
 fn half_precision() {
-    golden::check_cosine(&zoo_llama::PLUGIN, GOLDEN, Precision::Bf16, 0.999);
-    golden::check_cosine(&zoo_llama::PLUGIN, GOLDEN, Precision::F16, 0.9999);
+    golden::check_half(&zoo_llama::PLUGIN, GOLDEN);
 }
 
 /// What the released checkpoints leave to the language model: 776, 848 and 993 tensors, of which 485, 485 and 450 are

@@ -17,8 +17,7 @@ fn manifests() {
 
 #[test]
 fn half_precision() {
-    golden::check_cosine(&zoo_phi3::PLUGIN, GOLDEN, Precision::Bf16, 0.999);
-    golden::check_cosine(&zoo_phi3::PLUGIN, GOLDEN, Precision::F16, 0.9999);
+    golden::check_half(&zoo_phi3::PLUGIN, GOLDEN);
 }
 
 /// What the released checkpoint leaves to the language model: 680 tensors, of which 485 are the connector's.

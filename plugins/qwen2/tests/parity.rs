@@ -17,8 +17,7 @@ fn manifests() {
 
 #[test]
 fn half_precision() {
-    golden::check_cosine(&zoo_qwen2::PLUGIN, GOLDEN, Precision::Bf16, 0.999);
-    golden::check_cosine(&zoo_qwen2::PLUGIN, GOLDEN, Precision::F16, 0.9999);
+    golden::check_half(&zoo_qwen2::PLUGIN, GOLDEN);
 }
 
 #[test]

@@ -43,6 +43,8 @@ CASES = {
     "fine": (BASE | IN_LLM | {"inputs": [12, 10], "token_lens": [36, 324], "query_num_list": [36],
                               "image_token_len": 36, "connector_depth": 1,
                               "num_of_vision_sampler_layers": 1}, [(500, 410), (77, 640)], ""),
+    "leaning": (BASE | {"inputs": [12, 10], "token_lens": [64, 64], "query_num_list": [16], "connector_depth": 1},
+                [(640, 400)], ""),
 }
 
 
@@ -50,26 +52,31 @@ CASES = {
 def main():
     for seed, (case, (arch, sizes, prefix)) in enumerate(CASES.items()):
         sva = common.randomise(Sva(arch), seed)
+        if case == "leaning":
+            projectors = [sva.mm_projector, *(getattr(sva, f"mm_projector_aux_{k}") for k in range(2))]
+            common.lean([(p[0], p[2]) for p in projectors], seed)
         g = common.generator(100 + seed)
         features = [torch.randn(len(sizes), n, c, generator=g)
                     for n, c in zip(arch["token_lens"], arch["inputs"])]
-        tokens, shares = sva(features, sizes)
-        expect = [{"tensor": "tokens", "what": "tokens", "value": tokens}]
-        for k, share in enumerate(shares):
-            expect.append({"tensor": f"attention.{k}", "what": "attention", "index": k, "value": share})
-        extra = {}
-        for row, size in enumerate(sizes):
-            block = sva.block(tokens[row], size)
-            expect.append({"tensor": f"block.{row}", "what": "block", "row": row, "value": block})
-            if arch.get("connector_only", True):
-                continue
-            rows, cols = kept(sva.side, size)
-            hidden = torch.randn(len(rows) * len(cols), arch["output"], generator=g)
-            extra[f"hidden.{row}"] = hidden
-            for step in range(arch["num_of_vision_sampler_layers"]):
-                expect.append({"tensor": f"refine.{step}.{row}", "what": "refine", "step": step, "row": row,
-                               "hidden": f"hidden.{row}",
-                               "value": sva.refine(step, hidden, features, row, size)})
+        cells = [[len(lines) for lines in kept(sva.side, size)] for size in sizes]
+        steps = 0 if arch.get("connector_only", True) else arch["num_of_vision_sampler_layers"]
+        hidden = {f"hidden.{row}": torch.randn(h * w, arch["output"], generator=g)
+                  for row, (h, w) in enumerate(cells) if steps}
+
+        def expect(features, hidden):
+            tokens, shares = sva(features, sizes)
+            rows = [{"tensor": "tokens", "what": "tokens", "value": tokens}]
+            for k, share in enumerate(shares):
+                rows.append({"tensor": f"attention.{k}", "what": "attention", "index": k, "value": share})
+            for row, size in enumerate(sizes):
+                rows.append({"tensor": f"block.{row}", "what": "block", "row": row,
+                             "value": sva.block(tokens[row], size)})
+                for step in range(steps):
+                    name = f"hidden.{row}"
+                    rows.append({"tensor": f"refine.{step}.{row}", "what": "refine", "step": step, "row": row,
+                                 "hidden": name, "value": sva.refine(step, hidden[name], features, row, size)})
+            return rows
+
         state = {prefix + key: value for key, value in sva.state_dict().items()}
         if prefix:
             # A whole language model around it.
@@ -77,8 +84,8 @@ def main():
                       "model.norm.weight": torch.zeros(2), "lm_head.weight": torch.zeros(2, 2)}
         common.write_connector_case(
             HERE, case, connector=f"sva-{case}", architecture="sva", arch=arch,
-            weights=common.write_weights(HERE, case, state), features=features, image_sizes=sizes,
-            expect=expect, extra=extra, reference="plain torch")
+            weights=common.write_weights(HERE, case, state), model=sva, features=features, image_sizes=sizes,
+            expect=expect, extra=hidden, reference="plain torch")
 
 
 if __name__ == "__main__":

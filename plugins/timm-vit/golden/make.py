@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from functools import partial
 
 import torch
 
@@ -53,19 +54,28 @@ def siglip():
     pixels = common.pixels(2, 31, 31, 2)
     state = {f"visual.trunk.{k}": v for k, v in model.state_dict().items()}
     state["text.token_embedding.weight"] = torch.ones(2, 2)
-    write("open-clip", arch=ARCH, weights=common.write_weights(HERE, "open-clip", state), pixels=pixels,
-          reference="timm VisionTransformer in open_clip",
-          expect=[(model.forward_features(pixels), -1, True), (features(model, pixels, 1, False)[0], -2, False),
-                  (features(model, pixels, 0, True)[0], 0, True)])
+
+    def expect(pixels):
+        return [(model.forward_features(pixels), -1, True), (features(model, pixels, 1, False)[0], -2, False),
+                (features(model, pixels, 0, True)[0], 0, True)]
+
+    write("open-clip", arch=ARCH, weights=common.write_weights(HERE, "open-clip", state), model=model, pixels=pixels,
+          expect=expect, reference="timm VisionTransformer in open_clip")
+    for case, act, layer in [("leaning-gelu-erf", "gelu_erf", torch.nn.GELU),
+                             ("leaning-gelu-tanh", "gelu_tanh", partial(torch.nn.GELU, approximate="tanh"))]:
+        model = timm_tower(9, layer)
+        common.lean([(block.mlp.fc1, block.mlp.fc2) for block in model.blocks], 10)
+        write(case, arch={**ARCH, "act": act}, weights=common.write_weights(HERE, "leaning", model.state_dict()),
+              model=model, pixels=pixels, expect=expect, reference="timm VisionTransformer")
 
     # Other sizes: bicubic with antialiasing.
     model = timm_tower(3, dynamic_img_size=True)
     weights = common.write_weights(HERE, "timm", model.state_dict())
     for case, size in [("timm-larger", (59, 44)), ("timm-smaller", (15, 23))]:
-        pixels = common.pixels(2, *size, 4)
-        seen = whole_patches(pixels)
-        write(case, arch=ARCH, weights=weights, pixels=pixels, reference="timm VisionTransformer",
-              expect=[(features(model, seen, 2, True)[0], -1, True), (features(model, seen, 1, False)[0], 1, False)])
+        write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 4),
+              reference="timm VisionTransformer",
+              expect=lambda x: [(features(model, whole_patches(x), 2, True)[0], -1, True),
+                                (features(model, whole_patches(x), 1, False)[0], 1, False)])
 
 
 @torch.no_grad()
@@ -73,13 +83,15 @@ def class_token():
     """A plain ViT with a class token, as MAE's and the supervised ones."""
     model = timm_tower(5, class_token=True, global_pool="token", dynamic_img_size=True)
     weights = common.write_weights(HERE, "class-token", model.state_dict())
-    for case, size in [("class-token", (31, 31)), ("class-token-larger", (36, 50))]:
-        pixels = common.pixels(2, *size, 6)
+
+    def expect(pixels):
         seen = whole_patches(pixels)
-        write(case, arch={**ARCH, "class_token": True}, weights=weights, pixels=pixels,
-              reference="timm VisionTransformer",
-              expect=[(features(model, seen, 2, True)[0], -1, True), (features(model, seen, 2, True)[1], -1, True, True),
-                      (features(model, seen, 0, False)[0], 0, False)])
+        tokens, prefix = features(model, seen, 2, True)
+        return [(tokens, -1, True), (prefix, -1, True, True), (features(model, seen, 0, False)[0], 0, False)]
+
+    for case, size in [("class-token", (31, 31)), ("class-token-larger", (36, 50))]:
+        write(case, arch={**ARCH, "class_token": True}, weights=weights, model=model,
+              pixels=common.pixels(2, *size, 6), expect=expect, reference="timm VisionTransformer")
 
 
 def transformers_tower(**kwargs):
@@ -99,12 +111,14 @@ def hugging_face():
     model = common.randomise(transformers_tower(
         hidden_size=36, intermediate_size=62, num_hidden_layers=3, num_attention_heads=3, patch_size=7,
         image_size=31), 7)
-    pixels = common.pixels(2, 31, 31, 8)
-    out = model(pixels, output_hidden_states=True)
+
+    def expect(pixels):
+        out = model(pixels, output_hidden_states=True)
+        return [(out.last_hidden_state, -1, True), (out.hidden_states[-2], -2, False)]
+
     weights = common.write_weights(HERE, "hf", prefixed(model.state_dict()))
-    write("hf", arch={**ARCH, "act": "gelu_tanh"}, weights=weights, pixels=pixels,
-          reference="transformers SiglipVisionModel (gelu_tanh)",
-          expect=[(out.last_hidden_state, -1, True), (out.hidden_states[-2], -2, False)])
+    write("hf", arch={**ARCH, "act": "gelu_tanh"}, weights=weights, model=model, pixels=common.pixels(2, 31, 31, 8),
+          expect=expect, reference="transformers SiglipVisionModel (gelu_tanh)")
 
 
 def manifests():

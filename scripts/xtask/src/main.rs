@@ -1,4 +1,4 @@
-//! Chores of this repository, in Rust so that they run wherever cargo does: `cargo xtask demo | stage | ci | dist`.
+//! Chores of this repository, in Rust so that they run wherever cargo does: `cargo xtask demo | stage | ci | dist | parity`.
 //!
 //! **The one decision.** It depends on nothing of the workspace: it compiles in seconds, and whatever needs the
 //! project's own code (making a plugin's manifest) is asked of the program that was just built.
@@ -8,6 +8,7 @@
 mod build;
 mod demo;
 mod dist;
+mod parity;
 mod process;
 mod workspace;
 
@@ -28,6 +29,7 @@ Commands:
   stage  build the program and the plugins and put the plugins, with manifests, beside the program
   ci     what the continuous integration runs: .ci/run
   dist   an optimised build in target/dist/zoo-VERSION-TARGET, ready to be packed
+  parity run the parity tests and write docs/parity.md; with --check, compare the page with what the last run found
 
 CARGO OPTIONs of demo, stage and dist go to cargo build, for example: cargo xtask stage --features cuda";
 
@@ -52,6 +54,11 @@ fn run(arguments: &[String]) -> Result<()> {
         "stage" => build::stage(&Workspace::open()?, options).map(drop),
         "ci" if options.is_empty() => process::run(&mut Workspace::open()?.command(".ci/run")),
         "dist" => dist::dist(&Workspace::open()?, options),
+        "parity" => match options {
+            [] => parity::update(&Workspace::open()?),
+            [check] if check == "--check" => parity::check(&Workspace::open()?),
+            _ => Err("`parity` takes no options but --check".to_owned()),
+        },
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

@@ -28,11 +28,41 @@ pub(super) enum Subject {
     Llm(String, Vec<LlmExpectation>),
 }
 
+/// What the reference itself loses in half precision, against what it gives in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Losses {
+    pub bf16: Loss,
+    pub f16: Loss,
+}
+
+/// A distance from the expected tensor, in units of that tensor's root mean square.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Loss {
+    /// The largest difference.
+    pub max: f64,
+    /// Root mean square of all differences.
+    pub rms: f64,
+}
+
+impl Losses {
+    /// Of one precision; of f32 there is none.
+    pub fn of(self, precision: Precision) -> Option<Loss> {
+        match precision {
+            Precision::F32 => None,
+            Precision::Bf16 => Some(self.bf16),
+            Precision::F16 => Some(self.f16),
+        }
+    }
+}
+
 /// Patch tokens `[B, N, C]` of one layer, or its prefix tokens `[B, P, C]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EncoderExpectation {
     pub tensor: String,
+    pub loses: Option<Losses>,
     pub layer: i32,
     #[serde(default)]
     pub norm: bool,
@@ -44,6 +74,7 @@ pub(super) struct EncoderExpectation {
 #[derive(Deserialize)]
 pub(super) struct ConnectorExpectation {
     pub tensor: String,
+    pub loses: Option<Losses>,
     #[serde(flatten)]
     pub what: ConnectorOutput,
 }
@@ -67,6 +98,7 @@ pub(super) enum ConnectorOutput {
 #[derive(Deserialize)]
 pub(super) struct LlmExpectation {
     pub tensor: String,
+    pub loses: Option<Losses>,
     #[serde(flatten)]
     pub what: LlmOutput,
 }
@@ -180,5 +212,11 @@ mod tests {
         let layer = |value| expectations::<EncoderExpectation>(vec![value]);
         assert!(layer(json!({"tensor": "t", "layer": -2})).is_ok());
         assert!(layer(json!({"tensor": "t", "layer": -2, "norms": true})).is_err());
+        let loses = |bf16| json!({"tensor": "t", "what": "tokens", "loses": {"bf16": bf16, "f16": {"max": 0.5, "rms": 0.25}}});
+        let loss = Loss { max: 0.5, rms: 0.25 };
+        let one =
+            expectations::<ConnectorExpectation>(vec![loses(json!({"max": 4, "rms": 2}))]).unwrap().remove(0);
+        assert_eq!(one.loses.unwrap().of(Precision::F16), Some(loss));
+        assert!(expectations::<ConnectorExpectation>(vec![loses(json!({"max": 4}))]).is_err());
     }
 }

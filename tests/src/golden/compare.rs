@@ -9,8 +9,8 @@ pub struct Difference {
     pub max: f64,
     /// Root mean square of the expected tensor.
     pub rms: f64,
-    /// Cosine similarity of the two, as flat vectors.
-    pub cosine: f64,
+    /// Root mean square of the difference.
+    pub off: f64,
     /// Index of the largest difference.
     pub worst: Vec<usize>,
     /// What came out there, and what should have.
@@ -56,11 +56,11 @@ pub fn compare(got: &Tensor, expected: &Tensor) -> Result<Difference, String> {
     // NaN counts as the largest difference of all.
     let gap = |i: usize| Some((a[i] - b[i]).abs()).filter(|d| !d.is_nan()).unwrap_or(f64::INFINITY);
     let worst = (0..a.len()).max_by(|&i, &j| gap(i).total_cmp(&gap(j))).ok_or("the tensor is empty")?;
-    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let root = |squares: f64| (squares / b.len() as f64).sqrt();
     Ok(Difference {
         max: (a[worst] - b[worst]).abs(),
-        rms: (dot(&b, &b) / b.len() as f64).sqrt(),
-        cosine: dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt(),
+        rms: root(b.iter().map(|b| b * b).sum()),
+        off: root(a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum()),
         worst: unravel(worst, got.dims()),
         values: (a[worst], b[worst]),
     })
@@ -91,7 +91,7 @@ mod tests {
     fn finds_the_worst_element() {
         let d = compare(&tensor(&[1., 2., 3., 4.5]), &tensor(&[1., 2., 3., 4.])).unwrap();
         assert_eq!((d.max, d.worst.as_slice(), d.values), (0.5, &[1, 1][..], (4.5, 4.0)));
-        assert_eq!(d.rms, 7.5f64.sqrt());
+        assert_eq!((d.rms, d.off), (7.5f64.sqrt(), 0.25));
         assert!(!d.within(1e-4) && d.within(0.2));
     }
 

@@ -5,7 +5,9 @@ use zoo_core::sdk::Plugin;
 use zoo_core::weights::Weights;
 use zoo_core::{Cells, Connector, ConnectorInputs, Encoder, FeatureRequest, Fused, Layers, Precision};
 
-use super::case::{Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, LlmOutput, Subject};
+use super::case::{
+    Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, LlmOutput, Losses, Subject,
+};
 use super::llm::Trace;
 
 /// What came out beside what should have.
@@ -13,6 +15,8 @@ pub(super) struct Pair {
     pub tensor: String,
     pub got: Tensor,
     pub expected: Tensor,
+    /// What the reference loses of it in half precision, where the case says so.
+    pub loses: Option<Losses>,
 }
 
 /// One pair per expectation.
@@ -29,7 +33,7 @@ pub(super) fn run(
             let load = find(plugin.encoders, "encoder", &case.architecture)?;
             let encoder = load(&spec, &weights, &Device::Cpu).map_err(text)?;
             let pixels = case.tensor("pixels")?;
-            Ok(expect.iter().map(|e| pair(case, &e.tensor, encoded(&*encoder, pixels, e))).collect())
+            Ok(expect.iter().map(|e| pair(case, &e.tensor, e.loses, encoded(&*encoder, pixels, e))).collect())
         }
         Subject::Llm(_, expect) => {
             let load = find(plugin.llms, "language model", &case.architecture)?;
@@ -41,7 +45,7 @@ pub(super) fn run(
                 .map(|e| {
                     let count = || Ok(case.tensor(&e.tensor)?.dims().last().copied().unwrap_or(0));
                     let got = count().and_then(|count| trace.output(&e.what, count).map_err(text));
-                    pair(case, &e.tensor, got)
+                    pair(case, &e.tensor, e.loses, got)
                 })
                 .collect())
         }
@@ -51,7 +55,7 @@ pub(super) fn run(
             let fused = connector.forward(&inputs(case, precision.dtype())?).map_err(text)?;
             Ok(expect
                 .iter()
-                .map(|e| pair(case, &e.tensor, connected(&*connector, &fused, case, e)))
+                .map(|e| pair(case, &e.tensor, e.loses, connected(&*connector, &fused, case, e)))
                 .collect())
         }
     }
@@ -64,9 +68,14 @@ fn find<L: Copy>(loaders: &[(&str, L)], kind: &str, architecture: &str) -> Resul
     })
 }
 
-fn pair(case: &Case, tensor: &str, got: Result<Tensor, String>) -> Result<Pair, String> {
+fn pair(
+    case: &Case,
+    tensor: &str,
+    loses: Option<Losses>,
+    got: Result<Tensor, String>,
+) -> Result<Pair, String> {
     let got = got.map_err(|e| format!("`{tensor}`: {e}"))?;
-    Ok(Pair { tensor: tensor.to_owned(), got, expected: case.tensor(tensor)?.clone() })
+    Ok(Pair { tensor: tensor.to_owned(), got, expected: case.tensor(tensor)?.clone(), loses })
 }
 
 fn encoded(encoder: &dyn Encoder, pixels: &Tensor, e: &EncoderExpectation) -> Result<Tensor, String> {
