@@ -194,11 +194,7 @@ class Cambrian:
         return generated
 
     def best(self, logits):
-        """The greedy choice among ids that the tokenizer has a token for."""
-        known = torch.tensor(sorted(i for i in self.tokenizer.known() if i < len(logits)))
-        top = logits[known].topk(2)
-        assert top.values[0] - top.values[1] > 1e-3, "the choice of a token hangs on rounding"
-        return int(known[top.indices[0]])
+        return best(logits, self.tokenizer)
 
     def logits(self, ids, block, features, size):
         """[V] at the last position."""
@@ -242,8 +238,16 @@ def read_weights(path):
     return {k: v.float() for k, v in state.items()}
 
 
-def open_folder(folder, template=None):
-    """A model folder as the program reads it, encoders by the `zoo.toml` beside it."""
+def best(logits, tokenizer):
+    """The greedy choice among ids that the tokenizer has a token for."""
+    known = torch.tensor(sorted(i for i in tokenizer.known() if i < len(logits)))
+    top = logits[known].topk(2)
+    assert top.values[0] - top.values[1] > 1e-3, "the choice of a token hangs on rounding"
+    return int(known[top.indices[0]])
+
+
+def parts(folder):
+    """(`config.json`, `zoo.toml`, encoders, tokenizer) of a model folder."""
     import tomllib
 
     folder = pathlib.Path(folder)
@@ -257,10 +261,22 @@ def open_folder(folder, template=None):
         eyes.append(eye)
     slow = folder / "tokenizer.model"
     tokenizer = prompts.SentencePiece(slow) if slow.exists() else prompts.JsonTokenizer(folder / "tokenizer.json")
-    model = Cambrian(config, eyes, tokenizer, template or plan["template"], config["bos_token_id"])
+    return config, plan, eyes, tokenizer
+
+
+def weights(folder):
+    """All tensors of a model folder, in float32."""
     shards = sorted([*folder.glob("model*.safetensors"), *folder.glob("pytorch_model*.bin"),
                      *folder.glob("mm_projector.bin")])
-    return model.load({k: v for shard in shards for k, v in read_weights(shard).items()})
+    return {k: v for shard in shards for k, v in read_weights(shard).items()}
+
+
+def open_folder(folder, template=None):
+    """A model folder as the program reads it, encoders by the `zoo.toml` beside it."""
+    folder = pathlib.Path(folder)
+    config, plan, eyes, tokenizer = parts(folder)
+    model = Cambrian(config, eyes, tokenizer, template or plan["template"], config["bos_token_id"])
+    return model.load(weights(folder))
 
 
 if __name__ == "__main__":

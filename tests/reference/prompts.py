@@ -1,5 +1,8 @@
 """Prompts and token ids as the reference makes them: strings first, `<image>` found in them afterwards."""
 
+import json
+import pathlib
+
 IMAGE_ID = -200
 
 CURIOUS = ("A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
@@ -52,6 +55,18 @@ TEMPLATES = {
 }
 
 
+# What stands before an answer and behind it, both trained with it, and what follows untrained.
+ANSWERS = {
+    "llama_3": ("", "<|eot_id|>", ""),
+    "vicuna_v1": (" ", "</s>", ""),
+    "chatml_direct": ("", "<|im_end|>", ""),
+    "mpt": ("", "<|im_end|>", ""),
+    "phi3": ("", "<|end|>", ""),
+    "mistral_instruct": (" ", " </s>", ""),
+    "conv_gemma": ("", "<end_of_turn>", "\n"),
+}
+
+
 def prompt(template, question, image):
     return TEMPLATES[template](f"<image>\n{question}" if image else question)
 
@@ -77,7 +92,11 @@ class JsonTokenizer:
     def __init__(self, path):
         from tokenizers import Tokenizer
 
-        self.inner = Tokenizer.from_file(str(path))
+        content = json.loads(pathlib.Path(path).read_text())
+        # Merges in the form that every version of the package reads.
+        merges = content["model"].get("merges", [])
+        content["model"]["merges"] = [m if isinstance(m, str) else " ".join(m) for m in merges]
+        self.inner = Tokenizer.from_str(json.dumps(content))
 
     def encode(self, text):
         return self.inner.encode(text).ids
@@ -96,7 +115,12 @@ class SentencePiece:
         self.inner = sentencepiece.SentencePieceProcessor(model_file=str(path))
 
     def encode(self, text):
-        return [self.inner.bos_id()] + self.inner.encode(text)
+        # As the slow class of transformers: what is spelled like the end mark is the end mark.
+        texts = text.split("</s>")
+        ids = [self.inner.bos_id()] + self.inner.encode(texts[0])
+        for part in texts[1:]:
+            ids += [self.inner.eos_id()] + self.inner.encode(part)
+        return ids
 
     def known(self):
         return set(range(self.inner.get_piece_size()))

@@ -147,7 +147,8 @@ def offset_positions(embeddings):
 
     def interpolate(tokens, height, width):
         table = embeddings.position_embeddings
-        h, w = height // embeddings.patch_size, width // embeddings.patch_size
+        patch = embeddings.config.patch_size
+        h, w = height // patch, width // patch
         side = int((table.shape[1] - 1) ** 0.5)
         if (h, w) == (side, side):
             return table
