@@ -42,4 +42,4 @@ pub use path_text::{path_bytes, path_text};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};
 pub use spec::{Precision, Quantisation, Spec};
-pub use traits::{Connector, Differentiable, Encoder, LanguageModel};
+pub use traits::{Connector, Differentiable, Encoder, LanguageModel, Trainable};

@@ -7,9 +7,10 @@
 //! besides the result (to stop, to see how far it is, a seed) is the [`CallContext`](crate::CallContext) in whose scope
 //! it asks; an implementation looks at it between two blocks ([`step`](crate::step)).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescriptor};
 use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
@@ -38,6 +39,25 @@ pub trait Encoder: Send + Sync {
     /// The door to gradients, where the descriptor's `vjp` says that there is one.
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         None
+    }
+
+    /// Its variables, where it was opened with some and no dynamic library stands between; gradients come from
+    /// [`Differentiable::vjp`].
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        None
+    }
+}
+
+/// Whatever is learnt, under the keys of the published checkpoint. Graphs of connectors and language models reach the
+/// variables; whoever trains reads their gradients and replaces their values, and need not know what they belong to.
+pub trait Trainable: Send + Sync {
+    /// The variables, by published key: those that [`crate::weights::Weights::train`] named.
+    fn variables(&self) -> &BTreeMap<String, Var>;
+    /// Replaces values in bulk. Shapes and dtypes must stay; where one does not, nothing is replaced.
+    fn replace(&self, values: &BTreeMap<String, Tensor>) -> Result<()>;
+    /// A view of the variables whose keys `wanted` is true of.
+    fn group(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(&str, &Var)> {
+        self.variables().iter().map(|(key, var)| (key.as_str(), var)).filter(|(key, _)| wanted(key)).collect()
     }
 }
 
@@ -68,6 +88,11 @@ pub trait Connector: Send + Sync {
 
     /// Fuses one feature tensor per encoder, in ensemble order, into `[B, grid, H]` tokens.
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused>;
+
+    /// Its variables, as for [`Encoder::trainable`].
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        None
+    }
 
     /// The sequence block of image `row`: padding cut away and row ends marked, where the connector does so.
     fn block(&self, fused: &Fused, row: usize) -> Result<ImageBlock> {
@@ -114,6 +139,18 @@ pub trait LanguageModel: Send + Sync {
     ) -> Result<Tensor>;
     /// Final norm and head: f32 logits `[B, T, V]` of hidden states `[B, T, H]`.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor>;
+
+    /// A KV cache for one pass over `batch` rows of sequences that stand one behind the other, as training reads them:
+    /// where positions go back to 0 a sequence begins, and sees nothing of those before it.
+    fn packed(&self, batch: usize) -> Result<Cache> {
+        let _ = batch;
+        Err(Error::unsupported(&self.descriptor().id, "several sequences in one row"))
+    }
+
+    /// Its variables, as for [`Encoder::trainable`].
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        None
+    }
 
     /// All layers over a prompt, stopping after each layer that `hook` names so that it may replace the hidden
     /// states. The keys and values of a hooked layer come from its input, hence from before the replacement.

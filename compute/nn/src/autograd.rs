@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Tensor, Var};
 use zoo_core::weights::{Loaded, Weights};
-use zoo_core::{Error, FeatureMap, Result};
+use zoo_core::{Error, FeatureMap, Result, Trainable};
 
 /// The trainable parameters of an encoder, by published name; empty unless it was opened trainable.
 ///
@@ -22,6 +22,19 @@ impl Parameters {
     /// Whether nothing is trainable.
     pub fn is_empty(&self) -> bool {
         self.0.vars.is_empty()
+    }
+
+    /// All of them.
+    pub fn variables(&self) -> &BTreeMap<String, Var> {
+        &self.0.vars
+    }
+
+    /// Replaces values, as [`Trainable::replace`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where a value does not fit.
+    pub fn replace(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.0.replace(values)
     }
 
     /// All names, sorted.

@@ -1,10 +1,13 @@
 //! From a network to an encoder: checks, parameters and gradients, the same for every trunk.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Layout, Params, Weights};
-use zoo_core::{Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result};
+use zoo_core::{
+    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result, Trainable,
+};
 
 use crate::autograd::{self, Parameters};
 use crate::{groups, pool};
@@ -143,6 +146,22 @@ impl<T: Trunk> Encoder for TrunkEncoder<T> {
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         Some(self)
+    }
+
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        (!self.parameters.is_empty()).then_some(self)
+    }
+}
+
+impl<T: Trunk> Trainable for TrunkEncoder<T> {
+    fn variables(&self) -> &BTreeMap<String, Var> {
+        self.parameters.variables()
+    }
+
+    fn replace(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.parameters.replace(values)?;
+        *self.trunk.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 }
 

@@ -80,6 +80,8 @@ impl LayerNorm {
 #[derive(Debug, Clone)]
 pub struct RmsNorm {
     weight: Tensor,
+    /// To be added to a weight that is trained, whose value is not known beforehand.
+    offset: f64,
     eps: f64,
 }
 
@@ -89,7 +91,7 @@ impl RmsNorm {
     /// # Errors
     /// Those of [`Params::get`].
     pub fn load(params: &Params, channels: usize, eps: f64) -> Result<Self> {
-        Ok(Self { weight: params.get("weight", channels, Init::Const(1.0))?, eps })
+        Ok(Self { weight: params.get("weight", channels, Init::Const(1.0))?, offset: 0.0, eps })
     }
 
     /// Reads `weight` `[channels]` at `params` and multiplies by `1 + weight`, the sum being kept in f32
@@ -99,7 +101,10 @@ impl RmsNorm {
     /// Those of [`Params::get`].
     pub fn load_unit_offset(params: &Params, channels: usize, eps: f64) -> Result<Self> {
         let difference = params.get("weight", channels, Init::Const(0.0))?;
-        Ok(Self { weight: (difference.to_dtype(DType::F32)? + 1.0)?, eps })
+        Ok(match params.trains("weight") {
+            true => Self { weight: difference, offset: 1.0, eps },
+            false => Self { weight: (difference.to_dtype(DType::F32)? + 1.0)?, offset: 0.0, eps },
+        })
     }
 
     /// Any shape ending in `channels`; the dtype stays.
@@ -112,7 +117,10 @@ impl RmsNorm {
         }
         let dtype = x.dtype();
         let x = x.to_dtype(DType::F32)?;
-        let weight = self.weight.to_dtype(DType::F32)?;
+        let mut weight = self.weight.to_dtype(DType::F32)?;
+        if self.offset != 0.0 {
+            weight = (weight + self.offset)?;
+        }
         let out = if dispatch::tracked([&x, &weight]) {
             // The fused kernel has no backward pass.
             let square = x.sqr()?.mean_keepdim(D::Minus1)?;

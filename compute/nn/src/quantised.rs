@@ -134,7 +134,7 @@ fn wanted(params: &Params, inputs: usize) -> Result<Option<Quantisation>> {
             "{format} weights are multiplied on the CPU only; choose --device cpu"
         )));
     }
-    if params.is_trainable() {
+    if params.trains("weight") {
         return Err(Error::invalid(format!(
             "{format} weights cannot be trained; leave out the quantisation"
         )));

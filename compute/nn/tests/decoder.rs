@@ -368,3 +368,65 @@ fn what_cannot_be_is_refused_in_words() {
         assert!(message.starts_with("tiny: architecture: ") && message.contains(expected), "{message}");
     }
 }
+
+/// Three sequences in one row against each on its own, with what is learnt from them.
+#[test]
+fn packed_sequences_are_as_on_their_own() {
+    for window in [json!(null), json!(3)] {
+        let config = config(&[("sliding_window", window)]).unwrap();
+        let trained = || {
+            let keys = weights(&config).into_keys().filter(|key| key.contains("_proj.")).collect();
+            let weights = Weights::tensors(weights(&config), DType::F32).train(keys);
+            Decoder::open("tiny", config.clone(), &weights, &Device::Cpu).unwrap()
+        };
+        for model in [model(&[("sliding_window", json!(config.sliding_window))]), trained()] {
+            let sequences = [ids(7, 1), ids(1, 2), ids(12, 3)];
+            let alone = sequences.each_ref().map(|sequence| {
+                let mut cache = model.cache(1).unwrap();
+                run(&model, &[sequence], &[&range(0, sequence.len())], &mut cache)
+            });
+            let alone = Tensor::cat(&alone, 1).unwrap();
+            let positions = sequences.each_ref().map(|sequence| range(0, sequence.len())).concat();
+            let mut cache = model.packed(1).unwrap();
+            let packed = run(&model, &[&sequences.concat()], &[&positions], &mut cache);
+            close(&packed, &alone);
+
+            let Some(trainable) = model.trainable() else { continue };
+            assert_eq!(trainable.variables().len(), 3 * 10);
+            let gradients = [&packed, &alone].map(|out| out.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+            for (key, var) in trainable.group(&|key| key.contains("self_attn")) {
+                let [a, b] = gradients.each_ref().map(|gradients| gradients.get(var).unwrap());
+                let (apart, size) = (far(a, b), far(b, &b.zeros_like().unwrap()));
+                assert!(apart < 1e-5 * size, "{key}: {apart} of {size}");
+            }
+        }
+    }
+}
+
+/// What replaces a variable is what the next pass computes with, whatever family the norms are of.
+#[test]
+fn replaced_values_are_used() {
+    for unit_offset in [false, true] {
+        let mut config = config(&[]).unwrap();
+        config.style = DecoderStyle { unit_offset, ..config.style };
+        let all = weights(&config);
+        let open = |tensors: BTreeMap<String, Tensor>, train| {
+            let weights = Weights::tensors(tensors, DType::F32).trainable(train);
+            Decoder::open("tiny", config.clone(), &weights, &Device::Cpu).unwrap()
+        };
+        let other: BTreeMap<_, _> = all.iter().map(|(k, v)| (k.clone(), (v * 0.5).unwrap())).collect();
+        let model = open(all, true);
+        let trainable = model.trainable().unwrap();
+        trainable.replace(&other).unwrap();
+        let logits = |model: &Decoder| {
+            let hidden = run(model, &[&ids(5, 1)], &[&range(0, 5)], &mut model.cache(1).unwrap());
+            model.logits(&hidden).unwrap()
+        };
+        close(&logits(&model), &logits(&open(other.clone(), false)));
+
+        let key = "model.norm.weight".to_owned();
+        let wrong = BTreeMap::from([(key.clone(), Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap())]);
+        let message = trainable.replace(&wrong).unwrap_err().to_string();
+        assert!(message.contains("`model.norm.weight` is [16] F32, not [3] F32"), "{message}");
+    }
+}

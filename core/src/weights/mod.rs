@@ -32,7 +32,7 @@ pub use rows::Rows;
 pub use shards::Index;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,8 +46,27 @@ pub struct Weights {
     kind: Kind,
     dtype: DType,
     layout: Option<String>,
-    trainable: bool,
+    training: Training,
     quantise: Option<Quantisation>,
+}
+
+/// Which tensors are handed out as variables.
+#[derive(Debug, Clone)]
+enum Training {
+    Nothing,
+    Everything,
+    /// Those of these published keys.
+    Keys(Rc<BTreeSet<String>>),
+}
+
+impl Training {
+    fn wants(&self, key: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Keys(keys) => keys.contains(key),
+        }
+    }
 }
 
 enum Kind {
@@ -68,7 +87,7 @@ impl Weights {
             kind: Kind::Files(Checkpoint::open(paths)?),
             dtype,
             layout: None,
-            trainable: false,
+            training: Training::Nothing,
             quantise: None,
         })
     }
@@ -80,7 +99,7 @@ impl Weights {
             kind: Kind::Tensors(Rc::new(tensors), None),
             dtype,
             layout: None,
-            trainable: false,
+            training: Training::Nothing,
             quantise: None,
         }
     }
@@ -92,19 +111,19 @@ impl Weights {
             kind: Kind::Tensors(Rc::new(tensors), Some(loaded.prefix.clone())),
             dtype,
             layout,
-            trainable: false,
+            training: Training::Nothing,
             quantise: None,
         }
     }
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
     pub fn record(dtype: DType) -> Self {
-        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, trainable: false, quantise: None }
+        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, training: Training::Nothing, quantise: None }
     }
 
     /// No files: every tensor is made from this seed when it is asked for, as its [`Init`] says.
     pub fn random(seed: u64, dtype: DType) -> Self {
-        Self { kind: Kind::Random(seed), dtype, layout: None, trainable: false, quantise: None }
+        Self { kind: Kind::Random(seed), dtype, layout: None, training: Training::Nothing, quantise: None }
     }
 
     /// Insists on the layout of this name instead of detecting it.
@@ -117,7 +136,14 @@ impl Weights {
     /// Hands out variables, so that gradients can be taken with respect to the weights.
     #[must_use]
     pub fn trainable(mut self, yes: bool) -> Self {
-        self.trainable = yes;
+        self.training = if yes { Training::Everything } else { Training::Nothing };
+        self
+    }
+
+    /// Hands out the tensors of these published keys as variables, and all others as they are.
+    #[must_use]
+    pub fn train(mut self, keys: BTreeSet<String>) -> Self {
+        self.training = Training::Keys(Rc::new(keys));
         self
     }
 

@@ -13,8 +13,8 @@ use zoo_kernels::Element;
 use super::adapter;
 use super::random::Seeded;
 use super::store::Store;
-use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Weights, WeightsReport};
-use crate::{Error, Quantisation, Result};
+use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Training, Weights, WeightsReport};
+use crate::{Error, Quantisation, Result, Trainable};
 
 /// How a tensor starts when nobody trained it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ struct State {
     prefix: Arc<str>,
     device: Device,
     dtype: DType,
-    trainable: bool,
+    training: Training,
     quantise: Option<Quantisation>,
     quantised: BTreeMap<Quantisation, u64>,
     report: WeightsReport,
@@ -87,8 +87,43 @@ pub struct Loaded {
     pub layout: &'static str,
     /// The prefix under which it stood, that of wrappers included.
     pub prefix: Arc<str>,
-    /// Variables by published key; filled when trainable.
+    /// Variables by published key: those that were to be trained.
     pub vars: BTreeMap<String, Var>,
+}
+
+impl Loaded {
+    /// The variables, if there are any.
+    pub fn trainable(&self) -> Option<&dyn Trainable> {
+        (!self.vars.is_empty()).then_some(self)
+    }
+}
+
+impl Trainable for Loaded {
+    fn variables(&self) -> &BTreeMap<String, Var> {
+        &self.vars
+    }
+
+    fn replace(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut pairs = Vec::with_capacity(values.len());
+        for (key, value) in values {
+            let var = self.vars.get(key);
+            let var = var.ok_or_else(|| Error::invalid(format!("there is no trainable parameter `{key}`")))?;
+            if (var.dims(), var.dtype()) != (value.dims(), value.dtype()) {
+                return Err(Error::invalid(format!(
+                    "parameter `{key}` is {:?} {:?}, not {:?} {:?}",
+                    var.dims(),
+                    var.dtype(),
+                    value.dims(),
+                    value.dtype()
+                )));
+            }
+            pairs.push((var, value));
+        }
+        for (var, value) in pairs {
+            var.set(&value.to_device(var.device())?.contiguous()?)?;
+        }
+        Ok(())
+    }
 }
 
 impl Params {
@@ -119,7 +154,7 @@ impl Params {
             prefix,
             device: device.clone(),
             dtype: weights.dtype,
-            trainable: weights.trainable,
+            training: weights.training.clone(),
             quantise: weights.quantise,
             quantised: BTreeMap::new(),
             report,
@@ -199,11 +234,14 @@ impl Params {
     pub fn blocks(&self, name: &str, (height, width): (usize, usize)) -> Option<Blocks> {
         let mut state = self.state.borrow_mut();
         let Store::Files(files) = &state.store else { return None };
-        if state.trainable || !state.device.is_cpu() {
+        if !state.device.is_cpu() {
             return None;
         }
         let Source::Key(key) = (state.layout.map)(&join(&self.path, name)) else { return None };
         let key = format!("{}{key}", state.prefix);
+        if state.training.wants(&key) {
+            return None;
+        }
         let blocks = files.blocks(&key).filter(|_| files.shape(&key) == Some(&[height, width]))?;
         state.used.insert(key);
         Some(blocks)
@@ -214,9 +252,16 @@ impl Params {
         self.state.borrow_mut().count += parameters as u64;
     }
 
-    /// Whether weights are handed out as variables.
-    pub fn is_trainable(&self) -> bool {
-        self.state.borrow().trainable
+    /// Whether the tensor `name`, or a part of it, is handed out as a variable.
+    pub fn trains(&self, name: &str) -> bool {
+        let state = self.state.borrow();
+        let wants = |key: &String| state.training.wants(&format!("{}{key}", state.prefix));
+        match (state.layout.map)(&join(&self.path, name)) {
+            Source::Key(key) | Source::Squeezed(key) => wants(&key),
+            Source::Concat(pieces) => {
+                pieces.iter().any(|piece| matches!(piece, Piece::Key(key) if wants(key)))
+            }
+        }
     }
 
     /// Writes down that so many weights are held in blocks of this format: [`Loaded::quantised`].
@@ -357,7 +402,7 @@ impl State {
     /// wanted as numbers on the CPU that stay as they are.
     fn rows(&mut self, canonical: &str, shape: &[usize], init: Init) -> Option<Rows> {
         let wanted = matches!(self.dtype, DType::F32 | DType::BF16);
-        if !wanted || self.trainable || !self.device.is_cpu() {
+        if !wanted || !self.device.is_cpu() {
             return None;
         }
         let (pieces, shape) = match (self.layout.map)(canonical) {
@@ -377,6 +422,9 @@ impl State {
                 continue;
             };
             let key = format!("{}{key}", self.prefix);
+            if self.training.wants(&key) {
+                return None;
+            }
             match &self.store {
                 Store::Random(seed) => rows.push_seeded(Seeded::new(*seed, &key, init)),
                 Store::Files(files) => {
@@ -426,7 +474,7 @@ impl State {
     /// A tensor on its device, as a variable where it is to be trained.
     fn hand_out(&mut self, key: String, tensor: Tensor) -> Result<Tensor> {
         let tensor = tensor.to_device(&self.device)?;
-        if !self.trainable {
+        if !self.training.wants(&key) {
             return Ok(tensor);
         }
         let var = Var::from_tensor(&tensor)?;

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use zoo_core::weights::{Init, Layout, Loaded, Params, Source, Weights};
 use zoo_core::{
     Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock, Result,
-    Spec,
+    Spec, Trainable,
 };
 use zoo_nn::pool;
 
@@ -69,16 +69,16 @@ pub struct Projector {
     net: Box<dyn Net>,
     unpad: bool,
     newline: Option<Tensor>,
+    loaded: Loaded,
 }
 
 impl Projector {
-    /// Reads a connector of any of this crate's architectures; [`Loaded::vars`] holds its variables when `weights`
-    /// are trainable.
+    /// Reads a connector of any of this crate's architectures.
     ///
     /// # Errors
     /// [`Error::Arch`] for numbers that contradict one another, [`Error::Weights`] for tensors that do not fit
     /// them.
-    pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<(Self, Loaded)> {
+    pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Self> {
         let arch = Arch::read(spec)?;
         let (net, newline, loaded) = if spec.architecture == "identity" && !arch.newline {
             // Nothing is read: any file would do, and none is needed.
@@ -100,7 +100,7 @@ impl Projector {
             refine_after: Vec::new(),
             parameters: loaded.parameters,
         };
-        Ok((Self { descriptor, dtype: weights.dtype(), net, unpad: arch.unpad, newline }, loaded))
+        Ok(Self { descriptor, dtype: weights.dtype(), net, unpad: arch.unpad, newline, loaded })
     }
 }
 
@@ -126,6 +126,10 @@ fn side(architecture: &str, arch: &Arch) -> Option<usize> {
 impl Connector for Projector {
     fn descriptor(&self) -> &ConnectorDescriptor {
         &self.descriptor
+    }
+
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        self.loaded.trainable()
     }
 
     fn forward(&self, inputs: &ConnectorInputs) -> Result<Fused> {

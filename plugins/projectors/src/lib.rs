@@ -47,7 +47,7 @@ pub use arch::Arch;
 pub use connector::{Net, Projector};
 
 fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Connector>> {
-    Ok(Box::new(Projector::load(spec, weights, device)?.0))
+    Ok(Box::new(Projector::load(spec, weights, device)?))
 }
 
 zoo_core::export_plugin! {

@@ -60,7 +60,7 @@ fn every_parameter_gets_a_gradient() {
             .collect();
         let tensors = vars.iter().map(|(key, var)| (key.clone(), var.as_tensor().clone())).collect();
         let weights = Weights::tensors(tensors, DType::F32);
-        let (projector, _) = Projector::load(&spec, &weights, &Device::Cpu).unwrap();
+        let projector = Projector::load(&spec, &weights, &Device::Cpu).unwrap();
         let fused = projector.forward(&inputs([36, 36])).unwrap();
         let block = projector.block(&fused, 0).unwrap().tokens;
         let gradients = (&block * noise(block.dims())).unwrap().sum_all().unwrap().backward().unwrap();
@@ -78,7 +78,7 @@ fn sides_are_known_beforehand() {
         spec.arch.insert("token_len".into(), json!(36));
         let tensors = manifest(&spec).into_iter().map(|(key, shape)| (key, noise(&shape))).collect();
         let weights = Weights::tensors(tensors, DType::F32);
-        let (projector, _) = Projector::load(&spec, &weights, &Device::Cpu).unwrap();
+        let projector = Projector::load(&spec, &weights, &Device::Cpu).unwrap();
         let fused = projector.forward(&inputs([36, 36])).unwrap();
         assert_eq!(Some(fused.grid.h), projector.descriptor().side, "{}", spec.architecture);
         assert_eq!(fused.tokens.dims(), [2, fused.grid.cells(), 8]);
@@ -106,7 +106,7 @@ fn keys_of_a_two_layer_mlp() {
 fn identity_needs_no_weights_at_all() {
     let spec = spec("identity", json!({"inputs": [6, 4], "output": 10, "newline": false}));
     assert!(manifest(&spec).is_empty());
-    let (projector, _) = Projector::load(&spec, &Weights::record(DType::F32), &Device::Cpu).unwrap();
+    let projector = Projector::load(&spec, &Weights::record(DType::F32), &Device::Cpu).unwrap();
     let inputs = inputs([16, 16]);
     let fused = projector.forward(&inputs).unwrap();
     let first = fused.tokens.narrow(2, 0, 6).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -119,7 +119,7 @@ fn identity_needs_no_weights_at_all() {
 fn token_counts_must_agree() {
     let spec = &specs()[0];
     let tensors = manifest(spec).into_iter().map(|(key, shape)| (key, noise(&shape))).collect();
-    let (projector, _) = Projector::load(spec, &Weights::tensors(tensors, DType::F32), &Device::Cpu).unwrap();
+    let projector = Projector::load(spec, &Weights::tensors(tensors, DType::F32), &Device::Cpu).unwrap();
     let message = |tokens| projector.forward(&inputs(tokens)).unwrap_err().to_string();
     assert_eq!(
         message([16, 36]),

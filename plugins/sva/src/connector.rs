@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use zoo_core::weights::{Init, Layout, Loaded, Params, Source, Weights};
 use zoo_core::{
     Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
-    LayerAttention, Result, Spec, unpad,
+    LayerAttention, Result, Spec, Trainable, unpad,
 };
 use zoo_nn::cast::to_dtype;
 use zoo_nn::mlp::Mlp;
@@ -58,15 +58,16 @@ pub struct Sva {
     newline: Option<Tensor>,
     /// Inside the language model.
     refiners: Vec<Sampler>,
+    loaded: Loaded,
 }
 
 impl Sva {
-    /// Reads a connector; [`Loaded::vars`] holds its variables when `weights` are trainable.
+    /// Reads a connector.
     ///
     /// # Errors
     /// [`Error::Arch`] for numbers that contradict one another, [`Error::Weights`] for tensors that do not fit
     /// them.
-    pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<(Self, Loaded)> {
+    pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Self> {
         let arch = Arch::read(spec)?;
         let p = weights.params(LAYOUTS, device)?;
         let width = arch.vision_hidden_size;
@@ -106,8 +107,7 @@ impl Sva {
             parameters: loaded.parameters,
         };
         let (dtype, grid) = (weights.dtype(), arch.grid());
-        let sva = Self { descriptor, dtype, grid, auxiliaries, query, groups, projector, newline, refiners };
-        Ok((sva, loaded))
+        Ok(Self { descriptor, dtype, grid, auxiliaries, query, groups, projector, newline, refiners, loaded })
     }
 
     /// Every encoder's tokens in width `C`: `[B, L_k, C]`.
@@ -197,6 +197,10 @@ impl Sva {
 impl Connector for Sva {
     fn descriptor(&self) -> &ConnectorDescriptor {
         &self.descriptor
+    }
+
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        self.loaded.trainable()
     }
 
     /// An encoder's share of attention is the softmax mass on its keys (of separate layers: its weight in the sum),

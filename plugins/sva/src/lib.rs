@@ -22,7 +22,7 @@
 //! }"#)?;
 //! // Without a file: what would a checkpoint have to hold?
 //! let weights = Weights::record(DType::F32);
-//! let (sva, _) = zoo_sva::Sva::load(&spec, &weights, &Device::Cpu)?;
+//! let sva = zoo_sva::Sva::load(&spec, &weights, &Device::Cpu)?;
 //! assert_eq!(sva.descriptor().side, Some(4));
 //! assert_eq!(weights.manifest().len(), 64);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -48,7 +48,7 @@ pub use connector::Sva;
 pub use window::Windows;
 
 fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn Connector>> {
-    Ok(Box::new(Sva::load(spec, weights, device)?.0))
+    Ok(Box::new(Sva::load(spec, weights, device)?))
 }
 
 zoo_core::export_plugin! {

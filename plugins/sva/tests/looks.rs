@@ -22,7 +22,7 @@ fn sva(kind: &str) -> Sva {
         }
     }))
     .unwrap();
-    Sva::load(&spec, &Weights::random(7, DType::F32), &Device::Cpu).unwrap().0
+    Sva::load(&spec, &Weights::random(7, DType::F32), &Device::Cpu).unwrap()
 }
 
 fn inputs(size: (u32, u32)) -> ConnectorInputs {

@@ -16,6 +16,8 @@ pub(super) struct DecoderCache {
     pub model: u64,
     /// Rows.
     pub batch: usize,
+    /// Whether a row holds several sequences, one behind the other, and its tokens are stored in the order of the row.
+    pub packed: bool,
     /// One per layer.
     pub layers: Vec<LayerCache>,
 }

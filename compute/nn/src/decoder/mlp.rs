@@ -28,7 +28,7 @@ impl GatedMlp {
         let branches = if config.style.packed {
             let name = "gate_up_proj";
             let joint = params.pp(name);
-            let panels = joint.device().is_cpu() && !joint.is_trainable();
+            let panels = joint.device().is_cpu() && !joint.trains("weight");
             if !panels || quantised::applies(&joint, width, 2 * inner)? {
                 let gate_up = load(name, width, 2 * inner)?;
                 return Ok(Self::Joint { gate_up, activation, down: load("down_proj", inner, width)? });

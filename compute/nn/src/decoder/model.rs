@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use zoo_core::weights::{Init, Weights};
-use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result};
+use zoo_core::weights::{Init, Loaded, Weights};
+use zoo_core::{Cache, Error, LanguageModel, LlmDescriptor, Result, Trainable};
 
 use super::attention::capped;
 use super::cache::{DecoderCache, LayerCache};
@@ -38,6 +38,7 @@ pub struct Decoder {
     norm: RmsNorm,
     head: Linear,
     rope: Rope,
+    loaded: Loaded,
 }
 
 impl Decoder {
@@ -87,7 +88,7 @@ impl Decoder {
             max_positions: c.max_position_embeddings,
             cache_bytes_per_position: (c.num_hidden_layers * per_layer) as u64,
             parameters: loaded.parameters,
-            quantised: loaded.quantised,
+            quantised: loaded.quantised.clone(),
         };
         Ok(Self {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
@@ -100,6 +101,7 @@ impl Decoder {
             layers,
             norm,
             head,
+            loaded,
         })
     }
 
@@ -123,6 +125,11 @@ impl Decoder {
             return Err(Error::invalid("this KV cache belongs to another language model"));
         }
         Ok(cache)
+    }
+
+    fn empty(&self, batch: usize, packed: bool) -> Cache {
+        let layers = (0..self.layers.len()).map(|_| LayerCache::new(batch)).collect();
+        Cache::new(DecoderCache { model: self.serial, batch, packed, layers })
     }
 
     fn fault(&self, message: String) -> Error {
@@ -152,8 +159,15 @@ impl LanguageModel for Decoder {
     }
 
     fn cache(&self, batch: usize) -> Result<Cache> {
-        let layers = (0..self.layers.len()).map(|_| LayerCache::new(batch)).collect();
-        Ok(Cache::new(DecoderCache { model: self.serial, batch, layers }))
+        Ok(self.empty(batch, false))
+    }
+
+    fn packed(&self, batch: usize) -> Result<Cache> {
+        Ok(self.empty(batch, true))
+    }
+
+    fn trainable(&self) -> Option<&dyn Trainable> {
+        self.loaded.trainable()
     }
 
     fn layers(
@@ -171,7 +185,8 @@ impl LanguageModel for Decoder {
         if cache.batch != batch {
             return Err(self.fault(format!("{batch} rows with a KV cache for {}", cache.batch)));
         }
-        let positions = Positions::read(positions, batch, length, self.config.max_position_embeddings)?;
+        let read = if cache.packed { Positions::read_packed } else { Positions::read };
+        let positions = read(positions, batch, length, self.config.max_position_embeddings)?;
         let caches = cache.layers.get_mut(range.clone()).unwrap_or_default();
         let long = self.rope.long(positions.end()) || caches.iter().any(LayerCache::long);
         if long {

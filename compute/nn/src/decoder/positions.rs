@@ -11,6 +11,8 @@ pub(super) struct Positions {
     rows: Vec<Vec<u32>>,
     batch: usize,
     length: usize,
+    /// Of packed rows: where in its row the sequence of each token begins.
+    starts: Option<Vec<Vec<usize>>>,
 }
 
 /// Tokens that follow one another in the cache as they do in the call.
@@ -60,7 +62,32 @@ impl Positions {
         if rows.windows(2).all(|pair| pair[0] == pair[1]) {
             rows.truncate(1);
         }
-        Ok(Self { rows, batch, length })
+        Ok(Self { rows, batch, length, starts: None })
+    }
+
+    /// As [`Positions::read`], of rows in which a sequence begins wherever positions go back to 0.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] besides where the positions of a sequence do not go up by one from 0.
+    pub fn read_packed(positions: &Tensor, batch: usize, length: usize, limit: usize) -> Result<Self> {
+        let mut read = Self::read(positions, batch, length, limit)?;
+        let mut all = Vec::with_capacity(read.rows.len());
+        for row in &read.rows {
+            let mut starts: Vec<usize> = Vec::with_capacity(row.len());
+            for (index, &position) in row.iter().enumerate() {
+                let start = if position == 0 { index } else { starts.last().copied().unwrap_or(index) };
+                if start + position as usize != index {
+                    return Err(Error::invalid(format!(
+                        "token {index} of a packed row is at position {position}; positions go up by one from 0 in \
+                         each sequence"
+                    )));
+                }
+                starts.push(start);
+            }
+            all.push(starts);
+        }
+        read.starts = Some(all);
+        Ok(read)
     }
 
     /// Rows, also where they agree.
@@ -78,8 +105,16 @@ impl Positions {
         self.rows.iter().flatten().max().map_or(0, |&p| p as usize + 1)
     }
 
+    /// How many keys there are after this call: tokens are stored by position, packed ones by their place in the row.
+    pub fn stored(&self) -> usize {
+        if self.starts.is_some() { self.length } else { self.end() }
+    }
+
     /// The tokens in order, cut where positions do not go up by one.
     pub fn runs(&self) -> Vec<Run> {
+        if self.starts.is_some() {
+            return vec![Run { rows: 0..self.batch, from: 0, to: 0, length: self.length }];
+        }
         let mut runs: Vec<Run> = Vec::new();
         for (i, row) in self.rows.iter().enumerate() {
             let rows = if self.rows.len() == 1 { 0..self.batch } else { i..i + 1 };
@@ -96,7 +131,17 @@ impl Positions {
 
     /// The keys that each token sees, with a sliding window of `window`; one row for all sequences where they agree.
     pub fn sight(&self, window: Option<usize>) -> Vec<Range<usize>> {
-        self.rows.iter().flatten().map(|&position| seen(position, window)).collect()
+        (0..self.rows.len()).flat_map(|row| self.seen(row, 0..self.length, window)).collect()
+    }
+
+    /// The keys that each of the tokens `queries` of a row sees.
+    fn seen(&self, row: usize, queries: Range<usize>, window: Option<usize>) -> Vec<Range<usize>> {
+        if let Some(starts) = self.starts.as_ref().and_then(|starts| starts.get(row)) {
+            let starts = starts.get(queries.clone()).unwrap_or_default();
+            return queries.zip(starts).map(|(index, &start)| clipped(seen(index, window), start)).collect();
+        }
+        let positions = self.rows.get(row).and_then(|row| row.get(queries)).unwrap_or_default();
+        positions.iter().map(|&position| seen(position as usize, window)).collect()
     }
 
     /// All queries in turns of at most `most`, with a sliding window of `window`.
@@ -118,12 +163,8 @@ impl Positions {
         window: Option<usize>,
         device: &Device,
     ) -> Result<(Range<usize>, Option<Tensor>)> {
-        let seen: Vec<Range<usize>> = self
-            .rows
-            .iter()
-            .flat_map(|row| row.get(queries.clone()).unwrap_or_default())
-            .map(|&position| seen(position, window))
-            .collect();
+        let seen: Vec<Range<usize>> =
+            (0..self.rows.len()).flat_map(|row| self.seen(row, queries.clone(), window)).collect();
         let first = seen.iter().map(|s| s.start).min().unwrap_or(0);
         let keys = first..seen.iter().map(|s| s.end).max().unwrap_or(first);
         if seen.iter().all(|seen| *seen == keys) {
@@ -139,9 +180,14 @@ impl Positions {
 }
 
 /// The keys that a token at `position` sees.
-fn seen(position: u32, window: Option<usize>) -> Range<usize> {
-    let end = position as usize + 1;
+fn seen(position: usize, window: Option<usize>) -> Range<usize> {
+    let end = position + 1;
     end.saturating_sub(window.unwrap_or(usize::MAX))..end
+}
+
+/// Without what lies before `start`.
+fn clipped(seen: Range<usize>, start: usize) -> Range<usize> {
+    seen.start.max(start)..seen.end
 }
 
 #[cfg(test)]
@@ -176,6 +222,21 @@ mod tests {
         assert_eq!(mask, [0.0, 0.0, no, no, 0.0, 0.0]);
         let masked = |p: &Positions| p.turns(1, None, &Device::Cpu).unwrap()[0].mask.is_some();
         assert!(!masked(&read(&[&[7], &[7]])) && masked(&read(&[&[7], &[6]])));
+    }
+
+    #[test]
+    fn packed_sequences_do_not_see_one_another() {
+        let rows = |rows: &[&[u32]]| {
+            let tensor = Tensor::from_vec(rows.concat(), (rows.len(), rows[0].len()), &Device::Cpu).unwrap();
+            Positions::read_packed(&tensor, rows.len(), rows[0].len(), 16)
+        };
+        let packed = rows(&[&[0, 1, 0, 1, 2]]).unwrap();
+        assert_eq!(packed.sight(None), [0..1, 0..2, 2..3, 2..4, 2..5]);
+        assert_eq!(packed.sight(Some(2)), [0..1, 0..2, 2..3, 2..4, 3..5]);
+        assert_eq!((packed.end(), packed.stored()), (3, 5));
+        assert_eq!(packed.runs(), [Run { rows: 0..1, from: 0, to: 0, length: 5 }]);
+        let message = rows(&[&[0, 2]]).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains("token 1 of a packed row is at position 2"), "{message}");
     }
 
     #[test]

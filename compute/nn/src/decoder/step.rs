@@ -18,7 +18,7 @@ const QUERIES: usize = 256;
 pub(super) struct Step<'a> {
     pub turns: Turns,
     pub runs: Vec<Run>,
-    /// Positions that are in use after this call.
+    /// Keys that are in use after this call.
     pub end: usize,
     /// Most positions that a cache may hold.
     pub limit: usize,
@@ -40,12 +40,12 @@ impl<'a> Step<'a> {
         device: &Device,
     ) -> Result<Self> {
         let row =
-            positions.batch() * config.num_attention_heads * positions.end() * DType::F32.size_in_bytes();
+            positions.batch() * config.num_attention_heads * positions.stored() * DType::F32.size_in_bytes();
         Ok(Self {
             turns: rope.turns(positions, long, device)?,
             runs: positions.runs(),
-            end: positions.end(),
-            limit: config.max_position_embeddings,
+            end: positions.stored(),
+            limit: config.max_position_embeddings.max(positions.stored()),
             positions,
             window: config.sliding_window,
             sight: Default::default(),

@@ -54,7 +54,7 @@ pub fn tensors(spec: &Spec) -> Tensors {
 
 pub fn load(spec: &Spec, tensors: &Tensors) -> Sva {
     let weights = Weights::tensors(tensors.clone(), DType::F32);
-    Sva::load(spec, &weights, &Device::Cpu).unwrap().0
+    Sva::load(spec, &weights, &Device::Cpu).unwrap()
 }
 
 /// Features for images of these sizes.
