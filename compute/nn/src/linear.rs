@@ -12,6 +12,7 @@ use zoo_kernels::{Element, Packed, written, zeros};
 
 use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
+use crate::frozen;
 use crate::norm::LayerNorm;
 use crate::values::{Slice, Values};
 
@@ -213,24 +214,54 @@ impl Linear {
         Ok(out)
     }
 
-    /// The map alone, by candle: for other devices and dtypes, and differentiable.
-    fn plain(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = match self.weight() {
+    /// The weights as a matrix `[out, in]`.
+    fn matrix(&self) -> Result<Tensor> {
+        Ok(match self.weight() {
             Weight::Plain(weight) => weight,
             Weight::Packed(packed, DType::BF16) => unpacked::<bf16>(&packed)?,
             Weight::Packed(packed, _) => unpacked::<f32>(&packed)?,
             Weight::Quantised(weights) => {
                 let size = (weights.outputs(), weights.inputs());
                 Tensor::from_vec(weights.decode(), size, &Device::Cpu)?
-                    .to_device(x.device())?
-                    .to_dtype(x.dtype())?
             }
+        })
+    }
+
+    /// Whether a gradient passes `x` and reaches no weight, in what the kernels compute with.
+    fn is_frozen(&self, x: &Tensor) -> bool {
+        let weights = match self.weight() {
+            Weight::Plain(weight) => dispatch::plain([&weight]) && weight.dtype() == x.dtype(),
+            Weight::Packed(_, dtype) => dtype == x.dtype(),
+            Weight::Quantised(_) => true,
+        };
+        weights
+            && dispatch::plain(&self.bias)
+            && Path::of(Some(x).into_iter().chain(&self.bias)) == Path::Tracked
+    }
+
+    /// The map alone, by candle: for other devices and dtypes, and differentiable.
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
+        if self.is_frozen(x) {
+            let map = self.clone();
+            return frozen::through(x, &self.forward(&x.detach())?, move || map.matrix());
+        }
+        let weight = match self.weight() {
+            Weight::Quantised(_) => self.matrix()?.to_device(x.device())?.to_dtype(x.dtype())?,
+            _ => self.matrix()?,
         };
         let (outputs, inputs) = weight.dims2()?;
         let shape = widened(x, inputs, outputs)?;
         let rows = x.elem_count() / inputs.max(1);
         // One product over all rows: candle would otherwise loop over the batch.
-        let flat = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+        let flat = x.reshape((rows, inputs))?;
+        let flat = match (x.device(), x.dtype()) {
+            // The CPU has no products of such numbers.
+            (Device::Cpu, DType::BF16) => {
+                let wide = |t: &Tensor| t.to_dtype(DType::F32);
+                wide(&flat)?.matmul(&wide(&weight)?.t()?)?.to_dtype(DType::BF16)?
+            }
+            _ => flat.matmul(&weight.t()?)?,
+        };
         let flat = match &self.bias {
             Some(bias) => flat.broadcast_add(bias)?,
             None => flat,

@@ -393,7 +393,8 @@ fn packed_sequences_are_as_on_their_own() {
 
             let Some(trainable) = model.trainable() else { continue };
             assert_eq!(trainable.variables().len(), 3 * 10);
-            let gradients = [&packed, &alone].map(|out| out.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+            let gradients =
+                [&packed, &alone].map(|out| out.sqr().unwrap().sum_all().unwrap().backward().unwrap());
             for (key, var) in trainable.group(&|key| key.contains("self_attn")) {
                 let [a, b] = gradients.each_ref().map(|gradients| gradients.get(var).unwrap());
                 let (apart, size) = (far(a, b), far(b, &b.zeros_like().unwrap()));

@@ -118,7 +118,13 @@ impl Weights {
 
     /// No files: every tensor is a zero that takes no memory, and what was asked for is written down.
     pub fn record(dtype: DType) -> Self {
-        Self { kind: Kind::Record(Rc::default()), dtype, layout: None, training: Training::Nothing, quantise: None }
+        Self {
+            kind: Kind::Record(Rc::default()),
+            dtype,
+            layout: None,
+            training: Training::Nothing,
+            quantise: None,
+        }
     }
 
     /// No files: every tensor is made from this seed when it is asked for, as its [`Init`] says.

@@ -107,7 +107,8 @@ impl Trainable for Loaded {
         let mut pairs = Vec::with_capacity(values.len());
         for (key, value) in values {
             let var = self.vars.get(key);
-            let var = var.ok_or_else(|| Error::invalid(format!("there is no trainable parameter `{key}`")))?;
+            let var =
+                var.ok_or_else(|| Error::invalid(format!("there is no trainable parameter `{key}`")))?;
             if (var.dims(), var.dtype()) != (value.dims(), value.dtype()) {
                 return Err(Error::invalid(format!(
                     "parameter `{key}` is {:?} {:?}, not {:?} {:?}",
