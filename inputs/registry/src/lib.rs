@@ -40,7 +40,7 @@ mod tower;
 
 pub use compose::{EnsembleShape, LayerShape, MemberShape};
 pub use lookup::LookupError;
-pub use names::nearest;
+pub use names::{nearest, suggestion};
 pub use parse::{Layer, strict};
 pub use problem::{Place, Problem, RegistryError};
 pub use registry::{Origin, Registry};

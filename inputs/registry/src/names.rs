@@ -20,8 +20,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
 }
 
-/// "did you mean …?" or, when nothing is near, a sentence with everything there is.
-pub(crate) fn suggestion<'a>(
+/// "did you mean …?" or, when nothing is near, a sentence with everything there is, which begins with `what`.
+pub fn suggestion<'a>(
     name: &str,
     what: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,

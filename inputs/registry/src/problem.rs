@@ -102,6 +102,19 @@ impl Problem {
         let help = self.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
         format!("{file}:{line}: {row}: {}{help}", self.message)
     }
+
+    /// A problem at a range of bytes of `text`, a file of another kind that messages call `name`; see
+    /// [`crate::strict`].
+    pub fn at(
+        name: &str,
+        text: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Self {
+        let source = Source { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
+        source.problem(span, message, help)
+    }
 }
 
 impl fmt::Display for Problem {

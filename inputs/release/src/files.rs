@@ -16,8 +16,8 @@ const MODELS: [&str; 4] = [
     "pytorch_model.bin",
 ];
 
-/// The connector alone, as connector training saves it.
-const CONNECTOR: &str = "mm_projector.bin";
+/// The connector alone, as connector training saves it: our own, and the reference's.
+const CONNECTORS: [&str; 2] = ["mm_projector.safetensors", "mm_projector.bin"];
 
 /// Files of a model folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Files {
                 tokenizer,
                 generation: find(&["generation_config.json"]),
                 model: find(&MODELS).or_else(|| numbered(folder)),
-                connector: find(&[CONNECTOR]),
+                connector: find(&[CONNECTORS]),
                 toml: find(&["zoo.toml"]),
             }),
             (config, _) if config.is_none() && adapter(folder).is_some() => {

@@ -57,6 +57,28 @@ fn fingerprint(seed: u64, manifest: &[TensorInfo]) -> String {
     hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
+/// The numbers with which the tensor `info` begins where nobody trained it. They depend on the seed and its key alone.
+pub fn initial(seed: u64, info: &TensorInfo) -> Vec<f32> {
+    let count = info.shape.iter().product();
+    let mut key = Sha256::new();
+    key.update(seed.to_le_bytes());
+    key.update(&info.key);
+    let mut rng = ChaCha8Rng::from_seed(key.finalize().into());
+    let mut values = Vec::with_capacity(count);
+    match info.init {
+        Init::Const(value) => values.resize(count, value as f32),
+        Init::Normal { mean, std } => values.extend((0..count).map(|_| {
+            let x: f64 = StandardNormal.sample(&mut rng);
+            (mean + std * x) as f32
+        })),
+        Init::Uniform { bound } => match Uniform::new_inclusive(-bound, bound) {
+            Ok(uniform) => values.extend((0..count).map(|_| uniform.sample(&mut rng) as f32)),
+            Err(_) => values.resize(count, 0.0),
+        },
+    }
+    values
+}
+
 struct Filled {
     shape: Vec<usize>,
     bytes: Vec<u8>,
@@ -64,23 +86,7 @@ struct Filled {
 
 impl Filled {
     fn new(seed: u64, info: &TensorInfo) -> Self {
-        let count = info.shape.iter().product();
-        let mut key = Sha256::new();
-        key.update(seed.to_le_bytes());
-        key.update(&info.key);
-        let mut rng = ChaCha8Rng::from_seed(key.finalize().into());
-        let mut values = Vec::with_capacity(count);
-        match info.init {
-            Init::Const(value) => values.resize(count, value as f32),
-            Init::Normal { mean, std } => values.extend((0..count).map(|_| {
-                let x: f64 = StandardNormal.sample(&mut rng);
-                (mean + std * x) as f32
-            })),
-            Init::Uniform { bound } => match Uniform::new_inclusive(-bound, bound) {
-                Ok(uniform) => values.extend((0..count).map(|_| uniform.sample(&mut rng) as f32)),
-                Err(_) => values.resize(count, 0.0),
-            },
-        }
+        let values = initial(seed, info);
         Self { shape: info.shape.clone(), bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
 }

@@ -38,11 +38,12 @@ pub use device::DeviceChoice;
 pub use encoder::{Encoded, EncoderRequest, EncoderSession};
 pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
+pub use generate::initial;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use judge::Judgement;
 pub use model::{
     Choice, EncoderMemory, Explanation, Look, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress,
-    ModelRequest, ModelSession, Phase, Place, Sight, Trace,
+    ModelRequest, ModelSession, Phase, Piece, Pieces, Place, Sight, Trace,
 };
 pub use paths::Folders;
 pub use weights::WeightsStatus;

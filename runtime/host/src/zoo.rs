@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use candle_core::Device;
 use serde_json::{Map, Value};
-use zoo_core::sdk::{DeviceName, OpenOptions};
+use zoo_core::sdk::{DeviceName, OpenOptions, Plugin};
 use zoo_core::{Precision, Spec};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
@@ -87,6 +87,13 @@ impl Zoo {
             fast_resize: options.fast_resize,
             random: options.random_weights,
         })
+    }
+
+    /// Adds plugins that are linked into this program; they go before files of the same name.
+    #[must_use]
+    pub fn with_linked(mut self, plugins: &[&'static Plugin]) -> Self {
+        self.plugins = self.plugins.with_linked(plugins);
+        self
     }
 
     /// All rows.

@@ -89,7 +89,7 @@ impl Zoo {
     }
 
     /// All encoders, with their files: what is missing is found before anything is loaded.
-    fn eye_openings(&self, parts: &Parts) -> Result<Vec<EncoderOpening>, HostError> {
+    pub(super) fn eye_openings(&self, parts: &Parts) -> Result<Vec<EncoderOpening>, HostError> {
         let one = |(request, _): &(EncoderRequest, _)| {
             self.encoder_opening(&self.registry().select(&request.id)?, request)
         };
@@ -97,7 +97,7 @@ impl Zoo {
     }
 }
 
-fn template(release: &Release, asked: Option<&str>) -> Result<&'static Template, HostError> {
+pub(super) fn template(release: &Release, asked: Option<&str>) -> Result<&'static Template, HostError> {
     if asked == Some(CHAT_TEMPLATE) {
         return Ok(Template::of_folder(&release.folder)?);
     }
@@ -105,7 +105,7 @@ fn template(release: &Release, asked: Option<&str>) -> Result<&'static Template,
 }
 
 /// The tokenizer of the folder, if it is that of the model and of the template.
-fn tokenizer(release: &Release, template: &Template) -> Result<Tokenizer, HostError> {
+pub(super) fn tokenizer(release: &Release, template: &Template) -> Result<Tokenizer, HostError> {
     let tokenizer = Tokenizer::open(&release.folder)?;
     tokenizer.fits(template)?;
     let (tokens, rows) = (tokenizer.length() as usize, release.decoder.vocab);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use zoo_core::sdk::{DeviceName, Inspection, OpenOptions};
+use zoo_core::sdk::{DeviceName, Inspection, OpenOptions, Plugin};
 use zoo_core::{Connector, LanguageModel, Quantisation, Spec};
 use zoo_release::Release;
 
@@ -29,6 +29,19 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
+    /// The plugin, where it is linked into this program.
+    pub fn linked(&self) -> Option<&'static Plugin> {
+        match self.door {
+            PluginDoor::Static(plugin) => Some(plugin),
+            PluginDoor::Dynamic(_) => None,
+        }
+    }
+
+    /// Name of the plugin.
+    pub fn plugin(&self) -> &str {
+        self.door.name()
+    }
+
     pub fn connector(&self) -> Result<Box<dyn Connector>, HostError> {
         Ok(self.door.open_connector(&self.spec, &self.options)?)
     }
