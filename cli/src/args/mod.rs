@@ -4,6 +4,7 @@ mod bench;
 mod computing;
 mod global;
 mod model;
+mod train;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use global::{Dtype, Global};
 pub use model::{
     AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,
 };
+pub use train::{DataArgs, DataCommand, RecordsArgs, TrainArgs};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]
@@ -66,6 +68,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// Write the language model of a model to a GGUF file, its matrices in few bits
     Quantize(QuantizeArgs),
+    /// Train the connector or the whole of a model on conversations about images
+    Train(TrainArgs),
+    /// Look at data for training
+    Data(DataArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it

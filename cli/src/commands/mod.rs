@@ -6,6 +6,7 @@ mod bench;
 mod chat;
 mod check;
 mod completions;
+mod data;
 mod doctor;
 mod encode;
 mod explain;
@@ -18,6 +19,7 @@ mod pull;
 mod quantize;
 mod session;
 mod trace;
+mod train;
 mod view;
 
 use crate::args::Command;
@@ -40,6 +42,8 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Trace(args) => trace::run(args, context),
         Command::Bench(args) => bench::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
+        Command::Train(args) => train::run(args, context),
+        Command::Data(args) => data::run(args, context),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

@@ -182,6 +182,16 @@ impl Place {
         ran
     }
 
+    /// `zoo` and `arguments`, going on.
+    pub fn spawn(&self, arguments: &[&str]) -> std::process::Child {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
     /// `zoo` and `arguments`, for a terminal: the streams are those of the process, after what the test harness says.
     pub fn on_terminal(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);

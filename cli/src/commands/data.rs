@@ -1,0 +1,48 @@
+//! `zoo data`
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use zoo_train::{Source, data};
+
+use crate::args::{DataArgs, DataCommand, RecordsArgs};
+use crate::context::Context;
+use crate::report::{CliError, Report, counted};
+
+/// Flaws that are written out for people; all of them are in `--json`.
+const SHOWN: usize = 20;
+
+pub(super) fn run(args: &DataArgs, _: &Context<'_>) -> Result<Report, CliError> {
+    match &args.command {
+        DataCommand::Check(args) => check(args),
+    }
+}
+
+fn check(args: &RecordsArgs) -> Result<Report, CliError> {
+    let source = |records: &std::path::PathBuf| Source {
+        records: records.clone(),
+        images: match &args.images {
+            Some(images) => images.clone(),
+            None => records.parent().map(Into::into).unwrap_or_default(),
+        },
+    };
+    let sources: Vec<Source> = args.records.iter().map(source).collect();
+    let found = data::check(&sources, args.decode)?;
+    let mut text = format!(
+        "{} to learn from, {} of them with an image; {} words\n",
+        counted(found.sound, "record"),
+        found.with_image,
+        found.words
+    );
+    for flaw in found.flaws.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {flaw}");
+    }
+    if found.flaws.len() > SHOWN {
+        let _ = writeln!(text, "  … and {} more; --json lists all", found.flaws.len() - SHOWN);
+    }
+    for (kind, count) in &found.counts {
+        let _ = writeln!(text, "{count:>8}  {kind}");
+    }
+    let failed = !found.flaws.is_empty();
+    Ok(Report { failed, ..Report::new(text, json!(found)) })
+}

@@ -1,0 +1,126 @@
+//! `zoo train`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+use zoo_train::{Begin, Ended, Estimate, PLUGINS, Recipe, Run, Step, Watch};
+
+use crate::args::TrainArgs;
+use crate::context::Context;
+use crate::interrupt;
+use crate::output::table::{Table, bytes};
+use crate::progress::Progress;
+use crate::report::{CliError, Report, counted};
+
+/// Steps that a dry run measures.
+const MEASURED: usize = 3;
+
+pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let recipe = Recipe::open(&args.recipe)?;
+    let begin = match (args.dry_run, args.resume) {
+        (true, _) => Begin::Nowhere,
+        (false, true) => Begin::Resume,
+        (false, false) => Begin::Anew,
+    };
+    let zoo = context.measuring(recipe.plan.precision, None)?.with_linked(PLUGINS);
+    let mut run = Run::new(&zoo, &recipe, begin)?;
+    for flaw in run.data().flaws().iter().take(3) {
+        context.note(&format!("left out: {flaw}"));
+    }
+    let flaws = run.data().flaws().len();
+    if flaws > 0 {
+        context.note(&format!("{} left out in all; `zoo data check` lists them", counted(flaws, "record")));
+    }
+    if args.dry_run {
+        return Ok(estimate(&run.estimate(MEASURED)?));
+    }
+    let (done, steps) = run.progress();
+    let mut line = Line { progress: context.progress("train", steps as u64), last: None };
+    line.progress.advance(done as u64);
+    let ended = run.train(&mut line, interrupt::flag());
+    line.progress.finish();
+    let ended = ended?;
+    let (done, steps) = run.progress();
+    let (samples, skipped) = run.samples();
+    let out = &recipe.plan.out;
+    let how = match ended {
+        Ended::Finished => format!("trained for {}", counted(done, "step")),
+        Ended::Stopped => format!("stopped after step {done} of {steps}; --resume goes on"),
+    };
+    let loss = line.last.as_ref().and_then(|step| step.loss);
+    let last = loss.map_or_else(String::new, |loss| format!(", last loss {loss:.4}"));
+    let text = format!(
+        "{how}: {}{last}; {skipped} not usable\n{}: a model folder for `zoo ask --model`, with log.jsonl and \
+         checkpoints\n",
+        counted(samples as usize, "sample"),
+        out.display()
+    );
+    let json = json!({
+        "out": out, "finished": ended == Ended::Finished, "step": done, "steps": steps, "samples": samples,
+        "skipped": skipped, "loss": loss,
+    });
+    Ok(Report { failed: ended == Ended::Stopped, ..Report::new(text, json) })
+}
+
+/// The one line of a run.
+struct Line {
+    progress: Progress,
+    last: Option<Step>,
+}
+
+impl Watch for Line {
+    fn step(&mut self, step: &Step) {
+        let per_second = |count: usize| count as f64 / step.seconds.max(1e-9);
+        let mut text = match step.loss {
+            Some(loss) => format!("loss {loss:.4}"),
+            None => "no loss".to_owned(),
+        };
+        for (group, rate) in &step.rates {
+            let _ = write!(text, ", {group} {rate:.1e}");
+        }
+        let (tokens, samples) = (per_second(step.tokens), per_second(step.samples));
+        let _ = write!(text, ", {tokens:.0} tokens/s, {samples:.1} samples/s");
+        if let Some(held) = zoo_measure::memory::resident() {
+            let _ = write!(text, ", {}", bytes(held));
+        }
+        self.progress.advance(1);
+        self.progress.message(&text);
+        self.last = Some(step.clone());
+    }
+
+    fn saved(&mut self, step: usize, out: &Path) {
+        self.progress.message(&format!("step {step} saved in {}", out.display()));
+    }
+}
+
+fn estimate(found: &Estimate) -> Report {
+    let mut table = Table::new(&["group", ">rate", ">tensors", ">parameters"]);
+    for (name, rate, tensors, parameters) in &found.groups {
+        table.row([name.clone(), format!("{rate:.1e}"), tensors.to_string(), parameters.to_string()]);
+    }
+    let seconds = found.seconds_per_step * found.steps as f64;
+    let peak = zoo_measure::memory::peak();
+    let mut text = table.render(0);
+    let _ = write!(
+        text,
+        "not trained: {} parameters of connector and language model\n\
+         {} to learn from, {} of about {:.0} tokens and {:.2} s: {:.1} h in all\n\
+         optimiser: {} beside the model; losses {:?}\n",
+        found.frozen,
+        counted(found.records, "record"),
+        counted(found.steps, "step"),
+        found.tokens_per_step,
+        found.seconds_per_step,
+        seconds / 3600.0,
+        bytes(found.optimiser_bytes),
+        found.losses,
+    );
+    if let Some(peak) = peak {
+        let _ = writeln!(text, "memory: {} at most while {MEASURED} steps were measured", bytes(peak));
+    }
+    let mut json = json!(found);
+    json["seconds"] = seconds.into();
+    json["peak_bytes"] = json!(peak);
+    Report::new(text, json)
+}

@@ -1,0 +1,259 @@
+//! The recipe: one TOML file that says what is trained, on what, and how.
+
+mod groups;
+mod pattern;
+mod read;
+
+pub(crate) use groups::decays;
+pub use groups::{Assigned, Group};
+pub use pattern::matches;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_spanned::Spanned;
+use zoo_core::Precision;
+use zoo_registry::{Problem, RegistryError};
+
+/// A recipe, read. Paths are absolute or count from where the program runs; what the file leaves out has its default.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The file, as messages call it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub plan: Plan,
+}
+
+/// What stands in a recipe.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Registry id or model folder from which the run starts.
+    pub model: Spanned<String>,
+    /// The folder that the run makes; a model folder itself once something was saved.
+    pub out: PathBuf,
+    /// Conversation template in place of the model's.
+    pub template: Option<String>,
+    /// `new` for a connector from nothing, or a file of a connector that was trained before.
+    pub connector: Option<String>,
+    /// `new` for a language model from nothing, of the numbers and with the tokenizer of `model`.
+    pub llm: Option<New>,
+    /// Patterns of the published keys that are trained; `*` stands for any text.
+    pub train: Spanned<Vec<Spanned<String>>>,
+    /// Patterns of those that are not trained nevertheless.
+    #[serde(default)]
+    pub freeze: Vec<Spanned<String>>,
+    /// Element type of weights and activations. Whatever is trained also has an f32 copy.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Decides the order of the data and how new parts begin.
+    #[serde(default)]
+    pub seed: u64,
+    /// Steps of the optimiser; or `epochs`.
+    pub steps: Option<Spanned<usize>>,
+    /// Times that all data are seen; or `steps`.
+    pub epochs: Option<Spanned<usize>>,
+    /// Longest sequence with its image; what is longer loses its end.
+    #[serde(default = "length")]
+    pub max_length: usize,
+    /// The data.
+    pub data: Vec<Source>,
+    /// How samples become batches.
+    #[serde(default)]
+    pub batch: Batch,
+    /// How gradients become steps.
+    pub optimizer: Optimizer,
+    /// Parts with a rate of their own.
+    #[serde(default)]
+    pub group: Vec<GroupRow>,
+    /// How rates change.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// What is kept.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
+}
+
+/// From nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum New {
+    /// Random numbers, as the reference begins with.
+    New,
+}
+
+/// A file of records and the folder that their images are in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Conversations as LLaVA writes them: a JSON list, or JSONL.
+    pub records: PathBuf,
+    /// The folder that paths of images count from; the recipe's own where it is absent.
+    #[serde(default)]
+    pub images: PathBuf,
+}
+
+/// How samples become batches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Batch {
+    /// Samples whose gradient is taken at once.
+    pub size: Spanned<usize>,
+    /// Such batches in a step; the gradient of a step is the mean of theirs.
+    pub accumulate: Spanned<usize>,
+    /// In which order samples come.
+    pub order: Order,
+}
+
+/// In which order samples come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Another one in each epoch.
+    #[default]
+    Random,
+    /// As in the files.
+    File,
+    /// Of one kind (with or without images) and of like length in each batch; `group_by_modality_length` of the
+    /// reference.
+    GroupByModalityLength,
+}
+
+/// AdamW (arXiv 1711.05101).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimizer {
+    /// Rate of everything without a group.
+    pub rate: Spanned<f64>,
+    /// Decay of the two moments.
+    #[serde(default = "betas")]
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// Decay of weights; never of biases and norms.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Largest norm of the gradient of everything that is trained, taken together; 0 for none.
+    #[serde(default = "clip")]
+    pub clip: f64,
+}
+
+/// A part with a rate of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRow {
+    /// Its name in logs.
+    pub name: String,
+    /// Patterns of published keys.
+    #[serde(rename = "match")]
+    pub patterns: Vec<Spanned<String>>,
+    /// Its rate.
+    pub rate: Spanned<f64>,
+    /// Its decay of weights; that of the optimiser where it is absent.
+    pub weight_decay: Option<f64>,
+}
+
+/// How rates change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// After warming up.
+    pub shape: Shape,
+    /// Share of the steps in which rates rise from 0.
+    pub warmup: Spanned<f64>,
+}
+
+/// How rates change after warming up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Half a cosine, to 0.
+    #[default]
+    Cosine,
+    /// A line, to 0.
+    Linear,
+    /// Not at all.
+    Constant,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checkpoints {
+    /// Steps from one to the next; there is always one after the last step.
+    pub every: Spanned<usize>,
+    /// How many stay.
+    pub keep: Spanned<usize>,
+}
+
+fn length() -> usize {
+    2048
+}
+
+fn betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+fn clip() -> f64 {
+    1.0
+}
+
+fn nowhere<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { size: nowhere(8), accumulate: nowhere(1), order: Order::Random }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { shape: Shape::Cosine, warmup: nowhere(0.03) }
+    }
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { every: nowhere(1000), keep: nowhere(1) }
+    }
+}
+
+impl Recipe {
+    /// A problem with this recipe.
+    fn problem(
+        &self,
+        span: std::ops::Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Problem {
+        Problem::at(&self.name, &self.text, span, message, help)
+    }
+
+    /// All that is wrong, or nothing.
+    fn verdict(problems: Vec<Problem>) -> Result<(), RegistryError> {
+        if problems.is_empty() { Ok(()) } else { Err(RegistryError { problems }) }
+    }
+
+    /// Samples in a step.
+    pub fn samples_per_step(&self) -> usize {
+        self.plan.batch.size.get_ref() * self.plan.batch.accumulate.get_ref()
+    }
+
+    /// Steps over `samples` samples.
+    pub fn steps(&self, samples: usize) -> usize {
+        match (&self.plan.steps, &self.plan.epochs) {
+            (Some(steps), _) => *steps.get_ref(),
+            (None, Some(epochs)) => epochs.get_ref() * samples.div_ceil(self.samples_per_step()),
+            (None, None) => 0,
+        }
+    }
+}
