@@ -53,7 +53,7 @@ impl Files {
                 tokenizer,
                 generation: find(&["generation_config.json"]),
                 model: find(&MODELS).or_else(|| numbered(folder)),
-                connector: find(&[CONNECTORS]),
+                connector: find(&CONNECTORS),
                 toml: find(&["zoo.toml"]),
             }),
             (config, _) if config.is_none() && adapter(folder).is_some() => {
