@@ -226,10 +226,10 @@ fn trilobite() -> String {
 fn a_model_from_nothing_learns_shapes_in_a_hundred_steps() {
     let folder = tempfile::tempdir().unwrap();
     shapes(folder.path(), 24);
-    let stage = format!("connector = \"new\"\nllm = \"new\"\ntrain = {CONNECTOR}");
+    let stage = format!("connector = \"new\"\nllm = \"new\"\nfeatures = \"seen\"\ntrain = {CONNECTOR}");
     let recipe = from_nothing(&trilobite(), "one", &stage, 20) + "rate = 1e-3\n";
     let first = train(&mut run(&recipe, folder.path()));
-    let recipe = from_nothing("one", "two", "train = [\"*\"]", 100) + "rate = 2e-3\n";
+    let recipe = from_nothing("one", "two", "features = \"seen\"\ntrain = [\"*\"]", 100) + "rate = 2e-3\n";
     let second = train(&mut run(&recipe, folder.path()));
     let mean = |steps: &[Step]| steps.iter().filter_map(|s| s.loss).sum::<f64>() / steps.len() as f64;
     let (begun, between, ended) = (mean(&first[..3]), mean(&first[17..]), mean(&second[90..]));
@@ -265,6 +265,24 @@ fn a_run_that_diverges_stops_and_names_its_batch() {
     assert!(matches!(error, zoo_train::Error::Diverged { .. }), "{message}");
     assert_eq!(message.matches("shapes.jsonl:").count(), 4, "{message}");
     assert!(folder.path().join("out/checkpoints").read_dir().unwrap().next().is_some());
+}
+
+/// With features on a disk the same is learnt, and nothing is looked at twice.
+#[test]
+fn kept_features_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    shapes(folder.path(), 6);
+    let stage = format!("train = {CONNECTOR}");
+    let recipe = |out: &str, stage: &str| from_nothing(&trilobite(), out, stage, 4) + "rate = 1e-3\n";
+    let plain = train(&mut run(&recipe("plain", &stage), folder.path()));
+    let stage = format!("{stage}\nfeatures = \"seen\"");
+    let first = train(&mut run(&recipe("first", &stage), folder.path()));
+    assert_eq!(folder.path().join("seen").read_dir().unwrap().count(), 6);
+    let second = train(&mut run(&recipe("second", &stage), folder.path()));
+    let losses = |steps: &[Step]| steps.iter().map(|step| step.loss.unwrap().to_bits()).collect::<Vec<_>>();
+    assert_eq!(losses(&plain), losses(&first));
+    assert_eq!(losses(&plain), losses(&second));
+    assert_eq!(folder.path().join("seen").read_dir().unwrap().count(), 6);
 }
 
 /// All files of a folder, by name.
@@ -369,11 +387,28 @@ fn an_exported_model_is_the_trained_one() {
     }
 }
 
+/// A run does not write into a folder of somebody else's.
+#[test]
+fn other_folders_are_left_alone() {
+    let place = Place::new(&support::ALL);
+    shapes(&place.path(""), 3);
+    place.write("out/photo.txt", "");
+    place.write("recipe.toml", &(from_nothing(&trilobite(), "out", "train = [\"*\"]", 1) + "rate = 1e-3\n"));
+    for line in ["train recipe.toml", "train recipe.toml --resume"] {
+        let message = place.run(line, 1).err;
+        assert!(message.contains("is not empty and not that of a run"), "{message}");
+    }
+    let message = place.run("train gone.toml", 1).err;
+    assert!(message.contains("gone.toml: cannot read the recipe"), "{message}");
+}
+
 #[test]
 fn a_dry_run_measures_and_writes_nothing() {
     let place = Place::new(&support::ALL);
     shapes(&place.path(""), 6);
-    let recipe = from_nothing(&trilobite(), "out", &format!("train = {CONNECTOR}"), 50) + "rate = 1e-3\n";
+    // From a base language model: the connector is new.
+    let stage = format!("connector = \"new\"\ntrain = {CONNECTOR}");
+    let recipe = from_nothing(&trilobite(), "out", &stage, 50) + "rate = 1e-3\n";
     place.write("recipe.toml", &recipe);
     let found = place.json("train recipe.toml --dry-run", 0);
     assert_eq!((found["steps"].as_u64(), found["records"].as_u64()), (Some(50), Some(6)));

@@ -60,7 +60,12 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, Cli
         "out": out, "finished": ended == Ended::Finished, "step": done, "steps": steps, "samples": samples,
         "skipped": skipped, "loss": loss,
     });
-    Ok(Report { failed: ended == Ended::Stopped, ..Report::new(text, json) })
+    match ended {
+        Ended::Finished => Ok(Report::new(text, json)),
+        Ended::Stopped => {
+            Err(CliError::Ended { message: text.trim_end().to_owned(), json, code: interrupt::STOPPED })
+        }
+    }
 }
 
 /// The one line of a run.
@@ -116,6 +121,10 @@ fn estimate(found: &Estimate) -> Report {
         bytes(found.optimiser_bytes),
         found.losses,
     );
+    if found.feature_bytes > 0 {
+        let each = bytes(found.feature_bytes);
+        let _ = writeln!(text, "features: {each} for each image, should the recipe keep them (`features`)");
+    }
     if let Some(peak) = peak {
         let _ = writeln!(text, "memory: {} at most while {MEASURED} steps were measured", bytes(peak));
     }

@@ -60,6 +60,8 @@ pub struct Plan {
     pub max_length: usize,
     /// The data.
     pub data: Vec<Source>,
+    /// A folder in which to keep what the encoders saw, so that each image is looked at once.
+    pub features: Option<PathBuf>,
     /// How samples become batches.
     #[serde(default)]
     pub batch: Batch,

@@ -26,6 +26,7 @@ impl Recipe {
         recipe.check()?;
         let plan = &mut recipe.plan;
         plan.out = folder.join(&plan.out);
+        plan.features = plan.features.as_ref().map(|features| folder.join(features));
         for source in &mut plan.data {
             source.records = folder.join(&source.records);
             source.images = folder.join(&source.images);

@@ -1,6 +1,7 @@
 //! The model that learns: from samples to their loss.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::{
@@ -10,9 +11,9 @@ use zoo_core::{
 use zoo_host::{EncoderSession, Pieces};
 use zoo_language::tokens::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
 use zoo_nn::loss::cross_entropy;
-use zoo_preprocess::Decoded;
 
 use super::begin::{self, Origin};
+use super::features::{Kept, Looked};
 use crate::data::{Dataset, Flaw, FlawKind};
 use crate::recipe::{New, Recipe};
 use crate::{Assigned, Error, Result};
@@ -21,7 +22,7 @@ use crate::{Assigned, Error, Result};
 pub(super) struct Sample {
     pub place: String,
     pub tokens: Tokenized,
-    pub image: Option<Decoded>,
+    pub image: Option<Looked>,
 }
 
 /// What a batch came to.
@@ -44,6 +45,7 @@ pub(super) struct Learner {
     encoders: Vec<EncoderSession>,
     connector: Option<Box<dyn Connector>>,
     llm: Box<dyn LanguageModel>,
+    kept: Option<Kept>,
     dtype: DType,
     device: Device,
     max_length: usize,
@@ -64,12 +66,14 @@ pub(super) fn origins(pieces: &Pieces, recipe: &Recipe) -> (Option<Origin>, Orig
 }
 
 impl Learner {
-    /// Opens all parts, with variables for what `assigned` trains; their values by published key.
+    /// Opens all parts, with variables for what `assigned` trains; their values by published key. `writes` says whether
+    /// what the encoders see may be kept.
     pub fn open(
         pieces: Pieces,
         recipe: &Recipe,
         assigned: &Assigned,
         device: &Device,
+        writes: bool,
     ) -> Result<(Self, BTreeMap<String, Tensor>)> {
         let (origin, llm_origin) = origins(&pieces, recipe);
         let of = |keys: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
@@ -88,7 +92,12 @@ impl Learner {
         let encoders = pieces.encoders()?;
         let dtype = pieces.llm.spec.precision.dtype();
         let max_length = recipe.plan.max_length.min(llm.descriptor().max_positions);
-        let learner = Self { pieces, encoders, connector, llm, dtype, device: device.clone(), max_length };
+        let kept = match &recipe.plan.features {
+            Some(folder) if writes => Some(Kept::open(folder, &pieces, dtype)?),
+            _ => None,
+        };
+        let device = device.clone();
+        let learner = Self { pieces, encoders, connector, llm, kept, dtype, device, max_length };
         let there: BTreeSet<&String> = learner.parts().flat_map(|part| part.variables().keys()).collect();
         if let Some(key) = assigned.trained.keys().find(|key| !there.contains(key)) {
             return Err(Error::Internal(format!("`{key}` was to be trained and is no variable")));
@@ -137,10 +146,10 @@ impl Learner {
             Some(_) if self.connector.is_none() => {
                 return flaw(FlawKind::Tags, "there is an image, and this model has no encoders".into());
             }
-            Some(path) => match zoo_preprocess::open(&path, &Default::default()) {
-                Ok(image) => Some(image),
-                Err(error) if !path.is_file() => return flaw(FlawKind::MissingImage, error.to_string()),
-                Err(error) => return flaw(FlawKind::BadImage, error.to_string()),
+            Some(path) => match self.looked(&path)? {
+                Ok(looked) => Some(looked),
+                Err(message) if !path.is_file() => return flaw(FlawKind::MissingImage, message),
+                Err(message) => return flaw(FlawKind::BadImage, message),
             },
         };
         Ok(Ok(Sample { place, tokens, image }))
@@ -195,19 +204,46 @@ impl Learner {
         Ok(outcome)
     }
 
+    /// What the encoders see of an image, or why it cannot be read.
+    fn looked(&self, path: &Path) -> Result<Result<Looked, String>> {
+        if let Some(looked) = self.kept.as_ref().and_then(|kept| kept.get(path, self.encoders.len())) {
+            return Ok(Ok(looked));
+        }
+        let image = match zoo_preprocess::open(path, &Default::default()) {
+            Ok(image) => image,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let seen = self.encoders.iter().map(|encoder| {
+            let batch = encoder.prepare(std::slice::from_ref(&image))?;
+            Ok::<_, Error>(encoder.encode(&batch)?.tokens.to_dtype(self.dtype)?)
+        });
+        let looked = Looked { features: seen.collect::<Result<_>>()?, size: image.size };
+        if let Some(kept) = &self.kept {
+            kept.put(path, &looked)?;
+        }
+        Ok(Ok(looked))
+    }
+
+    /// Bytes of what the encoders see of one image.
+    pub fn feature_bytes(&self) -> u64 {
+        let connector = self.connector.as_ref();
+        let inputs = connector.map_or(&[][..], |connector| connector.descriptor().inputs.as_slice());
+        let numbers: usize = inputs.iter().map(|input| input.channels * input.tokens.unwrap_or(0)).sum();
+        (numbers * self.dtype.size_in_bytes()) as u64
+    }
+
     /// What encoders and connector see of the samples that have an image.
     fn look(&self, samples: &[Sample]) -> Result<Option<Fused>> {
-        let images: Vec<&Decoded> = samples.iter().filter_map(|sample| sample.image.as_ref()).collect();
+        let images: Vec<&Looked> = samples.iter().filter_map(|sample| sample.image.as_ref()).collect();
         let Some(connector) = self.connector.as_ref().filter(|_| !images.is_empty()) else { return Ok(None) };
-        let mut features = Vec::with_capacity(self.encoders.len());
-        for encoder in &self.encoders {
-            let mut seen = Vec::with_capacity(images.len());
-            for &image in &images {
-                let tokens = encoder.encode(&encoder.prepare(std::slice::from_ref(image))?)?.tokens;
-                seen.push(tokens.to_dtype(self.dtype)?.to_device(&self.device)?);
-            }
-            features.push(Tensor::cat(&seen, 0)?);
-        }
+        let of_encoder = |k: usize| -> Result<Tensor> {
+            let seen: Vec<Tensor> = images
+                .iter()
+                .map(|looked| looked.features[k].to_device(&self.device))
+                .collect::<Result<_, _>>()?;
+            Ok(Tensor::cat(&seen, 0)?)
+        };
+        let features = (0..self.encoders.len()).map(of_encoder).collect::<Result<_>>()?;
         let image_sizes = images.iter().map(|image| image.size).collect();
         Ok(Some(connector.forward(&ConnectorInputs { features, image_sizes })?))
     }

@@ -3,6 +3,7 @@
 mod begin;
 mod checkpoint;
 mod export;
+mod features;
 mod learner;
 mod log;
 mod optimiser;

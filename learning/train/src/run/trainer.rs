@@ -19,6 +19,9 @@ use crate::data::{Dataset, order};
 use crate::recipe::{Assigned, Recipe};
 use crate::{Error, Result};
 
+/// The recipe of a run in its folder.
+const RECIPE: &str = "recipe.toml";
+
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
@@ -56,6 +59,8 @@ pub struct Estimate {
     pub seconds_per_step: f64,
     /// Bytes of trained values and moments in f32.
     pub optimiser_bytes: u64,
+    /// Bytes that the features of one image take on a disk where the recipe keeps them (`features`).
+    pub feature_bytes: u64,
     /// Losses of the steps that were measured.
     pub losses: Vec<f64>,
 }
@@ -89,9 +94,16 @@ impl Run {
             ));
         }
         let earlier = if begin == Begin::Nowhere { Vec::new() } else { checkpoint::list(&plan.out)? };
-        if begin == Begin::Anew && !earlier.is_empty() {
-            let message =
-                "there are checkpoints of a run here; --resume goes on with it, another `out` begins anew";
+        let other = match begin {
+            Begin::Anew if !earlier.is_empty() => Some(
+                "there are checkpoints of a run here; --resume goes on with it, another `out` begins anew",
+            ),
+            Begin::Anew | Begin::Resume if holds_something_else(&plan.out) => {
+                Some("this folder is not empty and not that of a run; choose another `out`")
+            }
+            _ => None,
+        };
+        if let Some(message) = other {
             return Err(Error::checkpoint(&plan.out, message));
         }
         let request = ModelRequest {
@@ -111,7 +123,8 @@ impl Run {
 
         let data = Dataset::open(&plan.data)?;
         let origins = origins(&pieces, recipe);
-        let (learner, values) = Learner::open(pieces, recipe, &assigned, zoo.device())?;
+        let (learner, values) =
+            Learner::open(pieces, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
         let mut optimiser = Optimiser::new(&plan.optimizer, &assigned, &values)?;
         let (mut samples, mut skipped) = (0, data.flaws().len() as u64);
         if let Some((_, path)) = earlier.last() {
@@ -230,6 +243,7 @@ impl Run {
             tokens_per_step: mean(|step| step.tokens as f64),
             seconds_per_step: mean(|step| step.seconds),
             optimiser_bytes: 12 * trained as u64,
+            feature_bytes: self.learner.feature_bytes(),
             losses: measured.iter().filter_map(|step| step.loss).collect(),
         })
     }
@@ -342,11 +356,17 @@ impl Run {
             let path: PathBuf = out.join(name);
             fs::write(&path, text).map_err(Error::io(&path, "cannot write"))
         };
-        write("recipe.toml", self.recipe.text.clone())?;
+        write(RECIPE, self.recipe.text.clone())?;
         let line = |flaw| serde_json::to_string(flaw).map(|line| line + "\n");
         let flaws = self.data.flaws().iter().map(line).collect::<Result<String, _>>();
         write("skipped.jsonl", flaws.map_err(|e| Error::Internal(e.to_string()))?)
     }
+}
+
+/// Whether a folder is neither new nor that of a run: a model or photos, which a run would write between.
+fn holds_something_else(out: &Path) -> bool {
+    let entries = fs::read_dir(out).map(|mut entries| entries.next().is_some());
+    entries.unwrap_or(out.exists()) && !out.join(RECIPE).is_file()
 }
 
 /// A problem with the model that a recipe names.
