@@ -83,6 +83,9 @@ pub struct OrientationArgs {
     /// Apply the EXIF orientation, which the reference code ignores
     #[arg(long)]
     pub upright: bool,
+    /// Take what can be read of JPEGs that are damaged or cut off, and note it
+    #[arg(long)]
+    pub lenient: bool,
     /// Most pixels that an image may have; 178956970 if absent, as in Pillow
     #[arg(long, value_name = "N")]
     pub max_pixels: Option<u64>,

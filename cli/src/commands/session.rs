@@ -53,7 +53,7 @@ fn arch_override(path: &Path) -> Result<Map<String, Value>, CliError> {
 pub(super) fn decode_options(args: &OrientationArgs) -> DecodeOptions {
     let orientation = if args.upright { Orientation::Upright } else { Orientation::AsStored };
     let max_pixels = args.max_pixels.unwrap_or(MAX_PIXELS);
-    DecodeOptions { orientation, max_pixels, ..DecodeOptions::default() }
+    DecodeOptions { orientation, max_pixels, lenient: args.lenient, ..DecodeOptions::default() }
 }
 
 /// Refuses a name for an output that does not end in `.extension`, and the one that stands for a stream.

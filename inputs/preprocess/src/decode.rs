@@ -6,11 +6,14 @@ use std::path::Path;
 
 use image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
 use image::metadata as exif;
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use crate::jpeg::{Fault, Jpeg};
+use crate::orientation::orientation;
+use crate::reduced::reduction;
 use crate::sniff::{Format, HEAD, sniff};
-use crate::{Error, Result, frames, jpeg, reduced, rgb};
+use crate::{Error, Result, frames, rgb};
 
 /// Pixels at which Pillow refuses an image as a decompression bomb.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -23,7 +26,7 @@ pub enum Orientation {
     /// Cambrian-1, LLaVA and timm. TIFF is the exception there and here: its orientation is always applied.
     #[default]
     AsStored,
-    /// Turn the image upright, as `load_image` of transformers does.
+    /// Turn the image upright, as `load_image` of transformers does (Pillow's `exif_transpose`: Exif, or else XMP).
     Upright,
 }
 
@@ -38,11 +41,14 @@ pub struct DecodeOptions {
     /// a quarter of their size, such that at least 2.5 times this side is left: faster, and not byte-exact
     /// ([`Note::Reduced`]). `None` decodes in full.
     pub reduce_for: Option<u32>,
+    /// Take what can be read of JPEGs that are damaged or cut off, as Pillow does with `LOAD_TRUNCATED_IMAGES`, and note it
+    /// ([`Note::Damaged`]).
+    pub lenient: bool,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { orientation: Orientation::default(), max_pixels: MAX_PIXELS, reduce_for: None }
+        Self { orientation: Orientation::default(), max_pixels: MAX_PIXELS, reduce_for: None, lenient: false }
     }
 }
 
@@ -67,6 +73,11 @@ pub enum Note {
     FirstOfSeveral,
     /// Decoded at a half or a quarter (2, 4) of its size, as [`DecodeOptions::reduce_for`] allows.
     Reduced(u8),
+    /// The file is damaged or cut off, first near this line, and [`DecodeOptions::lenient`] took what is left.
+    Damaged(u32),
+    /// So many bytes of a JPEG were left over: some cameras write them; in files that suffered they mean that a part of the
+    /// image may be shifted.
+    LeftOver(u32),
 }
 
 impl std::fmt::Display for Note {
@@ -84,6 +95,9 @@ impl std::fmt::Display for Note {
                 f.write_str("the first of several frames or pages; the others were passed over")
             }
             Self::Reduced(n) => write!(f, "decoded at 1/{n} of its size, not byte-exact"),
+            Self::Damaged(line) => write!(f, "damaged near line {line}; this is what could be read"),
+            Self::LeftOver(1) => f.write_str("a byte of its data was left over; it may be damaged"),
+            Self::LeftOver(bytes) => write!(f, "{bytes} bytes of its data were left over; it may be damaged"),
         }
     }
 }
@@ -133,62 +147,114 @@ pub fn open(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Decoded> 
 /// Every variant of [`Error`] but [`Error::Io`], [`Error::Pipeline`] and [`Error::Picture`].
 pub fn decode(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Decoded> {
     let format = recognise(bytes, name)?;
-    let failed = |e: ImageError| explain(e, name, format, bytes.len());
-    let mut notes = Vec::new();
-    let complete = match format {
-        Format::Jpeg => {
-            let markers = jpeg::markers(bytes);
-            notes.extend((markers.components == Some(4)).then_some(Note::Cmyk));
-            markers.complete
-        }
-        Format::WebP => is_complete_riff(bytes),
-        _ => true, // their decoders notice
+    let mut stored = match format {
+        Format::Jpeg => jpeg(bytes, name, options)?,
+        _ => other(bytes, name, format, options)?,
     };
-    if !complete {
+    let number = stored.orientation.to_exif();
+    if stored.turned {
+        stored.image = upright(stored.image, stored.orientation);
+        // Orientations from 5 on exchange the sides.
+        if number >= 5 {
+            stored.size = (stored.size.1, stored.size.0);
+        }
+        stored.notes.push(Note::OrientationApplied(number));
+    } else if stored.orientation != exif::Orientation::NoTransforms {
+        stored.notes.push(Note::OrientationIgnored(number));
+    }
+    stored.notes.extend(frames::several(bytes, format).then_some(Note::FirstOfSeveral));
+    let Stored { image, size, reduction, notes, .. } = stored;
+    Ok(Decoded { image, size, reduction, format, notes })
+}
+
+/// An image as it is stored.
+struct Stored {
+    image: RgbImage,
+    size: (u32, u32),
+    reduction: u32,
+    orientation: exif::Orientation,
+    /// Whether it is to be turned.
+    turned: bool,
+    notes: Vec<Note>,
+}
+
+/// JPEG, by our own decoder.
+fn jpeg(bytes: &[u8], name: &str, options: &DecodeOptions) -> Result<Stored> {
+    let format = Format::Jpeg;
+    let failed = |fault| {
+        let name = name.to_owned();
+        match fault {
+            Fault::Truncated => Error::Truncated { name, format, bytes: bytes.len() },
+            Fault::Unsupported(feature) => Error::Unsupported { name, format, feature },
+            Fault::Broken(message) => Error::Broken { name, format, message },
+        }
+    };
+    let jpeg = Jpeg::new(bytes).map_err(failed)?;
+    let size = jpeg.size();
+    check_size(size, name, options)?;
+    let mut notes = Vec::new();
+    notes.extend((jpeg.components() == 4).then_some(Note::Cmyk));
+    let orientation = orientation(Some(jpeg.exif()), jpeg.xmp());
+    let turned =
+        options.orientation == Orientation::Upright && orientation != exif::Orientation::NoTransforms;
+    let by = options.reduce_for.map_or(1, |side| reduction(size, side, turned));
+    notes.extend((by > 1).then_some(Note::Reduced(by)));
+
+    let pixels = jpeg.decode(by.into()).map_err(failed)?;
+    match pixels.damage {
+        Some(damage) if damage.is_mild() => notes.push(Note::LeftOver(damage.bytes())),
+        Some(damage) if options.lenient => notes.push(Note::Damaged(damage.line())),
+        Some(_) if pixels.cut => return Err(failed(Fault::Truncated)),
+        Some(damage) => return Err(Error::Damaged { name: name.into(), format, damage: damage.to_string() }),
+        None => {}
+    }
+    let (width, height) = (pixels.width as u32, pixels.height as u32);
+    let image = RgbImage::from_raw(width, height, pixels.rgb)
+        .ok_or_else(|| failed(Fault::Broken("its pixels are too many for this machine".into())))?;
+    Ok(Stored { image, size, reduction: by.into(), orientation, turned, notes })
+}
+
+/// Other formats, by the decoders of `image`.
+fn other(bytes: &[u8], name: &str, format: Format, options: &DecodeOptions) -> Result<Stored> {
+    let failed = |e: ImageError| explain(e, name, format, bytes.len());
+    // The other decoders notice by themselves.
+    if format == Format::WebP && !is_complete_riff(bytes) {
         return Err(Error::Truncated { name: name.into(), format, bytes: bytes.len() });
     }
-
-    let mut decoder = reader(bytes, format, options).into_decoder().map_err(failed)?;
-    let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err(Error::NoPixels { name: name.into(), width, height });
+    if let Some(size) = png_size(bytes).filter(|_| format == Format::Png) {
+        check_size(size, name, options)?;
     }
+    let mut decoder = reader(bytes, format, options).into_decoder().map_err(failed)?;
+    let size = decoder.dimensions();
+    if size.0 == 0 || size.1 == 0 {
+        return Err(Error::NoPixels { name: name.into(), width: size.0, height: size.1 });
+    }
+    check_size(size, name, options)?;
+    let xmp = match format {
+        Format::Png | Format::WebP | Format::Tiff => decoder.xmp_metadata().ok().flatten(),
+        _ => None, // Pillow reads none there
+    };
+    let orientation = match format {
+        Format::Tiff => orientation(Some(bytes), xmp.as_deref()),
+        _ => orientation(decoder.exif_metadata().ok().flatten().as_deref(), xmp.as_deref()),
+    };
+    // Pillow turns TIFF images while it reads them.
+    let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
+    let turned = turn && orientation != exif::Orientation::NoTransforms;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    let mut notes = Vec::new();
+    let image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
+        Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
+    })?;
+    Ok(Stored { image, size, reduction: 1, orientation, turned, notes })
+}
+
+/// Refuses images that declare too many pixels.
+fn check_size((width, height): (u32, u32), name: &str, options: &DecodeOptions) -> Result<()> {
     if u64::from(width) * u64::from(height) > options.max_pixels {
         return Err(Error::TooLarge { name: name.into(), width, height, limit: options.max_pixels });
     }
-    // Unreadable metadata is no reason to refuse the pixels.
-    let stored = decoder.orientation().unwrap_or(exif::Orientation::NoTransforms);
-    // Pillow turns TIFF images while it reads them.
-    let turn = options.orientation == Orientation::Upright || format == Format::Tiff;
-    let turned = turn && stored != exif::Orientation::NoTransforms;
-    let mut size = (width, height);
-    let smaller = match options.reduce_for {
-        Some(side) if format == Format::Jpeg => reduced::decode(bytes, size, side, turned),
-        _ => None,
-    };
-    let (decoded, reduction) = match smaller {
-        Some((image, reduction)) => {
-            notes.push(Note::Reduced(reduction));
-            (image, reduction.into())
-        }
-        None => (DynamicImage::from_decoder(decoder).map_err(failed)?, 1),
-    };
-
-    let mut image = rgb::to_rgb(decoded, is_grey_png(bytes, format), &mut notes).ok_or_else(|| {
-        Error::Unsupported { name: name.into(), format, feature: "floating-point samples".into() }
-    })?;
-    if turned {
-        image = upright(image, stored);
-        // Orientations from 5 on exchange the sides.
-        if stored.to_exif() >= 5 {
-            size = (height, width);
-        }
-        notes.push(Note::OrientationApplied(stored.to_exif()));
-    } else if stored != exif::Orientation::NoTransforms {
-        notes.push(Note::OrientationIgnored(stored.to_exif()));
-    }
-    notes.extend(frames::several(bytes, format).then_some(Note::FirstOfSeveral));
-    Ok(Decoded { image, size, reduction, format, notes })
+    Ok(())
 }
 
 fn upright(image: RgbImage, stored: exif::Orientation) -> RgbImage {
@@ -226,6 +292,12 @@ fn is_complete_riff(bytes: &[u8]) -> bool {
     declared.is_some_and(|length| bytes.len() as u64 >= u64::from(length) + 8)
 }
 
+/// The size that the header of a PNG declares; its decoder looks at its own limits first.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let side = |at: usize| bytes.get(at..)?.first_chunk().map(|&side| u32::from_be_bytes(side));
+    (bytes.get(12..16)? == b"IHDR").then_some((side(16)?, side(20)?))
+}
+
 /// The decoder's complaint in our words.
 fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error {
     let name = name.to_owned();
@@ -240,9 +312,12 @@ fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error
         },
         ImageError::Unsupported(e) => {
             let feature = match e.kind() {
+                UnsupportedErrorKind::Color(ExtendedColorType::Unknown(bits)) => {
+                    format!("samples of {bits} bits")
+                }
                 UnsupportedErrorKind::Color(color) => format!("colour type {color:?}"),
-                UnsupportedErrorKind::GenericFeature(feature) => feature.clone(),
-                _ => e.to_string(),
+                UnsupportedErrorKind::GenericFeature(feature) => plain(&feature),
+                _ => plain(&e.to_string()),
             };
             Error::Unsupported { name, format, feature }
         }
@@ -252,9 +327,30 @@ fn explain(error: ImageError, name: &str, format: Format, bytes: usize) -> Error
             if ends.iter().any(|words| message.to_lowercase().contains(words)) {
                 Error::Truncated { name, format, bytes }
             } else {
-                Error::Broken { name, format, message }
+                Error::Broken { name, format, message: plain(&message) }
             }
         }
-        other => Error::Broken { name, format, message: other.to_string() },
+        other => Error::Broken { name, format, message: plain(&other.to_string()) },
+    }
+}
+
+/// A decoder's words without what only its programmers can read.
+fn plain(message: &str) -> String {
+    const CHUNK: &str = "ChunkType { type: ";
+    let mut out = String::new();
+    let mut rest = message.trim_end_matches('.');
+    while let Some(at) = rest.find(CHUNK) {
+        let (before, chunk) = (&rest[..at], &rest[at + CHUNK.len()..]);
+        let name = chunk.split(',').next().unwrap_or(chunk);
+        out.push_str(before);
+        out.push_str(name);
+        rest = chunk.split_once('}').map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    match out.strip_prefix("CRC error: ").and_then(|words| words.split_once(" while decoding ")) {
+        Some((_, chunk)) => {
+            format!("the checksum of its {chunk} is wrong, so that its data is not what was written")
+        }
+        None => out,
     }
 }

@@ -92,6 +92,18 @@ pub enum Error {
         /// The decoder's words.
         message: String,
     },
+    /// A JPEG whose compressed data is damaged. [`crate::DecodeOptions::lenient`] takes what is left.
+    #[error(
+        "{name}: the {format} file is damaged ({damage}); fetch it again, or take what can be read with `--lenient`"
+    )]
+    Damaged {
+        /// The image.
+        name: String,
+        /// Its format.
+        format: Format,
+        /// What is wrong, and where.
+        damage: String,
+    },
     /// A pipeline that contradicts itself, or a resize to nothing.
     #[error("preprocessing: {0}")]
     Pipeline(String),

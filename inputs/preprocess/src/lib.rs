@@ -4,8 +4,8 @@
 //! behind `Image.open(..).convert("RGB").resize(..)`, and resampling that differs in the last bit gives features
 //! that differ in the third digit, for reasons that nobody finds afterwards. So the resize here is a port of
 //! Pillow's fixed-point arithmetic, colour conversion follows `convert("RGB")`, and every deviation is a choice
-//! that the result records: [`Note::Reduced`], [`Orientation::Upright`]. One thing is outside that promise: the
-//! JPEG decoder rounds differently from libjpeg-turbo, by a few units at most.
+//! that the result records: [`Note::Reduced`], [`Orientation::Upright`]. JPEG, which leaves the last bits to the decoder, is
+//! decoded here (`src/jpeg/`), byte-equal to libjpeg-turbo as Pillow uses it.
 //!
 //! A pipeline is data ([`zoo_core::Preprocess`]); this crate carries it out:
 //!
@@ -42,6 +42,7 @@ mod frames;
 mod geometry;
 mod jpeg;
 mod normalize;
+mod orientation;
 mod picture;
 mod pipeline;
 mod reduced;

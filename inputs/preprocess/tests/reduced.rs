@@ -77,6 +77,7 @@ fn every_kind_of_jpeg_stays_near_exact() {
         "rgb.jpg",
         "wide-tables.jpg",
         "grey.jpg",
+        "cmyk.jpg",
         "turned.jpg",
     ] {
         check(&golden(file), 20, 4, (2.0, 16));
@@ -112,12 +113,10 @@ fn nothing_is_shifted() {
 
 #[test]
 fn what_cannot_be_reduced_is_decoded_in_full() {
-    for (file, side) in [("420.jpg", 41), ("cmyk.jpg", 12)] {
-        let full = open(golden(file), &DecodeOptions::default()).unwrap();
-        let same = open(golden(file), &for_side(side)).unwrap();
-        assert_eq!((&same.image, same.size, same.reduction), (&full.image, full.size, 1), "{file}");
-        assert_eq!(same.notes, full.notes, "{file}");
-    }
+    let full = open(golden("420.jpg"), &DecodeOptions::default()).unwrap();
+    let same = open(golden("420.jpg"), &for_side(41)).unwrap();
+    assert_eq!((&same.image, same.size, same.reduction), (&full.image, full.size, 1));
+    assert_eq!(same.notes, full.notes);
     let png = example("inputs/preprocess/golden/sources/300x200.png");
     assert_eq!(open(png, &for_side(1)).unwrap().image.dimensions(), (300, 200));
 }
@@ -188,8 +187,9 @@ fn errors_are_those_of_full_decoding() {
 /// Flips and cuts: whatever comes out, it comes out as a value, of the size that it should have.
 #[test]
 fn damaged_files_do_not_panic() {
-    let options = DecodeOptions { max_pixels: 1 << 16, ..for_side(12) };
-    let (mut reduced, mut full, mut refused) = (0, 0, 0);
+    // Damaged data is looked at as well.
+    let options = DecodeOptions { max_pixels: 1 << 16, lenient: true, ..for_side(12) };
+    let (mut reduced, mut refused) = (0, 0);
     for entry in std::fs::read_dir(golden("")).unwrap() {
         let path = entry.unwrap().path();
         let whole = std::fs::read(&path).unwrap();
@@ -213,14 +213,11 @@ fn damaged_files_do_not_panic() {
                 Ok(decoded) => {
                     let expected = [decoded.size.0, decoded.size.1].map(|p| p.div_ceil(decoded.reduction));
                     assert_eq!(decoded.image.dimensions(), expected.into());
-                    *(if decoded.reduction > 1 { &mut reduced } else { &mut full }) += 1;
+                    reduced += usize::from(decoded.reduction > 1);
                 }
                 Err(_) => refused += 1,
             }
         }
     }
-    assert!(
-        reduced > 100 && full > 20 && refused > 20,
-        "{reduced} reduced, {full} in full, {refused} refused"
-    );
+    assert!(reduced > 100 && refused > 20, "{reduced} reduced, {refused} refused");
 }
