@@ -20,7 +20,7 @@ const DEEPEST: usize = 64;
 
 /// Attributes that are looked at in all: a module that stands twice in another, ten times over, would take a thousand
 /// times as many as the file has.
-const MOST: usize = 4 << 20;
+const MOST: usize = 1 << 20;
 
 /// The tensors of what was saved, by name.
 ///
