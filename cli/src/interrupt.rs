@@ -24,6 +24,14 @@ pub fn tidy() {
     });
 }
 
+/// Waits for somebody, who may take for ever: a signal then ends the program at once.
+pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let watched = WATCHED.swap(false, Ordering::Relaxed);
+    let out = wait();
+    WATCHED.store(watched, Ordering::Relaxed);
+    out
+}
+
 /// A flag that a signal sets from now on, cleared. A second signal before it is cleared again ends the program, as
 /// reading a long prompt cannot be interrupted.
 pub fn flag() -> &'static AtomicBool {

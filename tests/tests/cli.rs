@@ -349,7 +349,7 @@ fn requests_that_cannot_be_served_say_what_could() {
         ("--layer 99", "out of range"),
         ("--tokens 37", "36 and 49"),
         ("--resolution 3", "pixels"),
-        ("--arch-override none.json", "none.json: cannot read"),
+        ("--arch-override none.json", "none.json: cannot be read"),
         ("--arch-override text.json", "text.json: this is no JSON"),
         ("--arch-override list.json", "JSON object"),
         ("--arch-override key.json", "dept"),

@@ -1,5 +1,6 @@
 //! Drives a list of inputs through reading, looking and writing.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -67,10 +68,14 @@ pub fn run(
 ) -> Outcome {
     let start = sink.start();
     let wanted: Vec<usize> = (start.input..inputs.len()).filter(|&input| sink.wants(input)).collect();
-    let chosen: Vec<Input> = wanted.iter().filter_map(|&input| inputs.get(input).cloned()).collect();
-    let first = wanted.first() == Some(&start.input);
-    let start = Position { input: 0, row: if first { start.row } else { 0 } };
-    let mut run = Run { wanted: &wanted, look, sink, control, failures: Vec::new() };
+    let (chosen, start, wanted) = if wanted.len() == inputs.len().saturating_sub(start.input) {
+        (Cow::Borrowed(inputs), start, None)
+    } else {
+        let chosen = wanted.iter().filter_map(|&input| inputs.get(input).cloned()).collect();
+        let row = if wanted.first() == Some(&start.input) { start.row } else { 0 };
+        (Cow::Owned(chosen), Position { input: 0, row }, Some(wanted))
+    };
+    let mut run = Run { wanted, look, sink, control, failures: Vec::new() };
     let mut end = End::Complete;
     read(&chosen, reading, start, |work| {
         if control.cancel.load(Ordering::Relaxed) {
@@ -89,8 +94,8 @@ pub fn run(
 }
 
 struct Run<'a> {
-    /// Numbers of the inputs that are read, among all.
-    wanted: &'a [usize],
+    /// Numbers of the inputs that are read, among all, if it is not all.
+    wanted: Option<Vec<usize>>,
     look: &'a dyn Look,
     sink: &'a mut dyn Sink,
     control: &'a Control<'a>,
@@ -156,7 +161,7 @@ impl Run<'_> {
     }
 
     fn number(&self, read: usize) -> usize {
-        self.wanted.get(read).copied().unwrap_or(read)
+        self.wanted.as_ref().and_then(|wanted| wanted.get(read).copied()).unwrap_or(read)
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
         turns: Vec::new(),
     };
     let mut failed = false;
-    while let Some(line) = lines.next()? {
+    while let Some(line) = interrupt::waiting(|| lines.next())? {
         let done = match Line::read(&line) {
             Line::Empty => Ok(()),
             Line::Quit => break,

@@ -7,7 +7,7 @@ mod told;
 use serde_json::json;
 use zoo_core::path_text;
 use zoo_pipeline::find::{Found, find, find_literal, list};
-use zoo_pipeline::look::{Encoders, pixel_record};
+use zoo_pipeline::look::{Encoders, pixel_record, run_record};
 use zoo_pipeline::write::{FolderSink, Form, OneFile, Opening, Setting, Sink};
 use zoo_pipeline::{Control, Outcome, Reading, Watch as _, run as pipeline};
 
@@ -41,7 +41,9 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     told.message("opening");
     let encoders = Encoders::open(&zoo, request)?;
     let decode = encoders.decode_options(&decode_options(&args.pixels.orientation));
-    let setting = Setting::new(encoders.identity().clone(), pixel_record(&decode));
+    let mut common = run_record(&zoo);
+    common.extend(pixel_record(&decode));
+    let setting = Setting::new(encoders.identity().clone(), common);
     let threads = threads::allowed(context.global.threads).get();
     let reading = Reading::new(args.batch.get(), threads, decode);
     let go = |sink: &mut dyn Sink| {
