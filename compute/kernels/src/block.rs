@@ -5,15 +5,29 @@ use std::ops::Range;
 
 use crate::element::Element;
 use crate::epilogue::Epilogue;
+use crate::packed::Packed;
 use crate::panels::{self, Line, room};
-use crate::product::{Packed, Product};
 use crate::results::{Finished, Results};
 use crate::tile::{Flat, Folded, Job, Panel, ROWS, Tile};
 
 /// Most tiles that widen folded weights themselves, each again: they wait for the weights rather than for sums.
-const FEW: usize = 6;
+const FEW: usize = 12;
 /// Most cells of a panel that is widened for more: what a second-level cache holds.
 const WIDE: usize = 128 << 10;
+
+/// What is multiplied by the weights, and what follows.
+pub(crate) struct Product<'a, T> {
+    /// The [`cells`](crate::packing::cells) of `rows`.
+    pub x: &'a [u32],
+    pub rows: Range<usize>,
+    /// Checked for these rows.
+    pub epilogue: Epilogue<'a, T>,
+    /// Other weights of the same size and kernel, and their bias, checked too: the result is multiplied by their
+    /// product with the same rows.
+    pub up: Option<(&'a Packed, Option<&'a [T]>)>,
+    /// With a place for every number.
+    pub results: Results<T>,
+}
 
 /// What one task computes: some tiles of rows, by one panel of outputs.
 pub(crate) struct Block<'a, T> {

@@ -3,15 +3,16 @@
 use std::cell::Cell;
 
 use crate::activation::Activation;
+use crate::block::Product;
 use crate::element::Element;
 use crate::epilogue::{Epilogue, Residual};
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::norm::Norm;
 use crate::out::{Out, Slot, filled};
+use crate::packed::Packed;
 use crate::packing;
 use crate::panels::{self, Line, room};
-use crate::product::{Packed, Product};
 use crate::results::{Panels, Results};
 
 /// Bytes of hidden values that are held at a time: what the second-level caches of a few cores hold.
