@@ -343,7 +343,10 @@ fn detect(files: &Checkpoint, wanted: &[&Layout]) -> Result<(Layout, Arc<str>)> 
 fn unknown(files: &Checkpoint, wanted: &[&Layout]) -> String {
     let tried: Vec<_> = wanted
         .iter()
-        .map(|l| format!("{} (`{}{}`)", l.name, l.prefixes.first().unwrap_or(&""), l.marker))
+        .map(|l| {
+            let keys: Vec<_> = l.prefixes.iter().map(|prefix| format!("`{prefix}{}`", l.marker)).collect();
+            format!("{} ({})", l.name, keys.join(" or "))
+        })
         .collect();
     format!(
         "no known layout: looked for {}; the file has {} tensors, such as {}",
