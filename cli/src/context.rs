@@ -12,6 +12,7 @@ use zoo_host::{DeviceChoice, Options, Zoo};
 use crate::args::{Global, PixelArgs};
 use crate::progress::{Downloads, Progress};
 use crate::report::CliError;
+use crate::terminal;
 
 /// What to do about a row of a plugin that is wrong.
 pub(crate) const SET_ASIDE: &str = "it is not used; correct it there, or ask the author of the plugin";
@@ -70,13 +71,16 @@ impl<'a> Context<'a> {
 
     /// Progress over `total` steps.
     pub fn progress(&self, what: &str, total: u64) -> Progress {
-        let moving = self.terminal && std::io::stderr().is_terminal();
+        let moving = self.terminal && std::io::stderr().is_terminal() && !terminal::dumb();
         Progress::new(what, total, self.global.quiet, moving)
     }
 
     /// Progress of downloads.
     pub fn downloads(&self) -> Downloads {
-        Downloads::new(self.global.quiet, self.terminal && std::io::stderr().is_terminal())
+        Downloads::new(
+            self.global.quiet,
+            self.terminal && std::io::stderr().is_terminal() && !terminal::dumb(),
+        )
     }
 
     /// Registry and plugins, for commands that only look things up. An absent `--device` is the processor.

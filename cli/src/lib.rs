@@ -25,6 +25,7 @@ pub mod log;
 mod output;
 mod progress;
 mod report;
+mod terminal;
 mod threads;
 mod view;
 
@@ -38,6 +39,7 @@ use serde_json::{Value, json};
 use args::Cli;
 use context::Context;
 use report::CliError;
+use zoo_core::path_text;
 
 pub use context::Streams;
 
@@ -50,7 +52,13 @@ where
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => execute(&cli, streams),
-        Err(error) => refuse(&error, arguments.iter().any(|a| a == "--json"), streams),
+        Err(error) => {
+            let json = arguments.iter().any(|a| a == "--json");
+            match unreadable(&error, &arguments) {
+                Some(error) => fail(&error, json, streams.out, streams.err, streams.terminal),
+                None => refuse(&error, json, streams),
+            }
+        }
     }
 }
 
@@ -73,8 +81,21 @@ fn fail(error: &CliError, json: bool, out: &mut dyn Write, err: &mut dyn Write, 
         return printed(out.write_all(document(&error.json()).as_bytes()), code, err);
     }
     // A closed standard error changes nothing about the failure.
-    let _ = err.write_all(error.text(terminal && colour()).as_bytes());
+    let _ = err.write_all(error.text(terminal && terminal::colour()).as_bytes());
     code
+}
+
+/// An argument that is not UTF-8 where it has to be, by name; `clap` does not say which one it is.
+fn unreadable(error: &clap::Error, arguments: &[OsString]) -> Option<CliError> {
+    if error.kind() != ErrorKind::InvalidUtf8 {
+        return None;
+    }
+    let named = arguments.iter().filter(|argument| argument.to_str().is_none());
+    let named: Vec<String> = named.map(|argument| format!("`{}`", path_text(argument))).collect();
+    Some(CliError::Usage(format!(
+        "{}: not UTF-8, in which names of files may be written and nothing else; one of these is no name of a file",
+        named.join(", ")
+    )))
 }
 
 /// Help, version, and command lines that make no sense.
@@ -90,14 +111,10 @@ fn refuse(error: &clap::Error, json: bool, streams: Streams<'_>) -> u8 {
         return printed(streams.out.write_all(document.as_bytes()), 2, streams.err);
     }
     let text = error.render();
-    let shown = if streams.terminal && colour() { text.ansi().to_string() } else { text.to_string() };
+    let shown =
+        if streams.terminal && terminal::colour() { text.ansi().to_string() } else { text.to_string() };
     let _ = streams.err.write_all(shown.as_bytes());
     2
-}
-
-/// Whether the user has not asked for plain text (<https://no-color.org>).
-fn colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn document(json: &Value) -> String {

@@ -426,6 +426,83 @@ fn pull_stays_offline_when_told() {
     assert_eq!(program.json(&format!("pull {id} --offline"), 0)["files"], Value::Array(Vec::new()));
 }
 
+#[test]
+fn encoders_are_listed_by_family() {
+    let program = Program::new();
+    let text = program.run("list encoders", 0).out;
+    let json = program.json("list encoders", 0);
+    let rows = json["encoders"].as_array().unwrap();
+    let mut families: Vec<&str> = Vec::new();
+    let mut listed = Vec::new();
+    for line in text.lines().skip(1) {
+        let (name, of_family) = (line.trim_start().split(' ').next().unwrap(), line.starts_with("  "));
+        match of_family {
+            false => families.push(name),
+            true => listed.push((*families.last().unwrap(), name)),
+        }
+    }
+    for row in rows {
+        let (plugin, id) = (row["plugin"].as_str().unwrap(), row["id"].as_str().unwrap());
+        assert!(listed.contains(&(plugin, id)), "{plugin} {id}: {text}");
+        assert_eq!(families.iter().filter(|family| **family == plugin).count(), 1, "{text}");
+    }
+    assert_eq!(listed.len(), rows.len());
+    assert!(text.contains("(plugin missing)"), "{text}");
+}
+
+#[test]
+fn blanks_in_lists_are_no_part_of_what_stands_in_them() {
+    let program = Program::new();
+    let line = |list: &str| {
+        let output = program.command("bench --rounds 1 --encoder").arg(list).output().unwrap();
+        Shown::from(&output).err
+    };
+    assert!(line(" nobody , noone").contains("`nobody`"), "{}", line(" nobody , noone"));
+    assert!(
+        line("nobody,").contains("`--encoder <ID>` has an entry in which nothing stands"),
+        "{}",
+        line("nobody,")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_need_not_be_utf_8_where_files_are_named() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let program = Program::new();
+    let run = |line: &str, name: &[u8], more: &str, code: i32| {
+        let mut command = program.command(line);
+        let output = command.arg(OsStr::from_bytes(name)).args(more.split_whitespace()).output().unwrap();
+        let shown = Shown::from(&output);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}{}", shown.out, shown.err);
+        shown
+    };
+    let rows = "version = 1\n\n[[llm]]\nid = \"mine\"\ndescription = \"x\"\nplugin = \"llama\"\narchitecture = \"llama\"\n\
+                hidden = 64\nlicence = \"MIT\"\nweights = { path = \"there\" }\n";
+    std::fs::write(program.path("x").with_file_name(OsStr::from_bytes(b"r\xe9.toml")), rows).unwrap();
+    for json in ["", "--json"] {
+        run("check", b"r\xe9.toml", json, 0);
+        run("list --registry", b"r\xe9.toml", json, 0);
+        run("doctor --registry", b"r\xe9.toml", json, 1);
+        assert!(run("check", b"no\xe9.toml", json, 1).err.contains("no") || !json.is_empty());
+        run("list --plugin-dir", b"pl\xfcgins", json, 0);
+        run("plugins list --plugin-dir", b"pl\xfcgins", json, 0);
+        for line in ["info", "pull", "plugins trust", "preprocess a.png --out o.safetensors --encoder"] {
+            let shown = run(line, b"na\xefve", json, 2);
+            assert!(
+                format!("{}{}", shown.out, shown.err).contains("xEFve"),
+                "{line}: {}{}",
+                shown.out,
+                shown.err
+            );
+        }
+        run("plugins stage --into pl", b"lib\xe9.so", json, 1);
+        run("quantize --type q8_0 --out x.gguf", b"mod\xe8le", json, 1);
+    }
+}
+
 /// The help of every command, as files: what users read is reviewed like code. `ZOO_UPDATE=1` writes them anew.
 #[test]
 fn help_is_as_reviewed() {

@@ -34,7 +34,7 @@ pub enum Error {
         message: String,
     },
     /// A weights file that cannot be opened or parsed.
-    #[error("{path}: {message}")]
+    #[error("{}: {message}", crate::path_text(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor operation failed.
-    #[error("tensor operation: {0}")]
+    #[error("tensor operation: {}", tensor_message(.0))]
     Tensor(#[from] candle_core::Error),
     /// A plugin that does not do what it says.
     #[error("plugin `{plugin}` is faulty: {what}")]
@@ -93,8 +93,39 @@ impl Error {
     }
 }
 
+/// candle's message without the trace of calls that it carries where `RUST_BACKTRACE` is set: whoever reads it is at a
+/// terminal, not in a debugger.
+pub(crate) fn tensor_message(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => tensor_message(inner),
+        candle_core::Error::Context { inner, context } => format!("{context}: {}", tensor_message(inner)),
+        candle_core::Error::WithPath { inner, path } => {
+            format!("{}: {}", crate::path_text(path), tensor_message(inner))
+        }
+        other => other.to_string(),
+    }
+}
+
 impl From<WeightsReport> for Error {
     fn from(report: WeightsReport) -> Self {
         Self::Weights(Box::new(report))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::backtrace::Backtrace;
+
+    use super::Error;
+
+    #[test]
+    fn no_trace_stands_in_a_message() {
+        let traced = |inner| candle_core::Error::WithBacktrace {
+            inner: Box::new(inner),
+            backtrace: Box::new(Backtrace::force_capture()),
+        };
+        let inner = traced(candle_core::Error::Msg("no such axis".into())).context("while it looked");
+        let error = Error::from(traced(inner));
+        assert_eq!(error.to_string(), "tensor operation: while it looked: no such axis");
     }
 }

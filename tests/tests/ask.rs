@@ -114,6 +114,9 @@ fn a_choice_is_the_most_probable_answer() {
     let best = choices.iter().max_by(|a, b| likelihood(a).total_cmp(&likelihood(b))).unwrap();
     assert_eq!(json["answers"][0]["answer"], best["answer"]);
     assert!(choices[2]["tokens"].as_u64() > choices[0]["tokens"].as_u64());
+    // Blanks after commas are no part of an answer.
+    let spaced = ["ask", "photo.png", "Which?", "--model", "model", "--choices", " A , B,none of them "];
+    assert_eq!(place.json_with(&spaced, 0)["answers"], json["answers"]);
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn a_trace_is_a_file_of_four_tensors() {
         let ids = |all: &HashMap<String, Tensor>| all[name].to_vec1::<i64>().unwrap();
         assert_eq!(ids(&trace), ids(&golden), "{name}");
     }
-    place.run_with(&["trace", "-", QUESTION, "--model", "model", "--out", "text.safetensors"], 0);
+    place.run_with(&["trace", "--text-only", QUESTION, "--model", "model", "--out", "text.safetensors"], 0);
     assert_eq!(place.tensors("text.safetensors").shape("image_tokens"), [0, 64]);
     place.is_tidy();
 }
@@ -151,6 +154,16 @@ fn command_lines_that_cannot_be_meant_are_refused() {
     for (line, part) in [
         (vec!["ask", "photo.png"], "stands where the question should"),
         (vec!["ask", "--text-only", "photo.png", "q"], "--text-only takes the question alone"),
+        (vec!["ask", "none.png"], "none.png` is a path at which there is nothing"),
+        (vec!["ask", "photo.png", "none.png"], "none.png` is a path at which there is nothing"),
+        (vec!["ask", "model"], "`model` is a folder"),
+        (vec!["ask", "*.png"], "`*.png` is a pattern"),
+        (vec!["ask", "https://example.org/a.png"], "is an address"),
+        (vec!["ask", "https://example.org/a.png", "q"], "images are read from files"),
+        (vec!["trace", "photo.png", "--out", "t.safetensors"], "--text-only if it is the question"),
+        (vec!["trace", "a.png", "b.png", "q", "--out", "t.safetensors"], "unexpected value"),
+        (vec!["chat", "-"], "standard input, from where the lines of a chat come"),
+        (vec!["ask", "photo.png", "q", "--choices", "A,,B"], "comma too many"),
         (vec!["ask", "photo.png", "q", "--top-p", "0.5"], "--top-p means nothing to greedy search"),
         (vec!["trace", "photo.png", "q", "--out", "t.npy"], "give a name in .safetensors"),
     ] {

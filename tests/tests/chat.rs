@@ -30,7 +30,7 @@ fn place() -> Place {
 fn chat(place: &Place, arguments: &[&str], lines: &[&str], code: i32) -> Ran {
     let model = model();
     let all = [&["chat"], arguments, &["--model", &model, "--max-new-tokens", "6"]].concat();
-    place.run_typing(&all, &lines.join("\n"), code)
+    place.run_typing(&all, lines.join("\n"), code)
 }
 
 #[track_caller]

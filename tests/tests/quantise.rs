@@ -39,7 +39,8 @@ fn replace(place: &Place) -> Value {
 /// The logits after a question without an image, and the tokens that follow.
 #[track_caller]
 fn trace(place: &Place, more: &[&str]) -> (Vec<f32>, Vec<i64>) {
-    let line = ["trace", "-", QUESTION, "--model", "model", "--overwrite", "--out", "t.safetensors"];
+    let line =
+        ["trace", "--text-only", QUESTION, "--model", "model", "--overwrite", "--out", "t.safetensors"];
     let all = [line.as_slice(), more].concat();
     place.run_with(&all, 0);
     let all = candle_core::safetensors::load(place.path("t.safetensors"), &Device::Cpu).unwrap();

@@ -20,6 +20,8 @@ const HANGS: Option<u64> = Some(300_000);
 /// What the line editor writes when it begins to read a line (bracketed paste on), and when it has one (off).
 const BEGINS: &str = "\u{1b}[?2004h";
 const READ: &str = "\u{1b}[?2004l";
+/// The last word of the test harness before the program is heard.
+const HARNESS: &str = "test program ... ";
 const UP: &str = "\u{1b}[A";
 const BACKSPACE: &str = "\u{7f}";
 /// Some answers are over before they can be stopped.
@@ -40,7 +42,7 @@ fn start(place: &Place, arguments: &[&str]) -> PtySession {
 
 /// A chat at its first prompt.
 fn chat(place: &Place, tokens: &str) -> PtySession {
-    let mut terminal = start(place, &["chat", "--max-new-tokens", tokens]);
+    let mut terminal = start(place, &["chat", "--overwrite", "--max-new-tokens", tokens]);
     terminal.exp_string(BEGINS).unwrap();
     terminal
 }
@@ -146,13 +148,69 @@ fn ctrl_c_during_an_answer_returns_to_the_prompt() {
     end(terminal);
 }
 
+/// All that a command shows at a terminal with these variables.
+fn shown(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut command = place.on_terminal(arguments);
+    command.envs(variables.iter().copied());
+    let mut terminal = spawn_command(command, HANGS).unwrap();
+    terminal.exp_string(HARNESS).unwrap();
+    terminal.exp_eof().unwrap()
+}
+
+#[test]
+fn who_wants_plain_text_gets_no_colour_and_nothing_that_moves() {
+    let place = Place::new(&support::CAMBRIAN);
+    place.image("photo.png", 40, 30);
+    place.write("bad.toml", "version = 1\n\n[[encoder]]\nidd = \"x\"\n");
+    let model = model();
+    let escape = '\u{1b}';
+    let wrong = ["check", "bad.toml"];
+    let asked = ["ask", "photo.png", "Why?", "--model", &model, "--max-new-tokens", "2"];
+    for line in [&wrong[..], &asked] {
+        let colourful = shown(&place, line, &[]);
+        assert!(colourful.contains(escape), "{colourful:?}");
+        let plain = shown(&place, line, &[("TERM", "dumb")]);
+        assert!(!plain.contains(escape), "{plain:?}");
+    }
+    let plain = shown(&place, &wrong, &[("NO_COLOR", "1")]);
+    assert!(!plain.contains(escape) && plain.contains("idd"), "{plain:?}");
+}
+
+#[test]
+fn a_dumb_terminal_has_a_chat_without_editing() {
+    let place = Place::new(&support::CAMBRIAN);
+    let model = model();
+    let mut command = place.on_terminal(&["chat", "--model", &model, "--max-new-tokens", "2"]);
+    command.env("TERM", "dumb");
+    let mut terminal = spawn_command(command, HANGS).unwrap();
+    terminal.exp_string(HARNESS).unwrap();
+    let mut all = terminal.exp_string("> ").unwrap();
+    for line in ["/image none.png", "Why?"] {
+        terminal.send_line(line).unwrap();
+        all.push_str(&terminal.exp_string("\n> ").unwrap());
+    }
+    terminal.send_line("/quit").unwrap();
+    all.push_str(&terminal.exp_eof().unwrap());
+    assert!(all.contains("still about no image") && !all.contains('\u{1b}'), "{all:?}");
+    assert_eq!(code(&terminal), 0);
+}
+
+#[test]
+fn the_chosen_answer_has_a_line_of_its_own() {
+    let place = Place::new(&support::CAMBRIAN);
+    let model = model();
+    let all = shown(&place, &["ask", "Which?", "--model", &model, "--choices", "A, B"], &[("TERM", "dumb")]);
+    let lines: Vec<&str> = all.lines().map(str::trim_end).collect();
+    assert_eq!(lines.iter().filter(|line| ["A", "B"].contains(*line)).count(), 1, "{all:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains(" per token, ")).count(), 2, "{all:?}");
+}
+
 #[test]
 fn ctrl_c_ends_the_answer_of_ask() {
     let place = Place::new(&support::CAMBRIAN);
     let cancelled = (0..ATTEMPTS).any(|_| {
         let mut terminal = start(&place, &["ask", "Why?", "--max-new-tokens", "1500", "--quiet"]);
-        // The last word of the test harness.
-        terminal.exp_string("test program ... ").unwrap();
+        terminal.exp_string(HARNESS).unwrap();
         terminal.exp_regex("[^\\s]").unwrap();
         terminal.send_control('c').unwrap();
         terminal.exp_eof().unwrap();

@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use clap::builder::EnumValueParser;
 use clap::{ArgGroup, Args};
 
+use super::list::Item;
 use super::{Dtype, OverwriteArgs};
 
 /// `zoo bench`. Whatever takes several values, with commas, is varied.
@@ -12,22 +15,28 @@ use super::{Dtype, OverwriteArgs};
 #[command(group = ArgGroup::new("measured").required(true).multiple(true).args(["encoder", "ensemble"]))]
 pub struct BenchArgs {
     /// Id, alias or tower name of an encoder; several with commas
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Item(String::from_str))]
     pub encoder: Vec<String>,
     /// Id of an ensemble; several with commas. Its parts are shown one by one
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Item(String::from_str))]
     pub ensemble: Vec<String>,
     /// Images per call; several with commas
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1")]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = Item(NonZeroUsize::from_str))]
     pub batch: Vec<NonZeroUsize>,
     /// Element type of weights and activations; several with commas
-    #[arg(long, value_enum, value_name = "TYPE", value_delimiter = ',', default_value = "f32")]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_delimiter = ',',
+        default_value = "f32",
+        value_parser = Item(EnumValueParser::<Dtype>::new())
+    )]
     pub dtype: Vec<Dtype>,
     /// Side of the image in pixels, for encoders; several with commas. The registry's choice if absent
-    #[arg(long, value_name = "R", value_delimiter = ',', conflicts_with = "ensemble")]
+    #[arg(long, value_name = "R", value_delimiter = ',', conflicts_with = "ensemble", value_parser = Item(usize::from_str))]
     pub resolution: Vec<usize>,
     /// Threads for computing; several with commas, each measured in processes of its own. All cores if absent
-    #[arg(long, value_name = "N", value_delimiter = ',')]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = Item(NonZeroUsize::from_str))]
     pub threads: Vec<NonZeroUsize>,
     /// How often everything has its turn
     #[arg(long, value_name = "N", default_value = "9")]

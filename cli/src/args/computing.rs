@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 use zoo_pipeline::write::{Existing, Replace};
+
+use super::list::Item;
 
 /// An encoder or an ensemble.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +41,7 @@ pub struct EncoderArgs {
         value_name = "L",
         value_delimiter = ',',
         allow_hyphen_values = true,
+        value_parser = Item(i32::from_str),
         conflicts_with = "ensemble"
     )]
     pub layer: Vec<i32>,
@@ -154,7 +158,7 @@ impl EncodeArgs {
 /// `zoo view`.
 #[derive(Debug, Args)]
 pub struct ViewArgs {
-    /// The image
+    /// The image; `-` for one on standard input
     pub image: PathBuf,
     /// Which encoder or ensemble, and what of it.
     #[command(flatten)]
@@ -173,7 +177,7 @@ pub struct ViewArgs {
 /// `zoo preprocess`.
 #[derive(Debug, Args)]
 pub struct PreprocessArgs {
-    /// The image
+    /// The image; `-` for one on standard input
     pub image: PathBuf,
     /// Id, alias or tower name of an encoder
     #[arg(long, value_name = "ID")]

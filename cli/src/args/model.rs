@@ -1,6 +1,8 @@
 //! Arguments of the commands that ask a model.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use zoo_core::Quantisation;
@@ -8,6 +10,7 @@ use zoo_host::{EncoderMemory, MemoryPolicy, ModelRequest};
 use zoo_language::generate::Options;
 use zoo_language::tokens::NewlineAfterImage;
 
+use super::list::Item;
 use super::{OrientationArgs, OverwriteArgs};
 
 /// The model of `zoo ask` where none is named.
@@ -18,7 +21,7 @@ pub const DEFAULT_MODEL: &str = "trilobite";
 pub struct ModelArgs {
     /// Registry id, or a model folder: config.json, tokenizer and weights
     #[arg(long, value_name = "ID_OR_FOLDER", default_value = DEFAULT_MODEL)]
-    pub model: String,
+    pub model: PathBuf,
     /// Conversation template in place of the model's own; chat_template takes the Jinja of the model's folder
     #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
@@ -149,14 +152,15 @@ pub struct TalkArgs {
 /// `zoo ask`.
 #[derive(Debug, Args)]
 pub struct AskArgs {
-    /// Image files, folders or globs, then the question; each image is asked about by itself
+    /// Image files, folders or globs, or `-` for one on standard input, then the question; each image is asked about by
+    /// itself
     #[arg(required = true, value_name = "IMAGE... QUESTION")]
-    pub inputs: Vec<String>,
-    /// There is no image: everything is the question
+    pub inputs: Vec<OsString>,
+    /// There is no image: everything is the question, whatever it looks like
     #[arg(long)]
     pub text_only: bool,
     /// Choose the most probable of these answers instead of writing one: A,B,C
-    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["beams", "max_new_tokens"])]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Item(String::from_str), conflicts_with_all = ["beams", "max_new_tokens"])]
     pub choices: Vec<String>,
     /// Follow this many answers at once and give the most probable one
     #[arg(long, value_name = "N", conflicts_with = "temperature")]
@@ -182,7 +186,7 @@ pub struct ChatArgs {
 /// `zoo explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The image
+    /// The image; `-` for one on standard input
     pub image: PathBuf,
     /// The question
     pub question: String,
@@ -200,11 +204,12 @@ pub struct ExplainArgs {
 /// `zoo trace`.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The image; `-` for a question without one
-    pub image: PathBuf,
-    /// The question; the image is put before it
-    #[arg(value_name = "PROMPT")]
-    pub question: String,
+    /// The image, or `-` for one on standard input, then the question; the image is put before it
+    #[arg(required = true, num_args = 1..=2, value_name = "IMAGE QUESTION")]
+    pub inputs: Vec<OsString>,
+    /// There is no image, the question stands alone
+    #[arg(long)]
+    pub text_only: bool,
     /// Instructions in place of the template's own
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,

@@ -1,7 +1,7 @@
 //! `zoo check`, and `zoo info` of an ensemble: the composed shapes.
 
 use serde_json::{Value, json};
-use zoo_core::Precision;
+use zoo_core::{Precision, path_text};
 use zoo_host::{EncoderInspection, EnsembleInspection, HostError, Judgement, Zoo};
 use zoo_registry::{EnsembleRow, EnsembleShape, Kind, MemberShape, Problem};
 
@@ -18,10 +18,10 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
     let registry = zoo.registry();
     let here = |row: &&EnsembleRow| {
         let Some(file) = &args.file else { return true };
-        let name = file.display().to_string();
+        let name = path_text(file).into_owned();
         registry.origin(Kind::Ensemble, &row.id).is_some_and(|origin| origin.file == name)
     };
-    let file = args.file.as_ref().map(|file| file.display().to_string());
+    let file = args.file.as_ref().map(|file| path_text(file).into_owned());
     let (mut text, mut ensembles) = (String::new(), Vec::new());
     let mut rows = registry.written_in(file.as_deref());
     let mut faults = Vec::new();

@@ -7,7 +7,8 @@ use zoo_language::generate::Control;
 use zoo_pipeline::write;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, begin, image, metadata, open, sensible};
+use super::model::{Watched, begin, metadata, open, sensible};
+use super::picture;
 use super::session::named;
 use crate::args::{ExplainArgs, PixelArgs};
 use crate::context::Context;
@@ -20,7 +21,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     let replace = args.overwrite.replace();
     write::free(&args.out, replace)?;
     sensible(&args.talk.answer)?;
-    let decoded = image(&args.image, &args.talk.model.orientation)?;
+    let decoded = picture::open(&args.image, &args.talk.model.orientation, context)?;
+    let notes = picture::notes(&decoded);
     let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
     let mut conversation = begin(args.talk.system.as_deref());
@@ -55,6 +57,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     json["finish"] = answer["finish"].clone();
     json["connector"] = explanation.connector.as_str().into();
     json["layers"] = explanation.looks.iter().map(|look| numbers(look, &explanation.encoders)).collect();
+    json["notes"] = notes;
     json["out"] = json!(path_text(&args.out));
     json["size"] = json!([width, height]);
     Ok(Report::new(format!("{}: {width} × {height} px\n", path_text(&args.out)), json))

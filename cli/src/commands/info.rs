@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use zoo_core::{Precision, Preprocess};
+use zoo_core::{Precision, Preprocess, path_text};
 use zoo_host::{EncoderRequest, HostError, Judgement, Shipped, WeightsStatus, Zoo};
 use zoo_registry::{Kind, LlmRow, LookupError, ModelRow, Selection, Supervision, Weights};
 
@@ -266,11 +266,12 @@ pub(super) fn weights_words(status: Result<&WeightsStatus, &HostError>) -> (Stri
     match status {
         Err(error) => (error.to_string(), json!({ "state": "error", "error": error.to_string() })),
         Ok(WeightsStatus::Local(path)) => {
-            ("on this machine".into(), json!({ "state": "local", "files": [path] }))
+            ("on this machine".into(), json!({ "state": "local", "files": [path_text(&path)] }))
         }
-        Ok(WeightsStatus::Cached(files)) => {
-            ("in the cache".into(), json!({ "state": "cached", "files": files }))
-        }
+        Ok(WeightsStatus::Cached(files)) => (
+            "in the cache".into(),
+            json!({ "state": "cached", "files": files.iter().map(path_text).collect::<Vec<_>>() }),
+        ),
         Ok(WeightsStatus::Generated { seed }) => (
             format!("UNTRAINED, seed {seed}"),
             json!({ "state": "generated", "seed": seed, "untrained": true }),

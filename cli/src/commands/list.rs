@@ -77,30 +77,38 @@ fn section(kind: What, zoo: &Zoo) -> (&'static str, Table, Vec<Value>) {
     }
 }
 
+/// The table groups them by family, in the order in which the registry begins families; JSON keeps its order.
 fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
-    let mut table = Table::new(&["ID", "PLUGIN", "CLASS", ">PX", ">GRID", ">CHANNELS", "LICENCE", "WEIGHTS"]);
+    let mut table = Table::new(&["ID", "CLASS", ">PX", ">GRID", ">CHANNELS", "LICENCE", "WEIGHTS"]);
+    let mut families: Vec<(&str, Vec<[String; 7]>)> = Vec::new();
     let mut rows = Vec::new();
     for row in zoo.registry().encoders() {
         let selection = zoo_registry::Selection::of(row);
         let (words, weights) = weights_words(zoo.weights_status(&row.id).as_ref());
-        let there = plugins::available(zoo, &row.plugin);
-        let plugin = if there { row.plugin.clone() } else { format!("{} (missing)", row.plugin) };
-        table.row([
+        let cells = [
             row.id.clone(),
-            plugin,
             class(row.supervision),
             row.resolution.to_string(),
             selection.grid().to_string(),
             selection.channels().to_string(),
             row.licence.clone(),
             words,
-        ]);
+        ];
+        match families.iter_mut().find(|(family, _)| *family == row.plugin) {
+            Some((_, members)) => members.push(cells),
+            None => families.push((&row.plugin, vec![cells])),
+        }
         let mut json = json!(row);
         json["grid"] = json!([selection.grid().h, selection.grid().w]);
         json["output_channels"] = selection.channels().into();
-        json["plugin_found"] = there.into();
+        json["plugin_found"] = plugins::available(zoo, &row.plugin).into();
         json["weights_status"] = weights;
         rows.push(json);
+    }
+    for (family, members) in families {
+        let there = plugins::available(zoo, family);
+        table.group(format!("{family}{}", if there { "" } else { " (plugin missing)" }));
+        members.into_iter().for_each(|cells| table.row(cells));
     }
     (table, rows)
 }

@@ -1,15 +1,12 @@
 //! What the commands that ask a model share: opening it, looking, and how far work has come.
 
 use std::cell::RefCell;
-use std::path::Path;
 
 use serde_json::{Value, json};
-use zoo_host::{HostError, ModelProgress, ModelSession, Phase, Zoo};
+use zoo_host::{ModelProgress, ModelSession, Phase, Zoo};
 use zoo_language::template::Conversation;
-use zoo_preprocess::Decoded;
 
-use super::session::decode_options;
-use crate::args::{AnswerArgs, ModelArgs, OrientationArgs};
+use crate::args::{AnswerArgs, ModelArgs};
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::report::CliError;
@@ -65,11 +62,6 @@ pub(super) fn begin(system: Option<&str>) -> Conversation {
         Some(system) => Conversation::new().with_system(system),
         None => Conversation::new(),
     }
-}
-
-/// Decodes an image in full: before a model is loaded, so that an image that is wrong is told of at once.
-pub(super) fn image(path: &Path, orientation: &OrientationArgs) -> Result<Decoded, CliError> {
-    Ok(zoo_preprocess::open(path, &decode_options(orientation)).map_err(HostError::from)?)
 }
 
 /// Shows the phases of a model's work as bars.

@@ -1,6 +1,7 @@
 //! `zoo plugins`, and what other commands say of plugins.
 
 use serde_json::{Value, json};
+use zoo_core::path_text;
 use zoo_host::plugins::{Found, Staged};
 use zoo_host::{Folders, HostError, Judgement, Zoo};
 use zoo_registry::Problem;
@@ -22,7 +23,8 @@ pub(super) fn run(args: &PluginsArgs, context: &Context<'_>) -> Result<Report, C
 
 fn list(zoo: &Zoo) -> Report {
     let (table, rows) = table(zoo);
-    let folders: Vec<String> = zoo.plugins().folders().iter().map(|f| f.path.display().to_string()).collect();
+    let folders: Vec<String> =
+        zoo.plugins().folders().iter().map(|f| path_text(&f.path).into_owned()).collect();
     let text = if rows.is_empty() {
         "There are no plugins; `zoo doctor` says where they are looked for.\n".to_owned()
     } else {
@@ -36,7 +38,7 @@ pub(super) fn table(zoo: &Zoo) -> (Table, Vec<Value>) {
     let mut table = Table::new(&["NAME", "VERSION", "BACKEND", "LICENCE", "PROVIDES", "FOLDER"]);
     let mut rows = Vec::new();
     for found in zoo.plugins().list() {
-        let folder = found.folder.path.display().to_string();
+        let folder = path_text(&found.folder.path).into_owned();
         match &found.manifest {
             Ok(manifest) => {
                 let p = &manifest.provides;
@@ -61,7 +63,9 @@ pub(super) fn table(zoo: &Zoo) -> (Table, Vec<Value>) {
 }
 
 fn row(found: &Found) -> Value {
-    let mut json = json!({ "name": found.name, "folder": found.folder.path, "manifest": found.path });
+    let mut json = json!({
+        "name": found.name, "folder": path_text(&found.folder.path), "manifest": path_text(&found.path),
+    });
     match &found.manifest {
         Ok(manifest) => {
             json["version"] = manifest.version.clone().into();
@@ -70,7 +74,7 @@ fn row(found: &Found) -> Value {
             json["backend"] = manifest.backend.clone().into();
             json["target"] = manifest.target.clone().into();
             json["abi"] = manifest.abi.into();
-            json["library"] = found.folder.path.join(&manifest.file).display().to_string().into();
+            json["library"] = path_text(&found.folder.path.join(&manifest.file)).into();
             json["sha256"] = manifest.sha256.clone().into();
             json["provides"] = json!(manifest.provides);
         }
@@ -140,7 +144,7 @@ fn trust(zoo: &Zoo, name: &str) -> Result<Report, CliError> {
         trusted.path.display(),
         trusted.sha256
     );
-    let json = json!({ "name": trusted.name, "library": trusted.path, "sha256": trusted.sha256 });
+    let json = json!({ "name": trusted.name, "library": path_text(&trusted.path), "sha256": trusted.sha256 });
     Ok(Report::new(text, json))
 }
 
@@ -149,8 +153,8 @@ fn stage(args: &StageArgs) -> Result<Report, CliError> {
     let staged =
         zoo_host::plugins::stage(&args.library, &args.manifest, &args.into).map_err(HostError::from)?;
     let Staged { manifest, library, .. } = &staged;
-    let mut text = format!("{} {} staged\n  {}\n", manifest.name, manifest.version, library.display());
-    let mut json = json!({ "name": manifest.name, "library": library, "sha256": manifest.sha256 });
+    let mut text = format!("{} {} staged\n  {}\n", manifest.name, manifest.version, path_text(library));
+    let mut json = json!({ "name": manifest.name, "library": path_text(library), "sha256": manifest.sha256 });
     if args.trust {
         staged.trust(&data).map_err(HostError::from)?;
         text.push_str(&format!("  sha256 {}, trusted now\n", manifest.sha256));

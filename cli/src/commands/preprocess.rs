@@ -6,6 +6,7 @@ use zoo_pipeline::look::{pixel_record, resize_mode};
 use zoo_pipeline::write::{Plain, free, write_safetensors};
 use zoo_preprocess::DecodeOptions;
 
+use super::picture;
 use super::session::{decode_options, named};
 use crate::args::PreprocessArgs;
 use crate::context::Context;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
 
     let reduce_for = args.pixels.fast_resize.then_some(pipeline.size);
     let options = DecodeOptions { reduce_for, ..decode_options(&args.pixels.orientation) };
-    let decoded = zoo_preprocess::open(&args.image, &options).map_err(zoo_host::HostError::from)?;
+    let decoded = picture::open_with(&args.image, &options, context)?;
     let prepared = zoo_preprocess::prepare(&decoded, &pipeline).map_err(zoo_host::HostError::from)?;
 
     let shape = vec![1, 3, prepared.side(), prepared.side()];
@@ -31,11 +32,16 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     metadata.insert("preprocess".into(), json!(pipeline));
     metadata.insert("inputs".into(), json!([path_text(&args.image)]));
     metadata.insert("image_sizes".into(), json!([decoded.size]));
-    metadata.insert("notes".into(), json!(decoded.notes.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    metadata.insert("notes".into(), picture::notes(&decoded));
     let tensor = Plain::F32("pixels".to_owned(), shape.clone(), prepared.pixels().to_vec());
     write_safetensors(&args.out, replace, &mut [tensor], &metadata)?;
 
     let text = format!("{}: pixels {shape:?} for {}\n", path_text(&args.out), selection.row.id);
-    let json = json!({ "out": path_text(&args.out), "tensors": { "pixels": shape }, "metadata": metadata });
+    let json = json!({
+        "out": path_text(&args.out),
+        "notes": picture::notes(&decoded),
+        "tensors": { "pixels": shape },
+        "metadata": metadata,
+    });
     Ok(Report::new(text, json))
 }

@@ -1,6 +1,7 @@
 //! `zoo pull`
 
 use serde_json::json;
+use zoo_core::path_text;
 
 use crate::args::PullArgs;
 use crate::context::Context;
@@ -16,7 +17,7 @@ pub(super) fn run(args: &PullArgs, context: &Context<'_>) -> Result<Report, CliE
     }
     let sized: Vec<(String, u64)> = files
         .iter()
-        .map(|f| (f.display().to_string(), std::fs::metadata(f).map(|m| m.len()).unwrap_or(0)))
+        .map(|f| (path_text(f).into_owned(), std::fs::metadata(f).map(|m| m.len()).unwrap_or(0)))
         .collect();
     let text = sized.iter().map(|(path, size)| format!("{path} ({})\n", bytes(*size))).collect::<String>();
     let files: Vec<_> = sized.iter().map(|(path, size)| json!({ "path": path, "bytes": size })).collect();

@@ -43,7 +43,7 @@ pub(super) fn run(args: &QuantizeArgs, context: &Context<'_>) -> Result<Report, 
     let parts: Vec<_> = formats.iter().map(|(name, weights)| format!("{name}: {weights}")).collect();
     let text = format!("{} ({}): weights in {}\n", path_text(&args.out), bytes(size), parts.join(", "));
     let json = json!({
-        "model": args.model, "type": args.format, "path": path_text(&args.out), "bytes": size, "weights": formats,
+        "model": path_text(&args.model), "type": args.format, "path": path_text(&args.out), "bytes": size, "weights": formats,
     });
     Ok(Report::new(text, json))
 }

@@ -9,26 +9,31 @@ use zoo_host::HostError;
 use zoo_pipeline::look::{pixel_record, resize_mode, run_record};
 use zoo_pipeline::write::{Plain, free, write_safetensors};
 
-use super::model::{Watched, begin, image, metadata, open};
+use super::model::{Watched, begin, metadata, open};
+use super::picture;
+use super::question::{self, Asked};
 use super::session::{decode_options, named};
 use crate::args::{PixelArgs, TraceArgs};
 use crate::context::Context;
 use crate::report::{CliError, Report};
 
 pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let Asked { images, question } = question::split(&args.inputs, args.text_only)?;
     named("--out", &args.out, "safetensors")?;
     let replace = args.overwrite.replace();
     free(&args.out, replace)?;
     let orientation = &args.model.orientation;
-    let path = (args.image != Path::new("-")).then_some(&args.image);
-    let images: Vec<_> = path.map(|path| image(path, orientation)).transpose()?.into_iter().collect();
+    let path = images.first().map(Path::new);
+    let images: Vec<_> =
+        path.map(|path| picture::open(path, orientation, context)).transpose()?.into_iter().collect();
+    let notes = images.first().map(picture::notes);
     let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.model, context)?;
 
     let mut conversation = begin(args.system.as_deref());
     let asked = match path {
-        Some(_) => conversation.ask_about_image(&args.question),
-        None => conversation.ask(&args.question),
+        Some(_) => conversation.ask_about_image(question),
+        None => conversation.ask(question),
     };
     asked.map_err(HostError::from)?;
     let sight = session.look(&images, &Watched::new(context))?;
@@ -50,7 +55,8 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     recorded.extend(run_record(&zoo));
     recorded.insert("model".into(), session.id().into());
     recorded.insert("template".into(), session.template().name.into());
-    recorded.insert("question".into(), args.question.as_str().into());
+    recorded.insert("question".into(), question.into());
+    recorded.extend(notes.clone().map(|notes| ("notes".into(), notes)));
     recorded.insert("image".into(), json!(path.map(path_text)));
     write_safetensors(&args.out, replace, &mut files, &recorded)?;
 
@@ -60,6 +66,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
         text.push_str(&format!("  {name:<13} {shape:?}\n"));
     }
     let mut json = metadata(&session);
+    json["notes"] = json!(notes);
     json["out"] = json!(path_text(&args.out));
     json["tensors"] = shapes.iter().map(|(name, shape)| ((*name).to_owned(), json!(shape))).collect();
     Ok(Report::new(text, json))

@@ -7,7 +7,8 @@ use zoo_host::{Encoded, EncoderSession, HostError};
 use zoo_pipeline::look::{Encoders, Opened};
 use zoo_pipeline::write;
 
-use super::session::{decode_options, named, request, warning};
+use super::picture;
+use super::session::{named, request, warning};
 use crate::args::{PixelArgs, ViewArgs};
 use crate::context::Context;
 use crate::report::{CliError, Report};
@@ -18,8 +19,8 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
     let replace = args.overwrite.replace();
     write::free(&args.out, replace)?;
     let request = request(&args.subject, false)?;
-    let decoded =
-        zoo_preprocess::open(&args.image, &decode_options(&args.orientation)).map_err(HostError::from)?;
+    let decoded = picture::open(&args.image, &args.orientation, context)?;
+    let notes = picture::notes(&decoded);
     let zoo = context.computing(&PixelArgs::default())?;
     let session = Encoders::open(&zoo, request)?;
 
@@ -58,6 +59,7 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
         .collect();
     let json = json!({
         "out": path_text(&args.out),
+        "notes": notes,
         "size": [width, height],
         "subject": session.id(),
         "encoders": encoders,

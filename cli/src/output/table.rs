@@ -14,6 +14,8 @@ pub enum Align {
 pub struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
+    /// Headings of groups, each with the number of rows before it.
+    groups: Vec<(usize, String)>,
 }
 
 impl Table {
@@ -23,12 +25,17 @@ impl Table {
             Some(name) => (name.to_owned(), Align::Right),
             None => ((*name).to_owned(), Align::Left),
         };
-        Self { columns: columns.iter().map(column).collect(), rows: Vec::new() }
+        Self { columns: columns.iter().map(column).collect(), rows: Vec::new(), groups: Vec::new() }
     }
 
     /// Adds a row; cells that are missing stay empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The rows from here on are a group of this name.
+    pub fn group(&mut self, name: String) {
+        self.groups.push((self.rows.len(), name));
     }
 
     /// The text, each line indented by `indent` spaces.
@@ -41,7 +48,12 @@ impl Table {
             .map(|i| lines.iter().map(|line| cell(line, i).chars().count()).max().unwrap_or(0))
             .collect();
         let mut out = String::new();
-        for line in lines {
+        // Under a heading of a group, rows are indented; their first cells stand below the name of the column.
+        let inner = if self.groups.is_empty() { "" } else { "  " };
+        for (index, line) in lines.into_iter().enumerate() {
+            if let Some((_, group)) = self.groups.iter().find(|(before, _)| index == before + 1) {
+                out.push_str(&format!("{}{group}\n", " ".repeat(indent)));
+            }
             let cells: Vec<String> = self
                 .columns
                 .iter()
@@ -54,7 +66,7 @@ impl Table {
                     }
                 })
                 .collect();
-            out.push_str(format!("{}{}", " ".repeat(indent), cells.join("  ")).trim_end());
+            out.push_str(format!("{}{inner}{}", " ".repeat(indent), cells.join("  ")).trim_end());
             out.push('\n');
         }
         out
@@ -90,6 +102,16 @@ mod tests {
         table.row(["a".into(), "24×24".into()]);
         table.row(["long-name".into(), "6×6".into()]);
         assert_eq!(table.render(2), "  id          grid\n  a          24×24\n  long-name    6×6\n");
+    }
+
+    #[test]
+    fn groups_have_headings() {
+        let mut table = Table::new(&["id", ">px"]);
+        for (group, ids) in [("a", &["x", "y"][..]), ("b", &["z"])] {
+            table.group(group.into());
+            ids.iter().for_each(|id| table.row([(*id).into(), "1".into()]));
+        }
+        assert_eq!(table.render(1), "   id  px\n a\n   x    1\n   y    1\n b\n   z    1\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zoo_abi::{FfiError, code};
 
 use crate::Error;
+use crate::error::tensor_message;
 use crate::weights::WeightsReport;
 
 /// Longest message that a host takes over from a plugin, in bytes.
@@ -24,6 +25,7 @@ enum Detail {
         message: String,
     },
     File {
+        #[serde(with = "super::wire_path::one")]
         path: PathBuf,
         message: String,
     },
@@ -72,7 +74,7 @@ pub fn to_wire(error: Error) -> FfiError {
         Error::Panic { plugin, location, message } => {
             (code::PANIC, Detail::Panic { plugin, location, message })
         }
-        Error::Tensor(e) => (code::INTERNAL, Detail::Tensor { message: e.to_string() }),
+        Error::Tensor(e) => (code::INTERNAL, Detail::Tensor { message: tensor_message(&e) }),
         Error::Faulty { plugin, what } => (code::INTERNAL, Detail::Faulty { plugin, what }),
         Error::Internal(message) => (code::INTERNAL, Detail::Internal { message }),
     };

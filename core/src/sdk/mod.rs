@@ -20,6 +20,7 @@ mod serve_llm;
 mod served;
 mod services;
 pub mod wire;
+mod wire_path;
 
 pub use options::{DeviceName, OpenOptions};
 pub use plugin::{

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{Device, DeviceLocation};
 use serde::{Deserialize, Serialize};
 
+use crate::error::tensor_message;
 use crate::weights::Weights;
 use crate::{Error, Quantisation, Result, Spec};
 
@@ -51,7 +52,8 @@ impl DeviceName {
             Self::Cuda(id) => Device::new_cuda(id),
             Self::Metal(id) => Device::new_metal(id),
         };
-        let device = device.map_err(|e| Error::Device(format!("{self} cannot be opened: {e}")))?;
+        let device =
+            device.map_err(|e| Error::Device(format!("{self} cannot be opened: {}", tensor_message(&e))))?;
         opened.push((self, device.clone()));
         Ok(device)
     }
@@ -98,6 +100,7 @@ impl TryFrom<String> for DeviceName {
 #[serde(default, deny_unknown_fields)]
 pub struct OpenOptions {
     /// Weight files, or one folder that holds them. Empty for objects that have no parameters.
+    #[serde(with = "super::wire_path::many")]
     pub weights: Vec<PathBuf>,
     /// Insist on this checkpoint layout instead of detecting it.
     pub layout: Option<String>,

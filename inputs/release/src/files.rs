@@ -38,12 +38,7 @@ impl Files {
     pub fn find(folder: &Path) -> Result<Self> {
         let fault = |message: String| Error::Folder { path: folder.to_owned(), message };
         if !folder.is_dir() {
-            let message = if folder.exists() {
-                "this is a file; a model is a folder with config.json, a tokenizer and weights"
-            } else {
-                "there is no such folder"
-            };
-            return Err(fault(message.into()));
+            return Err(fault(no_folder(folder)));
         }
         let find = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         let (config, tokenizer) = (find(&["config.json"]), find(&["tokenizer.json", "tokenizer.model"]));
@@ -90,6 +85,23 @@ fn numbered(folder: &Path) -> Option<PathBuf> {
 fn is_part_of(front: &str, model: &str) -> bool {
     let stem = model.split('.').next().unwrap_or(model);
     front.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-') && rest.contains("-of-"))
+}
+
+/// What is wrong with a folder that is none.
+fn no_folder(path: &Path) -> String {
+    const MODEL: &str = "a model is a folder with config.json, a tokenizer and weights";
+    let is = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
+    if !path.exists() {
+        return format!("there is no such folder; {MODEL}");
+    }
+    if is("gguf") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return format!(
+            "this is a GGUF file, which holds the language model alone; {MODEL}. Put it into that folder, write into its \
+             zoo.toml `[llm]` and below it `weights = \"{name}\"`, and give the folder"
+        );
+    }
+    format!("this is a file; {MODEL}: give the folder")
 }
 
 /// A file that holds a JSON object.

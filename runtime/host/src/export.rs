@@ -1,5 +1,7 @@
 //! From a model folder to a file that holds its language model quantised.
 
+use std::path::Path;
+
 use zoo_core::weights::Checkpoint;
 use zoo_core::{Error, Quantisation};
 use zoo_nn::decoder::gguf::{Export, ExportOptions};
@@ -14,8 +16,8 @@ impl Zoo {
     /// # Errors
     /// Those of reading the folder; [`HostError::Core`] for a kind of language model or of weights that GGUF files
     /// do not hold.
-    pub fn export(&self, model: &str, format: Quantisation) -> Result<Export, HostError> {
-        let source = self.model_source(model)?;
+    pub fn export(&self, model: impl AsRef<Path>, format: Quantisation) -> Result<Export, HostError> {
+        let source = self.model_source(model.as_ref())?;
         let release = Release::read(&source.folder, source.name.as_deref(), self.registry())?;
         let decoder = &release.decoder;
         let mut rows = self.registry().decoders();

@@ -1,8 +1,10 @@
 //! Where things live on this machine.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
+use zoo_core::path_bytes;
 
 /// The user's folders, each overridable by an environment variable, in which `~` and `$NAME` are replaced.
 #[derive(Debug, Clone)]
@@ -33,4 +35,22 @@ impl Folders {
             cache: pick("ZOO_CACHE", base.as_ref().map(BaseStrategy::cache_dir)),
         }
     }
+}
+
+/// The folder of a file whose name was written with [`zoo_core::path_text`], as those of registry files are.
+pub(crate) fn folder_of(file: &str) -> PathBuf {
+    let file = os_string(file);
+    Path::new(&file).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+#[cfg(unix)]
+fn os_string(text: &str) -> OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    OsString::from_vec(path_bytes(text))
+}
+
+#[cfg(not(unix))]
+fn os_string(text: &str) -> OsString {
+    // What is not Unicode there cannot be made of bytes.
+    String::from_utf8(path_bytes(text)).unwrap_or_else(|_| text.to_owned()).into()
 }

@@ -9,6 +9,7 @@ use zoo_hub::Progress;
 use zoo_registry::{Kind, Weights};
 
 use crate::generate::generated;
+use crate::paths::folder_of;
 use crate::plugins::ObjectKind;
 use crate::{HostError, Zoo};
 
@@ -136,7 +137,7 @@ impl Zoo {
     /// The folder that relative weight paths of a row count from.
     fn base(&self, part: &Part<'_>) -> PathBuf {
         let origin = self.registry().origin(part.row, &part.spec.id);
-        origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf)).unwrap_or_default()
+        origin.map(|o| folder_of(&o.file)).unwrap_or_default()
     }
 }
 

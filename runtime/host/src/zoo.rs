@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use serde_json::{Map, Value};
 use zoo_core::sdk::{DeviceName, OpenOptions, Plugin};
-use zoo_core::{Precision, Spec};
+use zoo_core::{Precision, Spec, path_text};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
@@ -72,7 +72,7 @@ impl Zoo {
         for path in own.is_file().then_some(&own).into_iter().chain(&options.registries) {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| HostError::io(path, "cannot read the registry", e))?;
-            layers.push(Layer::new(path.display().to_string(), text));
+            layers.push(Layer::new(path_text(path).into_owned(), text));
         }
         let registry = Registry::load(&layers)?;
         let mut settings = Settings::from_env()?;

@@ -149,8 +149,8 @@ impl Place {
 
     /// [`Place::run_with`], with `input` on its standard input.
     #[track_caller]
-    pub fn run_typing<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str, code: i32) -> Ran {
-        self.finish(&mut self.command(arguments), input, code)
+    pub fn run_typing<A: AsRef<OsStr>>(&self, arguments: &[A], input: impl AsRef<[u8]>, code: i32) -> Ran {
+        self.finish(&mut self.command(arguments), input.as_ref(), code)
     }
 
     /// [`Place::run`] where no file may become longer than so many blocks of 512 bytes, as on a disk that is full there.
@@ -163,15 +163,15 @@ impl Place {
         shell.args(["-c", &limited]).arg(command.get_program()).args(command.get_args());
         shell.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         shell.current_dir(self.folder.path());
-        self.finish(&mut shell, "", code)
+        self.finish(&mut shell, b"", code)
     }
 
     #[track_caller]
-    fn finish(&self, command: &mut Command, input: &str, code: i32) -> Ran {
+    fn finish(&self, command: &mut Command, input: &[u8], code: i32) -> Ran {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A program that reads nothing may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
         let read = |name: &str| fs::read_to_string(self.path(name)).unwrap_or_default();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();

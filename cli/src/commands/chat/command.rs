@@ -43,7 +43,7 @@ impl Line {
         }
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let rest = rest.trim();
-        let path = || PathBuf::from(rest.trim_matches(['"', '\'']));
+        let path = || from_home(rest.trim_matches(['"', '\'']));
         match (name, rest.is_empty()) {
             ("image", false) => Self::Image(path()),
             ("save", false) => Self::Save(path()),
@@ -61,6 +61,15 @@ impl Line {
     }
 }
 
+/// A path as shells read it: `~` is the home folder.
+fn from_home(path: &str) -> PathBuf {
+    match (path.strip_prefix('~'), std::env::home_dir()) {
+        (Some(""), Some(home)) => home,
+        (Some(rest), Some(home)) if rest.starts_with(['/', '\\']) => home.join(&rest[1..]),
+        _ => path.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +84,9 @@ mod tests {
             ("/image a b.png", Line::Image("a b.png".into())),
             ("/image \"a b.png\"", Line::Image("a b.png".into())),
             ("/save x.json", Line::Save("x.json".into())),
+            ("/image ~x/y.png", Line::Image("~x/y.png".into())),
+            ("/image ~/y z.png", Line::Image(std::env::home_dir().unwrap().join("y z.png"))),
+            ("/save '~/y.md'", Line::Save(std::env::home_dir().unwrap().join("y.md"))),
             ("/reset", Line::Reset),
             ("/help", Line::Help),
             ("/quit", Line::Quit),

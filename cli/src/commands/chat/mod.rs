@@ -15,21 +15,29 @@ use zoo_language::template::Conversation;
 use zoo_pipeline::write::Replace;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, begin, image, metadata, open, sensible};
+use super::model::{Watched, begin, metadata, open, sensible};
+use super::picture;
 use crate::args::{ChatArgs, PixelArgs};
 use crate::context::Context;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::report::{CliError, Report, counted};
 use command::{HELP, Line};
-use lines::Lines;
+use lines::{Lines, Typed};
 
 /// From so many positions on, reading them is shown.
 const SHOWN: usize = 512;
 
 pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliError> {
     sensible(&args.talk.answer)?;
-    let decoded = args.image.as_deref().map(|path| image(path, &args.talk.model.orientation)).transpose()?;
+    if args.image.as_deref() == Some(Path::new("-")) {
+        let message =
+            "`-` is standard input, from where the lines of a chat come; name the file of the image";
+        return Err(CliError::Usage(message.into()));
+    }
+    let look = |path| picture::open(path, &args.talk.model.orientation, context);
+    let decoded = args.image.as_deref().map(look).transpose()?;
+    let notes = decoded.as_ref().map(picture::notes);
     let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
     let sight = match decoded {
@@ -53,13 +61,18 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
         dialogue: Dialogue::new(&generator, session.device()).map_err(HostError::from)?,
         conversation: begin(args.talk.system.as_deref()),
         image: args.image.clone(),
+        notes,
         sight,
         saved: Vec::new(),
         turns: Vec::new(),
     };
     let mut failed = false;
-    while let Some(line) = interrupt::waiting(|| lines.next())? {
-        let done = match Line::read(&line) {
+    while let Some(typed) = interrupt::waiting(|| lines.next())? {
+        let line = match typed {
+            Typed::Line(line) => Line::read(&line),
+            Typed::Unreadable(message) => Line::Wrong(message),
+        };
+        let done = match line {
             Line::Empty => Ok(()),
             Line::Quit => break,
             Line::Help => {
@@ -96,6 +109,8 @@ struct Chat<'a, 'c> {
     dialogue: Dialogue<'a>,
     conversation: Conversation,
     image: Option<PathBuf>,
+    /// What was lost of it.
+    notes: Option<Value>,
     sight: Sight,
     saved: Vec<PathBuf>,
     /// For `--json`.
@@ -105,9 +120,21 @@ struct Chat<'a, 'c> {
 impl Chat<'_, '_> {
     /// Looks at another image. Models know one image per conversation, so a new one begins.
     fn show(&mut self, path: PathBuf) -> Result<(), CliError> {
-        let decoded = image(&path, &self.args.talk.model.orientation)?;
-        self.sight = self.session.look(&[decoded], &Watched::new(self.context))?;
-        self.context.note(&format!("a new conversation about {}", path.display()));
+        let looked =
+            picture::open(&path, &self.args.talk.model.orientation, self.context).and_then(|decoded| {
+                let notes = picture::notes(&decoded);
+                Ok((notes, self.session.look(&[decoded], &Watched::new(self.context))?))
+            });
+        let (notes, sight) = looked.map_err(|error| {
+            // Nobody should take the next answers for those about the image that was asked for.
+            let still = match &self.image {
+                Some(image) => format!("the conversation is still about {}", path_text(image)),
+                None => "the conversation is still about no image".to_owned(),
+            };
+            CliError::Failed(format!("{error}; {still}"))
+        })?;
+        (self.notes, self.sight) = (Some(notes), sight);
+        self.context.note(&format!("a new conversation about {}", path_text(&path)));
         self.image = Some(path);
         self.conversation = begin(self.args.talk.system.as_deref());
         Ok(())
@@ -161,6 +188,7 @@ impl Chat<'_, '_> {
         context.stream("\n");
         let mut turn = written(&generated);
         turn["question"] = question.into();
+        turn["notes"] = json!(self.notes);
         turn["image"] = json!(self.image.as_deref().map(path_text));
         turn["prompt"] = json!({ "positions": reading.length, "kept": reading.kept });
         self.turns.push(turn);

@@ -13,7 +13,8 @@ use zoo_pipeline::{Control, Outcome, Reading, Watch as _, run as pipeline};
 
 use self::report::{Written, ended, nothing, report};
 use self::target::Target;
-use self::told::{Told, passed_over};
+use self::told::Told;
+pub(super) use self::told::passed_over;
 use super::session::{decode_options, request};
 use crate::args::EncodeArgs;
 use crate::context::Context;

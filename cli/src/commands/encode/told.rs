@@ -84,7 +84,7 @@ impl Watch for Told<'_, '_> {
 }
 
 /// A line for each reason to pass files over.
-pub(super) fn passed_over(passed: &[Passed], context: &Context<'_>) {
+pub(in crate::commands) fn passed_over(passed: &[Passed], context: &Context<'_>) {
     for Passed { reason, paths } in passed {
         let named: Vec<_> = paths.iter().take(NAMED).map(zoo_core::path_text).collect();
         let more = if paths.len() > NAMED { ", …" } else { "" };

@@ -1,5 +1,7 @@
 //! What is wanted of a model.
 
+use std::path::PathBuf;
+
 use zoo_core::Quantisation;
 use zoo_language::tokens::NewlineAfterImage;
 
@@ -7,7 +9,7 @@ use zoo_language::tokens::NewlineAfterImage;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelRequest {
     /// Registry id, or a model folder.
-    pub model: String,
+    pub model: PathBuf,
     /// Name of the conversation template.
     pub template: Option<String>,
     /// What happens to the first token after an image.
@@ -23,7 +25,7 @@ pub struct ModelRequest {
 
 impl ModelRequest {
     /// The model of this id or in this folder, as it says itself.
-    pub fn new(model: impl Into<String>) -> Self {
+    pub fn new(model: impl Into<PathBuf>) -> Self {
         Self { model: model.into(), ..Self::default() }
     }
 }

@@ -7,6 +7,7 @@ use zoo_models::Shipped;
 use zoo_registry::{ModelRow, Weights};
 use zoo_release::Release;
 
+use crate::paths::folder_of;
 use crate::weights::listed;
 use crate::{HostError, WeightsStatus, Zoo};
 
@@ -59,6 +60,19 @@ impl<'a> HubModel<'a> {
     }
 }
 
+/// Whether `model` has the form `owner/name` and of no path that somebody would write.
+fn names_repository(model: &str) -> bool {
+    let word = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    model.split_once('/').is_some_and(|(owner, name)| word(owner) && word(name) && !is_file_of_weights(name))
+}
+
+fn is_file_of_weights(name: &str) -> bool {
+    [".gguf", ".safetensors", ".bin", ".pth", ".pt", ".json"].iter().any(|end| name.ends_with(end))
+}
+
 impl Zoo {
     /// The models that the program carries with it, unless a registry row takes their name.
     pub fn shipped_models(&self) -> impl Iterator<Item = &'static Shipped> {
@@ -67,15 +81,19 @@ impl Zoo {
 
     /// The folder of a model: a registry id whose files are in the cache, a model that the program carries with it, or
     /// a folder.
-    pub(crate) fn model_source(&self, model: &str) -> Result<Source, HostError> {
-        let path = Path::new(model);
+    pub(crate) fn model_source(&self, path: &Path) -> Result<Source, HostError> {
+        // A name that is not UTF-8 is that of a folder.
+        let Some(model) = path.to_str() else { return Ok(Source { folder: path.to_owned(), name: None }) };
         let row = match (self.registry().model(model), zoo_models::named(model)) {
             (Ok(row), _) => row,
             (Err(_), Some(shipped)) => {
                 let folder = shipped.unpack(&self.folders().data.join("models"))?;
                 return Ok(Source { folder, name: Some(shipped.id.to_owned()) });
             }
-            (Err(_), None) if path.is_dir() || path.components().count() > 1 || path.is_absolute() => {
+            (Err(_), None) if !path.exists() && names_repository(model) => {
+                return Err(self.repository(model));
+            }
+            (Err(_), None) if path.exists() || path.components().count() > 1 || path.is_absolute() => {
                 return Ok(Source { folder: path.to_owned(), name: None });
             }
             (Err(error), None) => return Err(error.into()),
@@ -96,6 +114,24 @@ impl Zoo {
         }
     }
 
+    /// What to do with the name of a repository where a model is asked for.
+    fn repository(&self, name: &str) -> HostError {
+        let known =
+            self.registry().models().filter_map(HubModel::of).find(|hub| hub.repo.eq_ignore_ascii_case(name));
+        HostError::WeightsMissing(match known {
+            Some(HubModel { id, .. }) => {
+                format!(
+                    "there is no folder `{name}`; the repository of that name is the model `{id}` here: --model {id}"
+                )
+            }
+            None => format!(
+                "there is no folder `{name}`. If it is a repository on the Hub, download all of it \
+                 (`hf download {name} --local-dir DIR`) and give that folder; what a model folder must hold is in \
+                 docs/models.md, and `zoo list models` shows the models that `zoo pull` knows"
+            ),
+        })
+    }
+
     /// Where the weights of a model are, without touching the network.
     pub fn model_status(&self, row: &ModelRow) -> WeightsStatus {
         match (&row.weights, HubModel::of(row)) {
@@ -114,7 +150,7 @@ impl Zoo {
     /// The folder of the registry file in which `row` stands.
     fn beside(&self, row: &ModelRow) -> PathBuf {
         let origin = self.registry().origin(zoo_registry::Kind::Model, &row.id);
-        origin.and_then(|o| Path::new(&o.file).parent().map(Path::to_path_buf)).unwrap_or_default()
+        origin.map(|o| folder_of(&o.file)).unwrap_or_default()
     }
 
     /// The folder of a model in the cache, if it is complete.
