@@ -1,8 +1,10 @@
 //! From decoded images to normalised pixels: `preprocess/<photo>-<side>`; and decoding a JPEG for an encoder of 336
-//! pixels: `preprocess/decode/<exact or fast>/<photo>`.
+//! pixels: `preprocess/decode/<exact or fast>/<photo>`. One of 12 megapixels is also decoded by `image`, whose JPEG decoder
+//! is zune-jpeg: `preprocess/decode/12-megapixels/<ours or image>`.
 
 use criterion::{Criterion, Throughput};
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
 use zoo_core::{Filter, Preprocess};
 use zoo_preprocess::{DecodeOptions, RgbImage, decode, prepare};
 
@@ -35,5 +37,15 @@ pub fn group(c: &mut Criterion) {
             });
         }
     }
+    let photo = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images/trilobite.jpg")).unwrap();
+    let photo = photo.resize_exact(4000, 3000, FilterType::Triangle).into_rgb8();
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(&photo).unwrap();
+    group.bench_function("decode/12-megapixels/ours", |b| {
+        b.iter(|| decode(&jpeg, "photo", &DecodeOptions::default()).unwrap());
+    });
+    group.bench_function("decode/12-megapixels/image", |b| {
+        b.iter(|| image::load_from_memory(&jpeg).unwrap());
+    });
     group.finish();
 }
