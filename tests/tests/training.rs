@@ -127,13 +127,18 @@ fn steps_of(family: &str, stage: u32) {
             assert!(ours.iter().all(|x| *x == 0.0) && value == expected, "{family} {stage} {key} moved");
             continue;
         }
-        // What is zero in exact arithmetic (a bias of keys) is rounding in both.
+        // What is zero in exact arithmetic is rounding in both.
         if size < 1e-6 * f64::from(largest) {
-            left_out += gradients.len();
+            assert!(key.ends_with("k_proj.bias"), "{family} {stage} {key}: a gradient of {size:.1e}");
             continue;
         }
         for i in 0..gradients.len() {
             let gradient = f64::from(gradients[i]);
+            // Rows of the embedding table that nobody read.
+            if gradient == 0.0 {
+                assert!(ours[i] == 0.0 && value[i] == expected[i], "{family} {stage} {key}[{i}] moved");
+                continue;
+            }
             let apart = (f64::from(ours[i]) * scale - gradient).abs() / size;
             worst[0] = worst[0].max(apart);
             assert!(

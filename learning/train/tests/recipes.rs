@@ -4,7 +4,10 @@
 
 use std::path::Path;
 
-use zoo_train::{Error, Recipe};
+use zoo_core::sdk::{InspectRequest, ObjectKind};
+use zoo_core::{Precision, Spec};
+use zoo_registry::{Registry, Row};
+use zoo_train::{Error, PLUGINS, Recipe, Shape};
 
 /// Published keys of a model.
 const KEYS: [&str; 9] = [
@@ -112,4 +115,55 @@ fn paths_count_from_the_recipe() {
     assert_eq!(plan.data[0].records, Path::new("here/data.jsonl"));
     // Beside the recipe if it is there, else a name of the registry.
     assert_eq!(plan.model.get_ref(), "base");
+}
+
+/// The published keys of a row of the registry.
+fn keys<R: Row>(row: &R, kind: ObjectKind, arch: &serde_json::Map<String, serde_json::Value>) -> Vec<String> {
+    let (plugin, architecture) = row.plugin().unwrap();
+    let plugin = PLUGINS.iter().find(|p| p.name == plugin).unwrap();
+    let spec = Spec {
+        id: row.id().to_owned(),
+        architecture: architecture.to_owned(),
+        arch: arch.clone(),
+        precision: Precision::F32,
+    };
+    let found = plugin.inspect(kind, &InspectRequest { spec, layout: None, dims: None }).unwrap();
+    found.tensors.into_iter().map(|tensor| tensor.key).collect()
+}
+
+/// The recipes of the released models, on all tensors of these models: what is trained, at which rates, in which batches.
+/// Counts are those of the released checkpoints.
+#[test]
+fn recipes_of_the_released_models_are_the_papers() {
+    let registry = Registry::shipped().unwrap();
+    for (model, llm, connector, whole, batch, rate) in [
+        ("cambrian-8b", "llama-3-8b-instruct", 485, 776, 512, 4e-5),
+        ("cambrian-13b", "vicuna-13b-v1.5", 485, 848, 512, 4e-5),
+        ("cambrian-34b", "nous-hermes-2-yi-34b", 450, 993, 1024, 2e-5),
+        ("cambrian-phi3-3b", "phi-3-mini-4k-instruct", 485, 680, 512, 4e-5),
+    ] {
+        let row = registry.connector(&format!("{model}-sva")).unwrap();
+        let mut all = keys(row, ObjectKind::Connector, &row.arch);
+        let row = registry.llm(llm).unwrap();
+        all.extend(keys(row, ObjectKind::Llm, &row.arch));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        for (stage, count) in [(1, connector), (2, whole)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+            let recipe =
+                Recipe::open(&folder.join(format!("{model}-{stage}.toml"))).unwrap_or_else(|e| panic!("{e}"));
+            let assigned = recipe.assign(&all).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(assigned.trained.len(), count, "{model} {stage}");
+            assert_eq!(recipe.samples_per_step(), batch, "{model} {stage}");
+            assert_eq!(recipe.plan.schedule.shape, Shape::Cosine);
+            for (key, &group) in &assigned.trained {
+                let sampler = key.contains("vision_sampler") || key.contains("vision_query");
+                let expected = match stage {
+                    1 if sampler => 1e-4,
+                    1 => 1e-3,
+                    _ => rate,
+                };
+                assert_eq!(assigned.groups[group].rate, expected, "{model} {stage} {key}");
+            }
+        }
+    }
 }
