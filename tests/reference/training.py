@@ -25,7 +25,7 @@ FAMILIES = ["cambrian-llama3", "cambrian-vicuna", "cambrian-phi3", "cambrian-mis
             "cambrian-gemma", "cambrian-stage1", "llava-1.5"]
 # What stands around an answer: before it and trained, after it and trained.
 ANSWER = {"llama_3": ("", "<|eot_id|>"), "vicuna_v1": (" ", "</s>"), "phi3": ("", "<|end|>"),
-          "mistral_instruct": (" ", "</s>"), "mpt": ("", "<|im_end|>"), "conv_gemma": ("", "<end_of_turn>\n")}
+          "mistral_instruct": (" ", " </s>"), "mpt": ("", "<|im_end|>"), "conv_gemma": ("", "<end_of_turn>")}
 CONNECTOR = ["mm_projector", "pos_emb", "vision_sampler", "vision_query", "image_newline"]
 RATES = {1: dict(base=2e-4, sampler=1e-4), 2: dict(base=4e-5)}
 STEPS = 2
@@ -39,10 +39,10 @@ def conversation(model, record):
     before, after = ANSWER[model.template]
 
     def ids(text):
-        # Begin-of-text and end-of-text are single tokens, however the tokenizer writes them.
-        if after != "</s>" or not text.endswith(after):
+        # A token, however the tokenizer would write its name.
+        if not text.endswith("</s>"):
             return prompts.token_ids(text, model.tokenizer.encode, model.bos, drop=False)
-        return ids(text.removesuffix(after)) + [model.config["eos_token_id"]]
+        return ids(text.removesuffix("</s>")) + [model.config["eos_token_id"]]
 
     asked, whole = ids(prompt), ids(prompt + before + answer + after)
     assert whole[:len(asked)] == asked, "the answer joins the prompt"
