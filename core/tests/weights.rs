@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use tempfile::TempDir;
-use zoo_core::weights::{Checkpoint, Init, Layout, Piece, Source, Weights, WeightsReport};
+use zoo_core::weights::{Checkpoint, Init, Layout, Piece, TensorSource, Weights, WeightsReport};
 use zoo_core::{Error, Result};
 
 const INIT: Init = Init::Uniform { bound: 0.5 };
@@ -260,15 +260,15 @@ fn one_tensor_in_two_files_is_refused() {
 
 // Layouts.
 
-fn split(name: &str) -> Source {
+fn split(name: &str) -> TensorSource {
     match name {
-        "attn.qkv.weight" => Source::concat(["q.weight", "k.weight", "v.weight"]),
+        "attn.qkv.weight" => TensorSource::concat(["q.weight", "k.weight", "v.weight"]),
         "attn.qkv.bias" => {
             let key = |name: &str| Piece::Key(name.to_owned());
-            Source::Concat(vec![key("q.bias"), Piece::Zeros, key("v.bias")])
+            TensorSource::Concat(vec![key("q.bias"), Piece::Zeros, key("v.bias")])
         }
-        "token" => Source::squeezed("cls"),
-        _ => Source::key(name),
+        "token" => TensorSource::squeezed("cls"),
+        _ => TensorSource::key(name),
     }
 }
 
@@ -284,7 +284,7 @@ static LAYOUTS: [Layout; 2] = [
         name: "fused",
         prefixes: &["", "trunk."],
         marker: "attn.qkv.weight",
-        map: |n| Source::key(n),
+        map: |n| TensorSource::key(n),
         ignored: &[],
     },
 ];
@@ -474,7 +474,12 @@ fn everything_that_does_not_fit_is_listed_at_once() {
 fn unknown_layouts_say_what_was_looked_for() {
     let dir = TempDir::new().unwrap();
     let message = read(&weights(&dir, &[("conv1.weight", &[1])])).err().unwrap().to_string();
-    for part in ["split (`vision.q.weight`)", "fused (`attn.qkv.weight`)", "1 tensors", "`conv1.weight`"] {
+    for part in [
+        "split (`vision.q.weight` or `q.weight`)",
+        "fused (`attn.qkv.weight` or `trunk.attn.qkv.weight`)",
+        "1 tensors",
+        "`conv1.weight`",
+    ] {
         assert!(message.contains(part), "no `{part}` in: {message}");
     }
     let wrong = weights(&dir, &SPLIT).with_layout(Some("timm".to_owned()));
