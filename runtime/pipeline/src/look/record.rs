@@ -20,6 +20,10 @@ pub fn pixel_record(options: &DecodeOptions) -> Metadata {
     let mut out = Metadata::new();
     out.insert("zoo".into(), env!("CARGO_PKG_VERSION").into());
     out.insert("orientation".into(), json!(options.orientation));
+    // Pixels of damaged images are in the result only where they were let through.
+    if options.lenient {
+        out.insert("lenient".into(), true.into());
+    }
     out
 }
 
