@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use program::{File, Place, QUESTION};
+use program::{File, QUESTION, Sandbox};
 use serde_json::Value;
 use server::Server;
 
@@ -28,8 +28,8 @@ fn program() {
 }
 
 /// A place with a copy of the test checkpoint in `model` and an image.
-fn place() -> Place {
-    let place = Place::new(&support::CAMBRIAN);
+fn place() -> Sandbox {
+    let place = Sandbox::new(&support::CAMBRIAN);
     place.image("photo.png", 120, 90);
     place.checkpoint(FAMILY, "model");
     place
@@ -37,7 +37,7 @@ fn place() -> Place {
 
 /// `zoo ask photo.png QUESTION --model model` after `spoil` fails with one message that holds all of `parts`.
 #[track_caller]
-fn fails(spoil: impl FnOnce(&Place), parts: &[&str]) {
+fn fails(spoil: impl FnOnce(&Sandbox), parts: &[&str]) {
     let place = place();
     spoil(&place);
     let ran = place.run_with(&["ask", "photo.png", QUESTION, "--model", "model"], 1);
@@ -174,14 +174,14 @@ fn command_lines_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn what_is_wrong_is_said_once_and_helpfully() {
-    let spoilt = |file: &'static str, text: &'static str| move |p: &Place| drop(p.write(file, text));
-    let removed = |file: &'static str| move |p: &Place| fs::remove_file(p.path(file)).unwrap();
+    let spoilt = |file: &'static str, text: &'static str| move |p: &Sandbox| drop(p.write(file, text));
+    let removed = |file: &'static str| move |p: &Sandbox| fs::remove_file(p.path(file)).unwrap();
     fails(|p| fs::remove_dir_all(p.path("model")).unwrap(), &["there is no model `model`"]);
     fails(removed("model/config.json"), &["this is no model folder", "config.json"]);
     fails(removed("model/model-00002-of-00002.safetensors"), &["shard", "is not there"]);
     fails(spoilt("photo.png", "not an image"), &["photo.png"]);
     fails(removed("photo.png"), &["photo.png", "no such file"]);
-    let toml = |p: &Place| fs::read_to_string(p.path("model/zoo.toml")).unwrap();
+    let toml = |p: &Sandbox| fs::read_to_string(p.path("model/zoo.toml")).unwrap();
     fails(
         |p| drop(p.write("model/zoo.toml", &toml(p).replace("template = \"vicuna_v1\"", ""))),
         &["nothing here tells the conversation template", "--template"],

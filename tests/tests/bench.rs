@@ -17,8 +17,8 @@ fn program() {
     program::run();
 }
 
-fn place() -> program::Place {
-    program::Place::new(&PLUGINS)
+fn place() -> program::Sandbox {
+    program::Sandbox::new(&PLUGINS)
 }
 
 #[test]

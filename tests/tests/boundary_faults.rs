@@ -17,11 +17,11 @@ use zoo_host::plugins::{LOG_TARGET, Manifest, ObjectKind, PluginDoor, PluginErro
 const BAD: &str = "tests/plugins/bad";
 
 /// A plugin folder with one manifest, and the data folder that goes with it.
-struct Place {
+struct Sandbox {
     root: tempfile::TempDir,
 }
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
         Self { root: tempfile::tempdir().unwrap() }
     }
@@ -271,7 +271,7 @@ fn malformed_results_are_refused_by_name() {
         ("many_parameters", "`parameters` is 18446744073709551615, more than any machine holds"),
         ("no_gradients", "its descriptor says `vjp: true`, but it has no gradients"),
     ];
-    let place = Place::new();
+    let place = Sandbox::new();
     let provided = ["honest", "odd_code"].into_iter().chain(LIES.iter().chain(FALSE).map(|(lie, _)| *lie));
     let encoders: Vec<String> = provided.map(str::to_owned).collect();
     place.install("liar", &bad(), |m| m.provides.encoders = encoders[1..].to_vec());
@@ -330,7 +330,7 @@ fn malformed_results_are_refused_by_name() {
 /// where the kit can see it.
 #[test]
 fn fibs_are_told_by_name() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let told = zoo_bad::FIBS.identity().provides;
     place.install("fibs", &bad(), |m| {
         m.provides = told;
@@ -382,7 +382,7 @@ fn fibs_are_told_by_name() {
 
 #[test]
 fn a_plugin_that_is_not_there_is_missed_with_the_folders_searched() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("other_layout", &bad(), |_| ());
     let message = place.refusal("clap");
     contains(
@@ -394,7 +394,7 @@ fn a_plugin_that_is_not_there_is_missed_with_the_folders_searched() {
 
 #[test]
 fn a_library_that_was_deleted_is_missed() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("gone", &bad(), |_| ());
     std::fs::remove_file(place.library()).unwrap();
     let message = place.refusal("gone");
@@ -403,7 +403,7 @@ fn a_library_that_was_deleted_is_missed() {
 
 #[test]
 fn another_revision_is_refused_before_and_after_opening() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("other_revision", &bad(), |m| m.abi = 7);
     contains(&place.refusal("other_revision"), &["built for ABI revision 7", "this program speaks 1"]);
     // The manifest lies; the library's own word counts.
@@ -413,7 +413,7 @@ fn another_revision_is_refused_before_and_after_opening() {
 
 #[test]
 fn another_layout_is_refused_in_one_sentence_with_the_details_in_a_file() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("other_layout", &bad(), |_| ());
     let message = place.refusal("other_layout");
     contains(&message, &["plugin `other_layout` was built against another version of the plugin interface"]);
@@ -425,21 +425,21 @@ fn another_layout_is_refused_in_one_sentence_with_the_details_in_a_file() {
 
 #[test]
 fn a_library_without_the_symbol_is_no_plugin() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("nobody", &bad(), |_| ());
     contains(&place.refusal("nobody"), &["is not the plugin `nobody`", "exports no `zoo_plugin_nobody`"]);
 }
 
 #[test]
 fn a_symbol_that_is_something_else_is_no_plugin() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("not_ours", &bad(), |_| ());
     contains(&place.refusal("not_ours"), &["is not the plugin `not_ours`", "something else"]);
 }
 
 #[test]
 fn a_file_that_is_no_library_is_refused() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let text = place.root.path().join("notes.txt");
     std::fs::write(&text, "not a library").unwrap();
     place.install("notes", &text, |_| ());
@@ -450,7 +450,7 @@ fn a_file_that_is_no_library_is_refused() {
 
 #[test]
 fn a_manifest_that_says_something_else_is_refused() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("no_start", &bad(), |m| m.version = "1.0.0".into());
     let message = place.refusal("no_start");
     contains(
@@ -461,14 +461,14 @@ fn a_manifest_that_says_something_else_is_refused() {
 
 #[test]
 fn a_panic_while_starting_is_an_error() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("no_start", &bad(), |_| ());
     contains(&place.refusal("no_start"), &["plugin `no_start` cannot start", "not today"]);
 }
 
 #[test]
 fn another_platform_is_refused_before_opening() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("far", &bad(), |m| m.target = "riscv64gc-unknown-linux-gnu".into());
     contains(&place.refusal("far"), &["`far` was built for riscv64gc-unknown-linux-gnu", zoo_abi::TARGET]);
     if backend() == "cpu" {
@@ -479,7 +479,7 @@ fn another_platform_is_refused_before_opening() {
 
 #[test]
 fn two_plugins_of_one_name_are_refused_naming_both() {
-    let (one, two) = (Place::new(), Place::new());
+    let (one, two) = (Sandbox::new(), Sandbox::new());
     one.install("twin", &bad(), |_| ());
     two.install("twin", &bad(), |_| ());
     let set = PluginSet::discover(&[one.folder(), two.folder()], &one.root.path().join("data")).unwrap();
@@ -488,7 +488,7 @@ fn two_plugins_of_one_name_are_refused_naming_both() {
     contains(&message, &["two plugins are called `twin`", &a, &b]);
     // So is one whose name a loaded library has already.
     toy();
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("toy", &library("zoo-toy"), |_| ());
     let first = staged(&[]).join(library("zoo-toy").file_name().unwrap()).display().to_string();
     contains(&place.refusal("toy"), &["two plugins are called `toy`", &first]);
@@ -496,7 +496,7 @@ fn two_plugins_of_one_name_are_refused_naming_both() {
 
 #[test]
 fn a_wrong_manifest_harms_nobody_else() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("far", &bad(), |m| m.target = "elsewhere".into());
     std::fs::write(place.manifest("torn"), "name = \"torn\nversion = 3").unwrap();
     let set = place.set();
@@ -509,7 +509,7 @@ fn a_wrong_manifest_harms_nobody_else() {
 
 #[test]
 fn a_library_that_does_not_match_its_manifest_is_refused() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.install("swapped", &bad(), |_| ());
     std::fs::write(place.library(), "something else").unwrap();
     contains(&place.refusal("swapped"), &["the library does not match its manifest", "sha256"]);
@@ -517,7 +517,7 @@ fn a_library_that_does_not_match_its_manifest_is_refused() {
 
 #[test]
 fn a_plugin_that_changed_must_be_trusted_again() {
-    let place = Place::new();
+    let place = Sandbox::new();
     // Never seen: the hash is remembered, before the file turns out to be no library.
     let text = place.root.path().join("notes.txt");
     std::fs::write(&text, "first").unwrap();
@@ -550,7 +550,7 @@ mod files {
 
     #[test]
     fn what_others_may_write_is_refused() {
-        let place = Place::new();
+        let place = Sandbox::new();
         place.install("open", &bad(), |_| ());
         let all = [(place.library(), 0o644), (place.manifest("open"), 0o644), (place.folder(), 0o755)];
         for (path, safe) in all {
@@ -569,7 +569,7 @@ mod files {
 
     #[test]
     fn what_a_group_may_write_is_refused() {
-        let place = Place::new();
+        let place = Sandbox::new();
         place.install("shared", &bad(), |_| ());
         // Only root can give files to a group that it is not in.
         if chown(place.library(), None, Some(65_534)).is_ok() {
@@ -582,7 +582,7 @@ mod files {
 
     #[test]
     fn other_peoples_files_are_refused() {
-        let place = Place::new();
+        let place = Sandbox::new();
         place.install("theirs", &bad(), |_| ());
         // Only root can give files away.
         if chown(place.library(), Some(65_534), None).is_ok() {
@@ -592,7 +592,7 @@ mod files {
 
     #[test]
     fn links_out_of_the_folder_are_refused() {
-        let place = Place::new();
+        let place = Sandbox::new();
         place.install("linked", &bad(), |_| ());
         std::fs::remove_file(place.library()).unwrap();
         symlink(bad(), place.library()).unwrap();

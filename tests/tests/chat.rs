@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use program::{Place, QUESTION, Ran, model};
+use program::{QUESTION, Ran, Sandbox, model};
 use serde_json::{Value, json};
 
 /// What the other tests run.
@@ -19,22 +19,22 @@ fn program() {
 }
 
 /// A landscape and a portrait.
-fn place() -> Place {
-    let place = Place::new(&support::CAMBRIAN);
+fn place() -> Sandbox {
+    let place = Sandbox::new(&support::CAMBRIAN);
     place.image("photo.png", 120, 60);
     place.image("other.png", 50, 70);
     place
 }
 
 #[track_caller]
-fn chat(place: &Place, arguments: &[&str], lines: &[&str], code: i32) -> Ran {
+fn chat(place: &Sandbox, arguments: &[&str], lines: &[&str], code: i32) -> Ran {
     let model = model();
     let all = [&["chat"], arguments, &["--model", &model, "--max-new-tokens", "6"]].concat();
     place.run_typing(&all, lines.join("\n"), code)
 }
 
 #[track_caller]
-fn turns(place: &Place, arguments: &[&str], lines: &[&str]) -> Vec<Value> {
+fn turns(place: &Sandbox, arguments: &[&str], lines: &[&str]) -> Vec<Value> {
     let ran = chat(place, &[arguments, &["--json"]].concat(), lines, 0);
     serde_json::from_str::<Value>(&ran.out).unwrap()["turns"].as_array().unwrap().clone()
 }
@@ -208,7 +208,7 @@ fn an_explanation_has_every_layer_and_adds_up() {
 #[test]
 fn what_cannot_be_explained_is_said() {
     let llava = support::checkpoints().join("llava-1.5").display().to_string();
-    let place = Place::new(&[&support::CAMBRIAN[..], &["plugins/projectors"]].concat());
+    let place = Sandbox::new(&[&support::CAMBRIAN[..], &["plugins/projectors"]].concat());
     place.image("photo.png", 60, 60);
     let ran = place.run_with(&["explain", "photo.png", QUESTION, "--model", &llava, "--out", "x.png"], 1);
     assert!(ran.err.contains("telling where its layers look"), "{}", ran.err);

@@ -29,24 +29,24 @@ fn program() {
 }
 
 /// A folder to run the program in, with the plugins of encoders and connectors.
-struct Place(program::Place);
+struct Sandbox(program::Sandbox);
 
-impl std::ops::Deref for Place {
-    type Target = program::Place;
-    fn deref(&self) -> &program::Place {
+impl std::ops::Deref for Sandbox {
+    type Target = program::Sandbox;
+    fn deref(&self) -> &program::Sandbox {
         &self.0
     }
 }
 
-impl std::ops::DerefMut for Place {
-    fn deref_mut(&mut self) -> &mut program::Place {
+impl std::ops::DerefMut for Sandbox {
+    fn deref_mut(&mut self) -> &mut program::Sandbox {
         &mut self.0
     }
 }
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
-        Self(program::Place::new(&ALL))
+        Self(program::Sandbox::new(&ALL))
     }
 
     /// Tokens and channels of an encoder's features, as the registry has them.
@@ -66,7 +66,7 @@ impl Place {
 
 #[test]
 fn a_row_that_its_plugin_contradicts_is_not_in_order() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let shipped = include_str!("../../registry.toml");
     let start = shipped.find("[[encoder]]\nid = \"trilobite-clip\"").unwrap();
     let row = shipped[start..].split("\n\n").next().unwrap().replace("channels = 64", "channels = 65");
@@ -80,7 +80,7 @@ fn a_row_that_its_plugin_contradicts_is_not_in_order() {
 
 #[test]
 fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 60, 40);
     let shipped = include_str!("../../registry.toml");
     let start = shipped.find("[[encoder]]\nid = \"trilobite-clip\"").unwrap();
@@ -119,13 +119,13 @@ fn a_wrong_row_of_a_plugin_stops_nothing_but_its_own_use() {
 
 #[test]
 fn what_is_counted_stands_in_its_number() {
-    let info = Place::new().run("info trilobite-clip", 0).out;
+    let info = Sandbox::new().run("info trilobite-clip", 0).out;
     assert!(info.contains(" layers, 1 prefix token\n"), "{info}");
 }
 
 #[test]
 fn an_encoder_that_looks_twice_is_numbered() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 60, 40);
     let registry = r#"
         version = 1
@@ -144,7 +144,7 @@ fn an_encoder_that_looks_twice_is_numbered() {
 
 #[test]
 fn an_ensemble_writes_features_tokens_and_attention() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("in/a.png", 60, 40);
     place.image("in/b.png", 40, 60);
     place.image("in/c.png", 50, 50);
@@ -183,7 +183,7 @@ fn an_ensemble_writes_features_tokens_and_attention() {
 
 #[test]
 fn batches_change_nothing() {
-    let place = Place::new();
+    let place = Sandbox::new();
     for (name, width, height) in [("a.png", 60, 40), ("b.png", 33, 90), ("c.png", 20, 20)] {
         place.image(name, width, height);
     }
@@ -210,7 +210,7 @@ fn batches_change_nothing() {
 
 #[test]
 fn layers_norm_tokens_resolution_and_prefix_do_what_they_say() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 64, 64);
     let encode = |options: &str| {
         place.run(
@@ -239,7 +239,7 @@ fn layers_norm_tokens_resolution_and_prefix_do_what_they_say() {
 
 #[test]
 fn pixels_that_were_prepared_before_give_the_same_features() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 70, 30);
     place.run("preprocess a.png --encoder trilobite-clip --out p.safetensors", 0);
     place.run("encode a.png --encoder trilobite-clip --out a.safetensors", 0);
@@ -254,7 +254,7 @@ fn pixels_that_were_prepared_before_give_the_same_features() {
 
 #[test]
 fn choices_are_recorded_and_quiet_is_quiet() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 64, 48);
     place.image("b.png", 64, 48);
     let line = "encode *.png --encoder trilobite-siglip --fast-resize --upright --quiet --out f.safetensors";
@@ -274,7 +274,7 @@ fn choices_are_recorded_and_quiet_is_quiet() {
 /// Sizes are those of the original, and what was done to the pixels is recorded.
 #[test]
 fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.jpg", 1920, 1441);
     for line in [
         "encode a.jpg --encoder trilobite-clip --fast-resize --overwrite --out f.safetensors",
@@ -305,7 +305,7 @@ fn a_large_photograph_may_be_decoded_at_a_reduced_size() {
 
 #[test]
 fn npy_comes_with_its_metadata() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 30, 30);
     place.run("encode a.png --ensemble trilobite-four --out t.npy", 0);
     let bytes = fs::read(place.path("t.npy")).unwrap();
@@ -320,7 +320,7 @@ fn npy_comes_with_its_metadata() {
 
 #[test]
 fn one_bad_image_does_not_take_the_others_with_it() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 30, 30);
     place.image("c.png", 30, 30);
     fs::write(place.path("b.png"), "no image at all").unwrap();
@@ -340,7 +340,7 @@ fn one_bad_image_does_not_take_the_others_with_it() {
 
 #[test]
 fn requests_that_cannot_be_served_say_what_could() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 30, 30);
     fs::write(place.path("text.json"), "{ depth: 2 }").unwrap();
     fs::write(place.path("list.json"), "[1]").unwrap();
@@ -370,7 +370,7 @@ fn requests_that_cannot_be_served_say_what_could() {
 
 #[test]
 fn an_architecture_can_be_changed() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 30, 30);
     fs::write(place.path("small.json"), "{ \"depth\": 1 }").unwrap();
     let line =
@@ -381,7 +381,7 @@ fn an_architecture_can_be_changed() {
 
 #[test]
 fn the_picture_is_a_picture_and_always_the_same() {
-    let place = Place::new();
+    let place = Sandbox::new();
     place.image("a.png", 90, 60);
     let json = place.json("view a.png --ensemble trilobite-four --out 1.png", 0);
     place.run("view a.png --ensemble trilobite-four --out 2.png", 0);
@@ -401,7 +401,7 @@ fn the_picture_is_a_picture_and_always_the_same() {
 
 #[test]
 fn check_knows_parameters_memory_and_cost() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let json = place.json("check", 0);
     // Every plugin of encoders and connectors is there.
     let notes: Vec<&str> = json["notes"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
@@ -428,7 +428,7 @@ fn check_knows_parameters_memory_and_cost() {
 
 #[test]
 fn plugins_are_listed_checked_and_trusted() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let list = place.json("plugins list", 0);
     assert_eq!(list["plugins"].as_array().unwrap().len(), ALL.len());
     let check = place.json("plugins check", 0);
@@ -443,7 +443,7 @@ fn plugins_are_listed_checked_and_trusted() {
 
 #[test]
 fn a_plugin_in_the_users_folder_is_remembered_and_must_be_trusted_again_when_it_changes() {
-    let mut place = Place::new();
+    let mut place = Sandbox::new();
     place.plugins = place.path("none");
     let user = place.path("data/plugins");
     let (library, template) =
@@ -487,7 +487,7 @@ fn a_plugin_in_the_users_folder_is_remembered_and_must_be_trusted_again_when_it_
 #[test]
 fn unsafe_files_in_the_users_folder_are_refused() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let mut place = Place::new();
+    let mut place = Sandbox::new();
     place.plugins = place.path("none");
     let user = place.path("data/plugins");
     copy(&support::staged(&["tests/plugins/toy"]), &user, |name| name.contains("toy"));
@@ -512,7 +512,7 @@ fn unsafe_files_in_the_users_folder_are_refused() {
 
 #[test]
 fn without_one_library_the_rest_still_works() {
-    let mut place = Place::new();
+    let mut place = Sandbox::new();
     place.image("a.png", 30, 30);
     let some = place.path("some");
     copy(&place.plugins, &some, |name| !name.contains("dinov2"));

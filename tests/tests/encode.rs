@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
-use program::{Place, QUESTION};
+use program::{QUESTION, Sandbox};
 use serde_json::{Value, json};
 
 /// What the other tests run.
@@ -26,15 +26,15 @@ fn program() {
 const DINO: &str = "--encoder trilobite-dinov2";
 
 /// A place with `images` pictures in `in`.
-fn place(images: u32) -> Place {
-    let place = Place::new(&["plugins/dinov2", "plugins/clip"]);
+fn place(images: u32) -> Sandbox {
+    let place = Sandbox::new(&["plugins/dinov2", "plugins/clip"]);
     for i in 0..images {
         place.image(&format!("in/{i:02}.png"), 40 + i, 30);
     }
     place
 }
 
-fn read(place: &Place, name: &str) -> Vec<u8> {
+fn read(place: &Sandbox, name: &str) -> Vec<u8> {
     fs::read(place.path(name)).unwrap()
 }
 
@@ -88,7 +88,7 @@ fn the_file_itself_may_be_what_no_longer_fits() {
 
 /// Sends `signal` to a run as soon as it has kept something, and says how it ended.
 #[cfg(unix)]
-fn ended_by(place: &Place, signal: &str, line: &str, kept: &dyn Fn() -> bool) -> Option<i32> {
+fn ended_by(place: &Sandbox, signal: &str, line: &str, kept: &dyn Fn() -> bool) -> Option<i32> {
     let mut command = place.command(&line.split_whitespace().collect::<Vec<_>>());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
@@ -234,7 +234,7 @@ fn names_need_not_be_utf_8() {
 #[test]
 fn inputs_come_from_lists_and_from_standard_input() {
     let place = place(3);
-    let features = |place: &Place| place.tensors("f.safetensors").shape("features")[0];
+    let features = |place: &Sandbox| place.tensors("f.safetensors").shape("features")[0];
     place.write("list", "in/00.png\r\n\nin/02.png\n");
     place.run(&format!("encode --files-from list {DINO} --out f.safetensors"), 0);
     assert_eq!(features(&place), 2);
@@ -319,7 +319,7 @@ fn numbers_that_are_none_are_an_error_in_encode_and_view() {
 
 #[test]
 fn numbers_that_are_none_are_an_error_in_trace() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     place.image("a.png", 60, 40);
     place.checkpoint("cambrian-vicuna", "model");
     spoil(&place.path("model/model-00001-of-00002.safetensors"), "lm_head");

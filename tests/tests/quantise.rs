@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 
 use candle_core::{Device, Tensor};
-use program::{Place, QUESTION};
+use program::{QUESTION, Sandbox};
 use serde_json::{Value, json};
 
 const TO_FILE: [&str; 6] = ["quantize", "model", "--type", "q8_0", "--out", "model/d.gguf"];
@@ -21,15 +21,15 @@ fn program() {
 }
 
 /// A place with a copy of the test checkpoint `family` in `model`.
-fn place(family: &str) -> Place {
-    let place = Place::new(&support::ALL);
+fn place(family: &str) -> Sandbox {
+    let place = Sandbox::new(&support::ALL);
     place.checkpoint(family, "model");
     place
 }
 
 /// Writes the language model of `model` into a GGUF file, which takes the place of its own from here on.
 #[track_caller]
-fn replace(place: &Place) -> Value {
+fn replace(place: &Sandbox) -> Value {
     let said = place.json_with(&TO_FILE, 0);
     let toml = fs::read_to_string(place.path("model/zoo.toml")).unwrap();
     place.write("model/zoo.toml", &format!("{toml}\n[llm]\nweights = \"d.gguf\"\n"));
@@ -38,7 +38,7 @@ fn replace(place: &Place) -> Value {
 
 /// The logits after a question without an image, and the tokens that follow.
 #[track_caller]
-fn trace(place: &Place, more: &[&str]) -> (Vec<f32>, Vec<i64>) {
+fn trace(place: &Sandbox, more: &[&str]) -> (Vec<f32>, Vec<i64>) {
     let line =
         ["trace", "--text-only", QUESTION, "--model", "model", "--overwrite", "--out", "t.safetensors"];
     let all = [line.as_slice(), more].concat();
@@ -49,7 +49,7 @@ fn trace(place: &Place, more: &[&str]) -> (Vec<f32>, Vec<i64>) {
 
 /// The file is the model quantised at load, bit by bit.
 #[track_caller]
-fn same_as_at_load(place: &Place) {
+fn same_as_at_load(place: &Sandbox) {
     let plain = trace(place, &[]);
     let at_load = trace(place, &["--quantise", "q8_0"]);
     assert_ne!(plain, at_load, "quantising does something");
@@ -59,7 +59,7 @@ fn same_as_at_load(place: &Place) {
 
 /// As [`same_as_at_load`], but the head is the embedding table of the file and not quantised, unless that is asked.
 #[track_caller]
-fn same_but_for_the_head(place: &Place) {
+fn same_but_for_the_head(place: &Sandbox) {
     let (at_load, _) = trace(place, &["--quantise", "q8_0"]);
     replace(place);
     assert_eq!(trace(place, &["--quantise", "q8_0"]).0, at_load);
@@ -73,7 +73,7 @@ fn same_but_for_the_head(place: &Place) {
 
 /// The command `line` ends with `code` and one message that holds `parts`, and leaves nothing.
 #[track_caller]
-fn refused(place: &Place, line: &[&str], code: i32, parts: &[&str]) {
+fn refused(place: &Sandbox, line: &[&str], code: i32, parts: &[&str]) {
     let ran = place.run_with(line, code);
     assert_eq!(ran.out, "");
     assert_eq!(ran.err.matches("error: ").count(), 1, "{}", ran.err);

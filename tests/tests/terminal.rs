@@ -10,7 +10,7 @@ mod support;
 
 use std::fs;
 
-use program::{Place, model};
+use program::{Sandbox, model};
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn program() {
     program::run();
 }
 
-fn start(place: &Place, arguments: &[&str]) -> PtySession {
+fn start(place: &Sandbox, arguments: &[&str]) -> PtySession {
     let model = model();
     let all = [arguments, &["--model", &model]].concat();
     spawn_command(place.on_terminal(&all), HANGS)
@@ -41,7 +41,7 @@ fn start(place: &Place, arguments: &[&str]) -> PtySession {
 }
 
 /// A chat at its first prompt.
-fn chat(place: &Place, tokens: &str) -> PtySession {
+fn chat(place: &Sandbox, tokens: &str) -> PtySession {
     let mut terminal = start(place, &["chat", "--overwrite", "--max-new-tokens", tokens]);
     terminal.exp_string(BEGINS).unwrap();
     terminal
@@ -74,7 +74,7 @@ fn code(terminal: &PtySession) -> i32 {
 }
 
 /// What was said so far, questions and answers in turn.
-fn said(place: &Place, terminal: &mut PtySession) -> Vec<String> {
+fn said(place: &Sandbox, terminal: &mut PtySession) -> Vec<String> {
     press(terminal, "/save said.json\r");
     terminal.exp_regex("turns? in said.json").unwrap();
     terminal.exp_string(BEGINS).unwrap();
@@ -85,7 +85,7 @@ fn said(place: &Place, terminal: &mut PtySession) -> Vec<String> {
 
 #[test]
 fn lines_are_edited_and_remembered() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let mut terminal = chat(&place, "2");
     say(&mut terminal, &format!("Whx{BACKSPACE}y?"));
     say(&mut terminal, "Who?");
@@ -104,7 +104,7 @@ fn lines_are_edited_and_remembered() {
 
 #[test]
 fn ctrl_c_at_the_prompt_forgets_the_line_and_ctrl_d_ends_the_chat() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let mut terminal = chat(&place, "2");
     press(&mut terminal, "Never mi");
     terminal.exp_string("mi").unwrap();
@@ -117,7 +117,7 @@ fn ctrl_c_at_the_prompt_forgets_the_line_and_ctrl_d_ends_the_chat() {
 
 #[test]
 fn ctrl_c_during_an_answer_returns_to_the_prompt() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let long = "1500";
     let model = model();
     let asked = place.json_with(&["ask", "Why?", "--model", &model, "--max-new-tokens", long], 0);
@@ -149,7 +149,7 @@ fn ctrl_c_during_an_answer_returns_to_the_prompt() {
 }
 
 /// All that a command shows at a terminal with these variables.
-fn shown(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+fn shown(place: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = place.on_terminal(arguments);
     command.envs(variables.iter().copied());
     let mut terminal = spawn_command(command, HANGS).unwrap();
@@ -159,7 +159,7 @@ fn shown(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Strin
 
 #[test]
 fn who_wants_plain_text_gets_no_colour_and_nothing_that_moves() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     place.image("photo.png", 40, 30);
     place.write("bad.toml", "version = 1\n\n[[encoder]]\nidd = \"x\"\n");
     let model = model();
@@ -178,7 +178,7 @@ fn who_wants_plain_text_gets_no_colour_and_nothing_that_moves() {
 
 #[test]
 fn a_dumb_terminal_has_a_chat_without_editing() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let model = model();
     let mut command = place.on_terminal(&["chat", "--model", &model, "--max-new-tokens", "2"]);
     command.env("TERM", "dumb");
@@ -197,7 +197,7 @@ fn a_dumb_terminal_has_a_chat_without_editing() {
 
 #[test]
 fn the_chosen_answer_has_a_line_of_its_own() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let model = model();
     let all = shown(&place, &["ask", "Which?", "--model", &model, "--choices", "A, B"], &[("TERM", "dumb")]);
     let lines: Vec<&str> = all.lines().map(str::trim_end).collect();
@@ -207,7 +207,7 @@ fn the_chosen_answer_has_a_line_of_its_own() {
 
 #[test]
 fn ctrl_c_ends_the_answer_of_ask() {
-    let place = Place::new(&support::CAMBRIAN);
+    let place = Sandbox::new(&support::CAMBRIAN);
     let cancelled = (0..ATTEMPTS).any(|_| {
         let mut terminal = start(&place, &["ask", "Why?", "--max-new-tokens", "1500", "--quiet"]);
         terminal.exp_string(HARNESS).unwrap();

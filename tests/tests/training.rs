@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use candle_core::{Device, Tensor};
-use program::Place;
+use program::Sandbox;
 use serde_json::json;
 use zoo_core::Precision;
 use zoo_host::{ModelRequest, Zoo};
@@ -292,7 +292,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Killed at any moment, a run goes on to the bytes of one that nobody disturbed.
 #[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
-    let mut place = Place::new(&support::ALL);
+    let mut place = Sandbox::new(&support::ALL);
     shapes(&place.path(""), 9);
     let recipe = |out: &str| {
         let stage = format!("train = {CONNECTOR}");
@@ -341,7 +341,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
 /// program reads the folder.
 #[test]
 fn an_exported_model_is_the_trained_one() {
-    let place = Place::new(&support::ALL);
+    let place = Sandbox::new(&support::ALL);
     shapes(&place.path(""), 6);
     for (out, stage) in [("connector", CONNECTOR), ("whole", "[\"*\"]")] {
         let recipe = from_nothing(&trilobite(), out, &format!("train = {stage}"), 3) + "rate = 1e-3\n";
@@ -350,7 +350,7 @@ fn an_exported_model_is_the_trained_one() {
         let folder = place.path(out);
         let session =
             zoo(Precision::F32).model(&ModelRequest::new(folder.display().to_string()), &()).unwrap();
-        let sources = [zoo_train::Source { records: place.path("shapes.jsonl"), images: place.path("") }];
+        let sources = [zoo_train::DataSource { records: place.path("shapes.jsonl"), images: place.path("") }];
         let data = Dataset::open(&sources).unwrap();
         for sample in 0..data.len() {
             let (record, image) = data.read(sample).unwrap();
@@ -386,7 +386,7 @@ fn an_exported_model_is_the_trained_one() {
 /// A run does not write into a folder of somebody else's.
 #[test]
 fn other_folders_are_left_alone() {
-    let place = Place::new(&support::ALL);
+    let place = Sandbox::new(&support::ALL);
     shapes(&place.path(""), 3);
     place.write("out/photo.txt", "");
     place.write("recipe.toml", &(from_nothing(&trilobite(), "out", "train = [\"*\"]", 1) + "rate = 1e-3\n"));
@@ -400,7 +400,7 @@ fn other_folders_are_left_alone() {
 
 #[test]
 fn a_dry_run_measures_and_writes_nothing() {
-    let place = Place::new(&support::ALL);
+    let place = Sandbox::new(&support::ALL);
     shapes(&place.path(""), 6);
     // From a base language model: the connector is new.
     let stage = format!("connector = \"new\"\ntrain = {CONNECTOR}");
@@ -415,7 +415,7 @@ fn a_dry_run_measures_and_writes_nothing() {
 /// Records that cannot be used are counted, listed and left out, and nothing takes their place.
 #[test]
 fn defective_samples_are_left_out_and_told() {
-    let place = Place::new(&support::ALL);
+    let place = Sandbox::new(&support::ALL);
     shapes(&place.path(""), 6);
     let records = fs::read_to_string(place.path("shapes.jsonl")).unwrap();
     let bad = records.replace("5.png", "gone.png") + "{\"conversations\": []}\nnonsense\n";

@@ -9,7 +9,7 @@ mod support;
 
 use std::fs;
 
-use program::{Place, QUESTION, model};
+use program::{QUESTION, Sandbox, model};
 use serde_json::{Value, json};
 
 /// What the other tests run.
@@ -18,14 +18,14 @@ fn program() {
     program::run();
 }
 
-fn place() -> Place {
-    let place = Place::new(&support::CAMBRIAN);
+fn place() -> Sandbox {
+    let place = Sandbox::new(&support::CAMBRIAN);
     place.image("photo.png", 120, 90);
     place
 }
 
 /// `zoo ask` of these images, with few tokens.
-fn ask(place: &Place, images: &[&str], more: &[&str], code: i32) -> Value {
+fn ask(place: &Sandbox, images: &[&str], more: &[&str], code: i32) -> Value {
     let model = model();
     let all = [&["ask"], images, &[QUESTION, "--model", &model, "--max-new-tokens", "3"], more].concat();
     place.json_with(&all, code)
@@ -65,7 +65,7 @@ fn a_folder_is_asked_about_image_by_image_and_a_broken_one_costs_no_other() {
 }
 
 /// Images of which something is lost, and what is said of it.
-fn lossy(place: &Place) -> Vec<(&'static str, &'static str)> {
+fn lossy(place: &Sandbox) -> Vec<(&'static str, &'static str)> {
     let grey = image::ImageBuffer::from_fn(40, 30, |x, y| image::Luma([(x * 900 + y) as u16]));
     grey.save(place.path("grey16.png")).unwrap();
     image::RgbaImage::from_pixel(40, 30, image::Rgba([9, 200, 30, 128]))

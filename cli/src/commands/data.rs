@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use zoo_train::{Source, data};
+use zoo_train::{DataSource, data};
 
 use crate::args::{DataArgs, DataCommand, RecordsArgs};
 use crate::context::Context;
@@ -19,14 +19,14 @@ pub(super) fn run(args: &DataArgs, _: &Context<'_>) -> Result<Report, CliError> 
 }
 
 fn check(args: &RecordsArgs) -> Result<Report, CliError> {
-    let source = |records: &std::path::PathBuf| Source {
+    let source = |records: &std::path::PathBuf| DataSource {
         records: records.clone(),
         images: match &args.images {
             Some(images) => images.clone(),
             None => records.parent().map(Into::into).unwrap_or_default(),
         },
     };
-    let sources: Vec<Source> = args.records.iter().map(source).collect();
+    let sources: Vec<DataSource> = args.records.iter().map(source).collect();
     let found = data::check(&sources, args.decode)?;
     let mut text = format!(
         "{} to learn from, {} of them with an image; {} words\n",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use zoo_core::path_text;
-use zoo_host::{Explanation, HostError, Look, Place};
+use zoo_host::{Explanation, HostError, LayerSite, Look};
 use zoo_language::generate::Control;
 use zoo_pipeline::write;
 
@@ -64,13 +64,13 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
 }
 
 fn layer(look: &Look, explanation: &Explanation) -> LayerLook {
-    let depth = explanation.looks.iter().filter(|l| matches!(l.place, Place::Before { .. })).count();
+    let depth = explanation.looks.iter().filter(|l| matches!(l.place, LayerSite::Before { .. })).count();
     let index = explanation.looks.iter().position(|l| l.place == look.place).unwrap_or(0);
     let [first, second] = match look.place {
-        Place::Before { .. } => {
+        LayerSite::Before { .. } => {
             ["before the language model".to_owned(), format!("layer {} of {depth}", index + 1)]
         }
-        Place::Inside { after } => {
+        LayerSite::Inside { after } => {
             ["inside the language model".to_owned(), format!("after decoder layer {after}")]
         }
     };

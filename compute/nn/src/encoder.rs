@@ -202,13 +202,18 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
-    use zoo_core::weights::{Init, Source};
+    use zoo_core::weights::{Init, TensorSource};
     use zoo_core::{Grid, LayerInfo, Resolution};
 
     use super::*;
 
-    static LAYOUTS: [Layout; 1] =
-        [Layout { name: "probe", prefixes: &[""], marker: "w", map: |name| Source::key(name), ignored: &[] }];
+    static LAYOUTS: [Layout; 1] = [Layout {
+        name: "probe",
+        prefixes: &[""],
+        marker: "w",
+        map: |name| TensorSource::key(name),
+        ignored: &[],
+    }];
 
     /// Shows its parameter. While it is read, somebody else may replace it.
     struct Probe(Tensor);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::Grid;
-use zoo_core::weights::{Layout, Source, Weights};
+use zoo_core::weights::{Layout, TensorSource, Weights};
 use zoo_nn::attention::SelfAttention;
 use zoo_nn::relative::RelativePositions;
 
@@ -14,7 +14,7 @@ static LAYOUT: [Layout; 1] = [Layout {
     name: "plain",
     prefixes: &[""],
     marker: "rel_pos_h",
-    map: |name| Source::key(name),
+    map: |name| TensorSource::key(name),
     ignored: &["*"],
 }];
 

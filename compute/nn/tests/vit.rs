@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use zoo_core::weights::{Layout, Source, Weights};
+use zoo_core::weights::{Layout, TensorSource, Weights};
 use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
 use zoo_nn::encoder::Trunk;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle, VisionTransformer};
@@ -20,8 +20,8 @@ static SPLIT: [Layout; 1] = [Layout {
     prefixes: &["tower."],
     marker: "cls_token",
     map: |name| match name.split_once("qkv") {
-        Some((before, after)) => Source::concat(["q", "k", "v"].map(|p| format!("{before}{p}{after}"))),
-        None => Source::key(name),
+        Some((before, after)) => TensorSource::concat(["q", "k", "v"].map(|p| format!("{before}{p}{after}"))),
+        None => TensorSource::key(name),
     },
     ignored: &[],
 }];

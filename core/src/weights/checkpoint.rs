@@ -13,7 +13,7 @@ use super::gguf::{self, Gguf, Metadata};
 use super::locate::{self, Found};
 use super::mapped::Mapped;
 use super::pickle::{self, Torch};
-use super::rows::{Place, Rows};
+use super::rows::{Rows, StoredRange};
 use super::safetensors::Safetensors;
 use crate::{Error, Result};
 
@@ -207,10 +207,10 @@ impl Checkpoint {
     }
 
     /// Where the numbers of a tensor stand, when they can be read there. They are within the file.
-    pub(super) fn place(&self, key: &str) -> Option<Place> {
+    pub(super) fn place(&self, key: &str) -> Option<StoredRange> {
         let (container, file, stored) = self.held(key)?;
         let (format, bytes) = container.place(stored)?;
-        Some(Place { file, format, bytes })
+        Some(StoredRange { file, format, bytes })
     }
 
     /// A matrix of such rows in the blocks in which it is stored; `None` when it is not stored in blocks.

@@ -2,7 +2,7 @@
 
 /// Where one canonical tensor comes from. Names are without the layout's prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum TensorSource {
     /// The tensor of this name.
     Key(String),
     /// The tensor of this name, which is stored without the leading axes of length 1.
@@ -20,7 +20,7 @@ pub enum Piece {
     Zeros,
 }
 
-impl Source {
+impl TensorSource {
     /// A tensor under its own name.
     pub fn key(name: impl Into<String>) -> Self {
         Self::Key(name.into())
@@ -48,7 +48,7 @@ pub struct Layout {
     /// A key, without prefix, that only this layout has.
     pub marker: &'static str,
     /// Where the tensor of a canonical name stands.
-    pub map: fn(&str) -> Source,
+    pub map: fn(&str) -> TensorSource,
     /// Keys, without prefix, that may stay unused: exact names, or names with one `*` for any text.
     pub ignored: &'static [&'static str],
 }

@@ -25,7 +25,7 @@ mod store;
 pub use adapter::adapter;
 pub use blocks::Blocks;
 pub use checkpoint::Checkpoint;
-pub use layout::{Layout, Piece, Source};
+pub use layout::{Layout, Piece, TensorSource};
 pub use params::{Init, Loaded, Params, TensorInfo};
 pub use report::WeightsReport;
 pub use rows::Rows;

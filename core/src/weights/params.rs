@@ -13,7 +13,7 @@ use zoo_kernels::Element;
 use super::adapter;
 use super::random::Seeded;
 use super::store::Store;
-use super::{Blocks, Checkpoint, Layout, Piece, Rows, Source, Training, Weights, WeightsReport};
+use super::{Blocks, Checkpoint, Layout, Piece, Rows, TensorSource, Training, Weights, WeightsReport};
 use crate::{Error, Quantisation, Result, Trainable};
 
 /// How a tensor starts when nobody trained it.
@@ -199,8 +199,8 @@ impl Params {
         let state = self.state.borrow();
         let canonical = join(&self.path, name);
         let first = match (state.layout.map)(&canonical) {
-            Source::Key(key) | Source::Squeezed(key) => Some(key),
-            Source::Concat(pieces) => pieces.into_iter().find_map(|p| match p {
+            TensorSource::Key(key) | TensorSource::Squeezed(key) => Some(key),
+            TensorSource::Concat(pieces) => pieces.into_iter().find_map(|p| match p {
                 Piece::Key(key) => Some(key),
                 Piece::Zeros => None,
             }),
@@ -238,7 +238,7 @@ impl Params {
         if !state.device.is_cpu() {
             return None;
         }
-        let Source::Key(key) = (state.layout.map)(&join(&self.path, name)) else { return None };
+        let TensorSource::Key(key) = (state.layout.map)(&join(&self.path, name)) else { return None };
         let key = format!("{}{key}", state.prefix);
         if state.training.wants(&key) {
             return None;
@@ -258,8 +258,8 @@ impl Params {
         let state = self.state.borrow();
         let wants = |key: &String| state.training.wants(&format!("{}{key}", state.prefix));
         match (state.layout.map)(&join(&self.path, name)) {
-            Source::Key(key) | Source::Squeezed(key) => wants(&key),
-            Source::Concat(pieces) => {
+            TensorSource::Key(key) | TensorSource::Squeezed(key) => wants(&key),
+            TensorSource::Concat(pieces) => {
                 pieces.iter().any(|piece| matches!(piece, Piece::Key(key) if wants(key)))
             }
         }
@@ -377,12 +377,12 @@ impl State {
             };
         }
         match (self.layout.map)(canonical) {
-            Source::Key(key) => self.stored(&key, shape, init),
-            Source::Squeezed(key) => {
+            TensorSource::Key(key) => self.stored(&key, shape, init),
+            TensorSource::Squeezed(key) => {
                 let leading = shape.iter().take_while(|&&d| d == 1).count();
                 Ok(self.stored(&key, &shape[leading..], init)?.reshape(shape)?)
             }
-            Source::Concat(pieces) => {
+            TensorSource::Concat(pieces) => {
                 let mut part = shape.to_vec();
                 if let Some(first) = part.first_mut() {
                     *first /= pieces.len().max(1);
@@ -410,11 +410,11 @@ impl State {
             return None;
         }
         let (pieces, shape) = match (self.layout.map)(canonical) {
-            Source::Key(key) => (vec![Piece::Key(key)], shape),
-            Source::Squeezed(key) => {
+            TensorSource::Key(key) => (vec![Piece::Key(key)], shape),
+            TensorSource::Squeezed(key) => {
                 (vec![Piece::Key(key)], &shape[shape.iter().take_while(|&&d| d == 1).count()..])
             }
-            Source::Concat(pieces) => (pieces, shape),
+            TensorSource::Concat(pieces) => (pieces, shape),
         };
         let (&height, row) = shape.split_first()?;
         let (parts, height) = (pieces.len().max(1), height / pieces.len().max(1));

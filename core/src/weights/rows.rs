@@ -14,26 +14,26 @@ const CHUNK: usize = 64 << 10;
 /// A tensor in weight files or from a seed, cut along its first axis: read row by row, by several threads, so that
 /// nothing of it is held but what the caller keeps. What was mapped of files is let go again when this is dropped.
 pub struct Rows {
-    parts: Vec<Part>,
+    parts: Vec<RowBlock>,
     /// Rows of each part; all have the same.
     height: usize,
     /// Numbers of a row.
     width: usize,
 }
 
-enum Part {
+enum RowBlock {
     /// Numbers that a layout leaves out.
     Zeros,
     Stored {
         files: Checkpoint,
-        place: Place,
+        place: StoredRange,
     },
     Seeded(Seeded),
 }
 
 /// Where a tensor's numbers stand, row-major without gaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StoredRange {
     /// Which of the checkpoint's files.
     pub file: usize,
     pub format: Stored,
@@ -47,24 +47,24 @@ impl Rows {
     }
 
     pub(super) fn push_zeros(&mut self) {
-        self.parts.push(Part::Zeros);
+        self.parts.push(RowBlock::Zeros);
     }
 
     /// The place holds `height · width` numbers.
-    pub(super) fn push(&mut self, files: Checkpoint, place: Place) {
-        self.parts.push(Part::Stored { files, place });
+    pub(super) fn push(&mut self, files: Checkpoint, place: StoredRange) {
+        self.parts.push(RowBlock::Stored { files, place });
     }
 
     /// Numbers that stand nowhere.
     pub(super) fn push_seeded(&mut self, numbers: Seeded) {
-        self.parts.push(Part::Seeded(numbers));
+        self.parts.push(RowBlock::Seeded(numbers));
     }
 
     /// How the numbers are stored; `None` for several forms, and for none.
     pub fn stored(&self) -> Option<Stored> {
         let mut forms = self.parts.iter().filter_map(|part| match part {
-            Part::Zeros | Part::Seeded(_) => None,
-            Part::Stored { place, .. } => Some(place.format),
+            RowBlock::Zeros | RowBlock::Seeded(_) => None,
+            RowBlock::Stored { place, .. } => Some(place.format),
         });
         let first = forms.next()?;
         forms.all(|form| form == first).then_some(first)
@@ -94,13 +94,13 @@ impl Rows {
             let (here, rest) = out.split_at_mut((part - at).min(out.len()));
             start += here.len();
             match current {
-                Part::Zeros => here.fill(T::round(0.0)),
-                Part::Stored { files, place } => {
+                RowBlock::Zeros => here.fill(T::round(0.0)),
+                RowBlock::Stored { files, place } => {
                     let size = place.format.size();
                     let bytes = files.bytes(place.file);
                     place.format.read(&bytes[place.bytes.start + at * size..][..here.len() * size], here);
                 }
-                Part::Seeded(numbers) => numbers.read(at, here),
+                RowBlock::Seeded(numbers) => numbers.read(at, here),
             }
             out = rest;
         }
@@ -110,7 +110,7 @@ impl Rows {
 impl Drop for Rows {
     fn drop(&mut self) {
         for part in &self.parts {
-            if let Part::Stored { files, place } = part {
+            if let RowBlock::Stored { files, place } = part {
                 files.release(place.file, place.bytes.clone());
             }
         }

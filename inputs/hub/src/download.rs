@@ -37,7 +37,7 @@ impl Download<'_> {
     pub(crate) fn run(&self, blob: &Path) -> Result<()> {
         let mut path = blob.as_os_str().to_owned();
         path.push(".incomplete");
-        let mut part = Part::open(PathBuf::from(path))?;
+        let mut part = PartialFile::open(PathBuf::from(path))?;
         if part.len > self.meta.size {
             part.restart()?;
         }
@@ -62,7 +62,7 @@ impl Download<'_> {
         }
     }
 
-    fn fill(&self, part: &mut Part) -> Result<()> {
+    fn fill(&self, part: &mut PartialFile) -> Result<()> {
         retry(self.backoff, self.progress, || {
             let before = part.len;
             self.pump(part).map_err(|fault| match fault {
@@ -75,7 +75,7 @@ impl Download<'_> {
     }
 
     /// One connection's worth of bytes.
-    fn pump(&self, part: &mut Part) -> Result<(), Fault> {
+    fn pump(&self, part: &mut PartialFile) -> Result<(), Fault> {
         let size = self.meta.size;
         if part.len == size {
             return Ok(());
@@ -118,7 +118,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    fn verify(&self, part: &Part) -> Result<()> {
+    fn verify(&self, part: &PartialFile) -> Result<()> {
         let Some(Expected { sha256, says }) = self.expected else { return Ok(()) };
         let found = part.hasher.clone().hex();
         if found == sha256 {
@@ -133,7 +133,7 @@ impl Download<'_> {
         })
     }
 
-    fn report(&self, part: &Part) {
+    fn report(&self, part: &PartialFile) {
         self.progress.bytes(self.address.file, part.len, self.meta.size);
     }
 
@@ -147,14 +147,14 @@ impl Download<'_> {
 }
 
 /// A partial file, with the hash of what it holds.
-struct Part {
+struct PartialFile {
     path: PathBuf,
     file: File,
     len: u64,
     hasher: Hasher,
 }
 
-impl Part {
+impl PartialFile {
     fn open(path: PathBuf) -> Result<Self> {
         cache::make_parent(&path)?;
         let mut file = OpenOptions::new()
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_before_writing() {
         let folder = tempfile::tempdir().unwrap();
-        let part = Part::open(folder.path().join("x.incomplete")).unwrap();
+        let part = PartialFile::open(folder.path().join("x.incomplete")).unwrap();
         assert!(part.check_space(1).is_ok());
         let error = part.check_space(u64::MAX).unwrap_err();
         assert!(matches!(error, Error::Space { need: u64::MAX, .. }), "{error}");

@@ -42,7 +42,7 @@ pub use compose::{EnsembleShape, LayerShape, MemberShape};
 pub use lookup::LookupError;
 pub use names::{nearest, suggestion};
 pub use parse::{Layer, strict};
-pub use problem::{Place, Problem, RegistryError};
+pub use problem::{Location, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
     ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,

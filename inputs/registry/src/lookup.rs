@@ -1,7 +1,7 @@
 //! Names that are not in the registry, or not usable as they stand.
 
 use crate::names::alternatives;
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 use crate::rows::Kind;
 use crate::tower::TowerError;
 
@@ -83,6 +83,6 @@ impl LookupError {
 }
 
 fn cannot(kind: Kind, name: &str, problem: &Problem) -> String {
-    let Place { file, line, .. } = &problem.place;
+    let Location { file, line, .. } = &problem.place;
     format!("the {kind} `{name}` cannot be used: {file}:{line}: {}", problem.message)
 }

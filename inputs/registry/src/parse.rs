@@ -9,7 +9,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::names::suggestion;
-use crate::problem::{Problem, RegistryError, Source};
+use crate::problem::{Problem, RegistryError, RegistryText};
 use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
 use crate::spans::Node;
 
@@ -57,7 +57,7 @@ impl Layer {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<T> {
     pub row: T,
-    pub source: Arc<Source>,
+    pub source: Arc<RegistryText>,
     pub spans: Node,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Rows {
 /// # Errors
 /// [`RegistryError`] with the lines that are wrong.
 pub fn strict<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, RegistryError> {
-    let source = Source { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
+    let source = RegistryText { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
     toml::from_str(text).map_err(|error| RegistryError { problems: vec![explain(&source, &error, 0..0)] })
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct Parsed {
 /// Reads one file, the `index`th layer; the rows that could be read, and what is wrong with the others.
 pub(crate) fn parse(layer: &Layer, index: usize) -> Parsed {
     let (name, text) = (layer.name.clone(), layer.text.as_str().into());
-    let source = Arc::new(Source { name, text, layer: index, guest: layer.guest });
+    let source = Arc::new(RegistryText { name, text, layer: index, guest: layer.guest });
     let (document, errors) = DeTable::parse_recoverable(&layer.text);
     if !errors.is_empty() {
         let problems = errors.iter().map(|e| explain(&source, e, 0..0)).collect();
@@ -120,7 +120,7 @@ pub(crate) fn parse(layer: &Layer, index: usize) -> Parsed {
 }
 
 struct Reader {
-    source: Arc<Source>,
+    source: Arc<RegistryText>,
     rows: Rows,
     problems: Vec<Problem>,
     unreadable: Option<Problem>,
@@ -209,7 +209,7 @@ impl Reader {
 }
 
 /// serde's words in those of a person who edits a file.
-fn explain(source: &Source, error: &toml::de::Error, default: Range<usize>) -> Problem {
+fn explain(source: &RegistryText, error: &toml::de::Error, default: Range<usize>) -> Problem {
     let span = error.span().unwrap_or(default);
     let (message, help) = words(error.message());
     source.problem(span, message, help)

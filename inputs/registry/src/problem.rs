@@ -8,7 +8,7 @@ use crate::rows::Kind;
 
 /// A text with the name under which messages mention it.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct RegistryText {
     pub name: String,
     pub text: Arc<str>,
     /// Its place among the layers, from 0: later ones lie over earlier ones.
@@ -17,9 +17,9 @@ pub(crate) struct Source {
     pub guest: bool,
 }
 
-impl Source {
+impl RegistryText {
     /// The line and column of a range of bytes.
-    pub fn place(&self, span: Range<usize>) -> Place {
+    pub fn place(&self, span: Range<usize>) -> Location {
         let floor = |mut i: usize| {
             i = i.min(self.text.len());
             while !self.text.is_char_boundary(i) {
@@ -31,7 +31,7 @@ impl Source {
         let end = floor(span.end).max(start);
         let before = &self.text[..start];
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Place {
+        Location {
             file: self.name.clone(),
             line: before.matches('\n').count() + 1,
             column: self.text[line_start..start].chars().count() + 1,
@@ -48,7 +48,7 @@ impl Source {
 
 /// A range of characters in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// Name of the file.
     pub file: String,
     /// Line, from 1.
@@ -61,7 +61,7 @@ pub struct Place {
     pub text: Arc<str>,
 }
 
-impl Place {
+impl Location {
     /// The line in which the range starts, without its end.
     pub fn source_line(&self) -> &str {
         self.text.lines().nth(self.line - 1).unwrap_or("")
@@ -86,7 +86,7 @@ pub struct Problem {
     /// What to do about it, where that is known.
     pub help: Option<String>,
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// The row in which it stands: kind and id, where it stands in one whose id can be read.
     pub row: Option<(Kind, String)>,
 }
@@ -98,7 +98,7 @@ impl Problem {
             Some((kind, id)) => format!("the {kind} `{id}`"),
             None => "what the plugin brings".into(),
         };
-        let Place { file, line, .. } = &self.place;
+        let Location { file, line, .. } = &self.place;
         let help = self.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
         format!("{file}:{line}: {row}: {}{help}", self.message)
     }
@@ -112,14 +112,14 @@ impl Problem {
         message: impl Into<String>,
         help: Option<String>,
     ) -> Self {
-        let source = Source { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
+        let source = RegistryText { name: name.to_owned(), text: text.into(), layer: 0, guest: false };
         source.problem(span, message, help)
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { file, line, column, span, .. } = &self.place;
+        let Location { file, line, column, span, .. } = &self.place;
         let source = self.place.source_line();
         let number = line.to_string();
         let margin = " ".repeat(number.len());

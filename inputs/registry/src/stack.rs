@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::parse::{Entry, Parsed, Rows};
-use crate::problem::{Problem, Source};
+use crate::problem::{Problem, RegistryText};
 use crate::rows::{Kind, Row};
 use crate::spans::Node;
 
@@ -84,8 +84,8 @@ impl Sheet {
 
 impl Rows {
     /// Where a row stands: the file, and the places of its values.
-    pub fn written(&self, kind: Kind, id: &str) -> Option<(&Source, &Node)> {
-        fn of<'a, T: Row>(entries: &'a [Entry<T>], id: &str) -> Option<(&'a Source, &'a Node)> {
+    pub fn written(&self, kind: Kind, id: &str) -> Option<(&RegistryText, &Node)> {
+        fn of<'a, T: Row>(entries: &'a [Entry<T>], id: &str) -> Option<(&'a RegistryText, &'a Node)> {
             let entry = entries.iter().find(|e| e.row.id() == id)?;
             Some((&*entry.source, &entry.spans))
         }

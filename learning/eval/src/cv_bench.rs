@@ -6,7 +6,7 @@
 
 /// Where an item's image comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum Dataset {
     /// COCO: two-dimensional tasks.
     Coco,
     /// ADE20K: two-dimensional tasks.
@@ -37,7 +37,7 @@ impl Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
     /// Its image's source.
-    pub source: Source,
+    pub source: Dataset,
     /// Its task.
     pub task: Task,
     /// Whether the answer was right.
@@ -68,7 +68,7 @@ impl Scores {
     pub fn of(items: impl IntoIterator<Item = Item>) -> Self {
         let items: Vec<Item> = items.into_iter().collect();
         let from = |source| accuracy(items.iter().filter(|i| i.source == source));
-        let (coco, ade20k, three_d) = (from(Source::Coco), from(Source::Ade20k), from(Source::Omni3d));
+        let (coco, ade20k, three_d) = (from(Dataset::Coco), from(Dataset::Ade20k), from(Dataset::Omni3d));
         let two_d = mean(coco, ade20k);
         Self {
             coco,
@@ -96,7 +96,7 @@ fn mean(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn items(source: Source, task: Task, right: usize, wrong: usize) -> Vec<Item> {
+    fn items(source: Dataset, task: Task, right: usize, wrong: usize) -> Vec<Item> {
         let item = |correct| Item { source, task, correct };
         [vec![item(true); right], vec![item(false); wrong]].concat()
     }
@@ -105,10 +105,10 @@ mod tests {
     fn sources_weigh_the_same_whatever_their_counts() {
         // The published counts: 805 items of COCO, all right; 633 of ADE20K, all wrong.
         let two_d = [
-            items(Source::Coco, Task::Count, 500, 0),
-            items(Source::Coco, Task::Relation, 305, 0),
-            items(Source::Ade20k, Task::Count, 0, 288),
-            items(Source::Ade20k, Task::Relation, 0, 345),
+            items(Dataset::Coco, Task::Count, 500, 0),
+            items(Dataset::Coco, Task::Relation, 305, 0),
+            items(Dataset::Ade20k, Task::Count, 0, 288),
+            items(Dataset::Ade20k, Task::Relation, 0, 345),
         ]
         .concat();
         let scores = Scores::of(two_d.clone());
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(scores.overall, None, "without the other half there is no whole");
         assert!(scores.plain.unwrap() > 55.0, "the plain share is another number");
 
-        let three_d = items(Source::Omni3d, Task::Depth, 600, 600);
+        let three_d = items(Dataset::Omni3d, Task::Depth, 600, 600);
         let scores = Scores::of([two_d, three_d].concat());
         assert_eq!((scores.three_d, scores.overall), (Some(50.0), Some(50.0)));
         let [count, relation, depth, distance] = scores.tasks;
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn order_does_not_matter() {
         let mut all = [
-            items(Source::Coco, Task::Count, 3, 1),
-            items(Source::Ade20k, Task::Relation, 1, 3),
-            items(Source::Omni3d, Task::Distance, 2, 2),
+            items(Dataset::Coco, Task::Count, 3, 1),
+            items(Dataset::Ade20k, Task::Relation, 1, 3),
+            items(Dataset::Omni3d, Task::Distance, 2, 2),
         ]
         .concat();
         let scores = Scores::of(all.clone());

@@ -4,13 +4,13 @@
 //! run. So the same answers can be scored again, by another rule, without a model.
 //!
 //! ```
-//! use zoo_eval::cv_bench::{Item, Scores, Source, Task};
+//! use zoo_eval::cv_bench::{Item, Scores, Dataset, Task};
 //!
 //! let item = |source, task, correct| Item { source, task, correct };
 //! let scores = Scores::of([
-//!     item(Source::Coco, Task::Count, true),
-//!     item(Source::Ade20k, Task::Relation, false),
-//!     item(Source::Omni3d, Task::Depth, true),
+//!     item(Dataset::Coco, Task::Count, true),
+//!     item(Dataset::Ade20k, Task::Relation, false),
+//!     item(Dataset::Omni3d, Task::Depth, true),
 //! ]);
 //! assert_eq!(scores.two_d, Some(50.0));
 //! assert_eq!(scores.overall, Some(75.0));

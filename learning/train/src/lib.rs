@@ -31,7 +31,7 @@ mod recipe;
 mod run;
 
 pub use error::{Error, Result};
-pub use recipe::{Assigned, Group, New, Order, Plan, Recipe, Shape, Source, matches};
+pub use recipe::{Assigned, DataSource, Group, New, Order, Recipe, Shape, TrainingPlan, matches};
 pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, Watch, factor};
 
 use zoo_core::sdk::Plugin;

@@ -1,6 +1,6 @@
 //! Where CLIP checkpoints keep the trunk's tensors.
 
-use zoo_core::weights::{Layout, Source};
+use zoo_core::weights::{Layout, TensorSource};
 use zoo_nn::vit::layouts::{block, hf_vision_model};
 
 /// Hugging Face, open_clip's own ViT, timm. A Hugging Face model saved alone by transformers 5 has no prefix.
@@ -23,12 +23,12 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
         name: "timm",
         prefixes: &["visual.trunk.", ""],
         marker: "cls_token",
-        map: |name| Source::key(name),
+        map: |name| TensorSource::key(name),
         ignored: &["head.*", "fc_norm.*"],
     },
 ];
 
-fn open_clip(name: &str) -> Source {
+fn open_clip(name: &str) -> TensorSource {
     if let Some((i, rest)) = block(name) {
         let rest = match rest {
             "attn.qkv.weight" => "attn.in_proj_weight".to_owned(),
@@ -40,16 +40,16 @@ fn open_clip(name: &str) -> Source {
                 .replace("mlp.fc1", "mlp.c_fc")
                 .replace("mlp.fc2", "mlp.c_proj"),
         };
-        return Source::key(format!("transformer.resblocks.{i}.{rest}"));
+        return TensorSource::key(format!("transformer.resblocks.{i}.{rest}"));
     }
     match name {
-        "cls_token" => Source::squeezed("class_embedding"),
-        "pos_embed" => Source::squeezed("positional_embedding"),
+        "cls_token" => TensorSource::squeezed("class_embedding"),
+        "pos_embed" => TensorSource::squeezed("positional_embedding"),
         _ => match name.split_once('.') {
-            Some(("patch_embed", leaf)) => Source::key(leaf.replace("proj", "conv1")),
-            Some(("norm_pre", leaf)) => Source::key(format!("ln_pre.{leaf}")),
-            Some(("norm", leaf)) => Source::key(format!("ln_post.{leaf}")),
-            _ => Source::key(name),
+            Some(("patch_embed", leaf)) => TensorSource::key(leaf.replace("proj", "conv1")),
+            Some(("norm_pre", leaf)) => TensorSource::key(format!("ln_pre.{leaf}")),
+            Some(("norm", leaf)) => TensorSource::key(format!("ln_post.{leaf}")),
+            _ => TensorSource::key(name),
         },
     }
 }

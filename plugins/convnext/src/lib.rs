@@ -29,7 +29,7 @@
 #![warn(missing_docs)]
 
 use candle_core::Device;
-use zoo_core::weights::{Layout, Source, Weights};
+use zoo_core::weights::{Layout, TensorSource, Weights};
 use zoo_core::{Encoder, Result, Spec};
 use zoo_nn::convnext::{ConvNeXt, ConvNeXtConfig};
 
@@ -48,8 +48,8 @@ static LAYOUTS: [Layout; 2] = [
     Layout { name: "timm", prefixes: &[""], marker: "stem.0.weight", map: same, ignored: HEAD },
 ];
 
-fn same(name: &str) -> Source {
-    Source::key(name)
+fn same(name: &str) -> TensorSource {
+    TensorSource::key(name)
 }
 
 /// Opens a ConvNeXt.

@@ -1,6 +1,6 @@
 //! Where DINOv2 checkpoints keep the trunk's tensors.
 
-use zoo_core::weights::{Layout, Source};
+use zoo_core::weights::{Layout, TensorSource};
 use zoo_nn::vit::layouts::block;
 
 /// Hugging Face (with the prefix `dinov2.` in classifiers), the original release, timm. The original differs from
@@ -29,11 +29,11 @@ pub(crate) static LAYOUTS: [Layout; 3] = [
     },
 ];
 
-fn hf(name: &str) -> Source {
+fn hf(name: &str) -> TensorSource {
     if let Some((i, rest)) = block(name) {
-        let at = |rest: String| Source::key(format!("encoder.layer.{i}.{rest}"));
+        let at = |rest: String| TensorSource::key(format!("encoder.layer.{i}.{rest}"));
         return match rest.rsplit_once('.') {
-            Some(("attn.qkv", leaf)) => Source::concat(
+            Some(("attn.qkv", leaf)) => TensorSource::concat(
                 ["query", "key", "value"]
                     .map(|p| format!("encoder.layer.{i}.attention.attention.{p}.{leaf}")),
             ),
@@ -46,26 +46,27 @@ fn hf(name: &str) -> Source {
         };
     }
     match name {
-        "cls_token" => Source::key("embeddings.cls_token"),
-        "reg_token" => Source::key("embeddings.register_tokens"),
-        "pos_embed" => Source::key("embeddings.position_embeddings"),
+        "cls_token" => TensorSource::key("embeddings.cls_token"),
+        "reg_token" => TensorSource::key("embeddings.register_tokens"),
+        "pos_embed" => TensorSource::key("embeddings.position_embeddings"),
         _ => match name.split_once('.') {
-            Some(("patch_embed", leaf)) => {
-                Source::key(format!("embeddings.patch_embeddings.{}", leaf.replace("proj", "projection")))
-            }
-            Some(("norm", leaf)) => Source::key(format!("layernorm.{leaf}")),
-            _ => Source::key(name),
+            Some(("patch_embed", leaf)) => TensorSource::key(format!(
+                "embeddings.patch_embeddings.{}",
+                leaf.replace("proj", "projection")
+            )),
+            Some(("norm", leaf)) => TensorSource::key(format!("layernorm.{leaf}")),
+            _ => TensorSource::key(name),
         },
     }
 }
 
-fn original(name: &str) -> Source {
+fn original(name: &str) -> TensorSource {
     match name {
-        "reg_token" => Source::key("register_tokens"),
-        _ => Source::key(name),
+        "reg_token" => TensorSource::key("register_tokens"),
+        _ => TensorSource::key(name),
     }
 }
 
-fn timm(name: &str) -> Source {
-    Source::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
+fn timm(name: &str) -> TensorSource {
+    TensorSource::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
 }

@@ -1,7 +1,7 @@
 //! What all projectors have in common.
 
 use candle_core::{DType, Device, Tensor};
-use zoo_core::weights::{Init, Layout, Loaded, Params, Source, Weights};
+use zoo_core::weights::{Init, Layout, Loaded, Params, TensorSource, Weights};
 use zoo_core::{
     Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock, Result,
     Spec, Trainable,
@@ -34,7 +34,7 @@ fn layouts(architecture: &str) -> Vec<Layout> {
         name: "cambrian",
         prefixes: &["model.", ""],
         marker,
-        map: |name| Source::key(name),
+        map: |name| TensorSource::key(name),
         ignored: &[
             "embed_tokens.*",
             "layers.*",
@@ -57,7 +57,7 @@ const TRANSFORMERS: Layout = Layout {
     marker: "multi_modal_projector.linear_1.weight",
     map: |name| {
         let name = name.replace("mm_projector.0.", "multi_modal_projector.linear_1.");
-        Source::key(name.replace("mm_projector.2.", "multi_modal_projector.linear_2."))
+        TensorSource::key(name.replace("mm_projector.2.", "multi_modal_projector.linear_2."))
     },
     ignored: &["language_model.*", "vision_tower.*", "lm_head.*"],
 };

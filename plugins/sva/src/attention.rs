@@ -12,7 +12,7 @@ use crate::parts::NormLinear;
 use crate::window::Windows;
 
 /// Key and value projections of one encoder. Each has a LayerNorm of its own.
-struct Source {
+struct KeyValue {
     key: NormLinear,
     value: NormLinear,
 }
@@ -20,7 +20,7 @@ struct Source {
 /// [`HEADS`] heads over the keys of one or more encoders, in one softmax.
 pub struct CrossAttention {
     query: NormLinear,
-    sources: Vec<Source>,
+    sources: Vec<KeyValue>,
     out: Linear,
     width: usize,
 }
@@ -39,7 +39,7 @@ impl CrossAttention {
 
     fn load(p: &Params, width: usize, suffixes: &[String]) -> Result<Self> {
         let source = |suffix: &String| {
-            Ok(Source {
+            Ok(KeyValue {
                 key: NormLinear::load(&p.pp(format_args!("k_proj{suffix}")), width)?,
                 value: NormLinear::load(&p.pp(format_args!("v_proj{suffix}")), width)?,
             })

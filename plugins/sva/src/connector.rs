@@ -1,7 +1,7 @@
 //! The connector: from encoder features to image tokens, and back into the language model's layers.
 
 use candle_core::{DType, Device, Tensor};
-use zoo_core::weights::{Init, Layout, Loaded, Params, Source, Weights};
+use zoo_core::weights::{Init, Layout, Loaded, Params, TensorSource, Weights};
 use zoo_core::{
     Cells, Connector, ConnectorDescriptor, ConnectorInput, ConnectorInputs, Error, Fused, Grid, ImageBlock,
     LayerAttention, Result, Spec, Trainable, unpad,
@@ -24,7 +24,7 @@ const LAYOUTS: &[Layout] = &[Layout {
     name: "cambrian",
     prefixes: &["model.", ""],
     marker: "vision_query",
-    map: |name| Source::key(name),
+    map: |name| TensorSource::key(name),
     ignored: &["embed_tokens.*", "layers.*", "norm.*", "lm_head.*", "vision_tower_aux_list.*"],
 }];
 

@@ -1,6 +1,6 @@
 //! Where plain ViT checkpoints keep the trunk's tensors.
 
-use zoo_core::weights::{Layout, Source};
+use zoo_core::weights::{Layout, TensorSource};
 use zoo_nn::vit::layouts::hf_vision_model;
 
 /// open_clip around timm and timm alone share their names below the prefix; Hugging Face's SigLIP splits q, k, v.
@@ -10,7 +10,7 @@ pub(crate) static LAYOUTS: [Layout; 2] = [
         name: "timm",
         prefixes: &["visual.trunk.", "", "module.base_encoder.", "module."],
         marker: "patch_embed.proj.weight",
-        map: |name| Source::key(name),
+        map: |name| TensorSource::key(name),
         ignored: &["attn_pool.*", "head.*", "fc_norm.*", "pre_logits.*"],
     },
     Layout {

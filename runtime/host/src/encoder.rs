@@ -44,7 +44,7 @@ impl EncoderRequest {
 
 /// A request and its row, resolved.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct EncoderPlan {
     pub id: String,
     pub layers: Vec<i32>,
     pub norm: bool,
@@ -59,7 +59,7 @@ pub(crate) struct EncoderOpening {
     pub door: PluginDoor,
     pub spec: Spec,
     pub options: OpenOptions,
-    pub plan: Plan,
+    pub plan: EncoderPlan,
     pub device: Device,
     pub fast_resize: bool,
 }
@@ -75,7 +75,7 @@ impl EncoderOpening {
 /// An opened encoder with its pixel pipeline and its choice of outputs.
 pub struct EncoderSession {
     pub(crate) label: String,
-    plan: Plan,
+    plan: EncoderPlan,
     encoder: Box<dyn Encoder>,
     device: Device,
     fast_resize: bool,
@@ -97,7 +97,12 @@ pub struct Encoded {
 }
 
 impl EncoderSession {
-    pub(crate) fn new(plan: Plan, encoder: Box<dyn Encoder>, device: Device, fast_resize: bool) -> Self {
+    pub(crate) fn new(
+        plan: EncoderPlan,
+        encoder: Box<dyn Encoder>,
+        device: Device,
+        fast_resize: bool,
+    ) -> Self {
         Self { label: plan.id.clone(), plan, encoder, device, fast_resize }
     }
 

@@ -5,7 +5,7 @@ use zoo_core::weights::TensorInfo;
 use zoo_core::{ConnectorDescriptor, Cost, EncoderDescriptor, Grid, Spec};
 
 use crate::HostError;
-use crate::encoder::Plan;
+use crate::encoder::EncoderPlan;
 use crate::plugins::{ObjectKind, PluginDoor};
 
 /// An encoder at one resolution.
@@ -47,7 +47,7 @@ pub struct EnsembleInspection {
 }
 
 impl EncoderInspection {
-    pub(crate) fn new(door: &PluginDoor, spec: &Spec, plan: &Plan) -> Result<Self, HostError> {
+    pub(crate) fn new(door: &PluginDoor, spec: &Spec, plan: &EncoderPlan) -> Result<Self, HostError> {
         let side = plan.preprocess.size as usize;
         let found = door.inspect_at(ObjectKind::Encoder, spec, [1, side, side])?;
         let descriptor: EncoderDescriptor = found.descriptor()?;

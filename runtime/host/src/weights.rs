@@ -37,7 +37,7 @@ pub enum WeightsStatus {
 }
 
 /// A registry row that has weights, with what its plugin is to be told.
-pub(crate) struct Part<'a> {
+pub(crate) struct WeightedRow<'a> {
     pub row: Kind,
     pub object: ObjectKind,
     pub plugin: &'a str,
@@ -47,7 +47,7 @@ pub(crate) struct Part<'a> {
 
 impl Zoo {
     /// What is known about the weights of a part without touching the network.
-    pub(crate) fn status(&self, part: &Part<'_>) -> WeightsStatus {
+    pub(crate) fn status(&self, part: &WeightedRow<'_>) -> WeightsStatus {
         match part.weights {
             None => WeightsStatus::None,
             Some(Weights::Seed(seed)) => WeightsStatus::Generated { seed: *seed },
@@ -71,7 +71,11 @@ impl Zoo {
     }
 
     /// Brings the weights of a part here; nothing to do for those that are not on the Hub.
-    pub(crate) fn fetch(&self, part: &Part<'_>, progress: &dyn Progress) -> Result<Vec<PathBuf>, HostError> {
+    pub(crate) fn fetch(
+        &self,
+        part: &WeightedRow<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<PathBuf>, HostError> {
         let Some(Weights::Hub { repo, revision, files, .. }) = part.weights else { return Ok(Vec::new()) };
         let mut paths = Vec::new();
         for file in files {
@@ -86,7 +90,7 @@ impl Zoo {
     /// The files to open, and whether their numbers come from a seed. `replacement` is what the user brings.
     pub(crate) fn files(
         &self,
-        part: &Part<'_>,
+        part: &WeightedRow<'_>,
         replacement: Option<PathBuf>,
     ) -> Result<(Vec<PathBuf>, bool), HostError> {
         if let Some(path) = replacement {
@@ -118,7 +122,7 @@ impl Zoo {
     }
 
     /// The indices among the files of a part: they say which of several shards holds a tensor.
-    fn indices(&self, part: &Part<'_>) -> impl Iterator<Item = PathBuf> {
+    fn indices(&self, part: &WeightedRow<'_>) -> impl Iterator<Item = PathBuf> {
         let all = match part.weights {
             Some(Weights::Hub { repo, revision, files, .. }) => {
                 files.iter().filter_map(|file| self.hub().locate(repo, &file.name, revision)).collect()
@@ -129,13 +133,13 @@ impl Zoo {
     }
 
     /// The tensors of a part as its published checkpoint names them; unknown without its plugin.
-    fn wanted(&self, part: &Part<'_>) -> Option<BTreeSet<String>> {
+    fn wanted(&self, part: &WeightedRow<'_>) -> Option<BTreeSet<String>> {
         let found = self.plugins().get(part.plugin).ok()?.inspect(part.object, &part.spec).ok()?;
         Some(found.tensors.into_iter().map(|tensor| tensor.key).collect())
     }
 
     /// The folder that relative weight paths of a row count from.
-    fn base(&self, part: &Part<'_>) -> PathBuf {
+    fn base(&self, part: &WeightedRow<'_>) -> PathBuf {
         let origin = self.registry().origin(part.row, &part.spec.id);
         origin.map(|o| folder_of(&o.file)).unwrap_or_default()
     }

@@ -9,11 +9,11 @@ use zoo_core::{Precision, Spec, path_text};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
-use crate::encoder::{EncoderOpening, EncoderRequest, EncoderSession, Plan};
+use crate::encoder::{EncoderOpening, EncoderPlan, EncoderRequest, EncoderSession};
 use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
 use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 use crate::plugins::{ObjectKind, PluginSet};
-use crate::weights::{Part, WeightsStatus, in_folder};
+use crate::weights::{WeightedRow, WeightsStatus, in_folder};
 use crate::{DeviceChoice, Folders, HostError, judge};
 
 /// How to open a [`Zoo`].
@@ -344,8 +344,8 @@ impl Zoo {
         }
     }
 
-    fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> Part<'a> {
-        Part {
+    fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> WeightedRow<'a> {
+        WeightedRow {
             row: Kind::Encoder,
             object: ObjectKind::Encoder,
             plugin: &row.plugin,
@@ -354,8 +354,8 @@ impl Zoo {
         }
     }
 
-    fn connector_part<'a>(&self, row: &'a ConnectorRow) -> Part<'a> {
-        Part {
+    fn connector_part<'a>(&self, row: &'a ConnectorRow) -> WeightedRow<'a> {
+        WeightedRow {
             row: Kind::Connector,
             object: ObjectKind::Connector,
             plugin: &row.plugin,
@@ -365,14 +365,14 @@ impl Zoo {
     }
 }
 
-fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) -> Plan {
+fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) -> EncoderPlan {
     let resolution = request.resolution.unwrap_or(selection.resolution);
     // Layers that somebody asks for are taken as they are: the row's norm belongs to the row's layer.
     let (layers, norm) = match &request.layers {
         Some(layers) => (layers.clone(), request.norm.unwrap_or(false)),
         None => (selection.layers.clone(), request.norm.unwrap_or(selection.norm)),
     };
-    Plan {
+    EncoderPlan {
         id: selection.row.id.clone(),
         layers,
         norm,

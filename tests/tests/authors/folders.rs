@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::program::Place;
+use crate::program::Sandbox;
 use crate::support::{library, sources};
 
 /// Stages the toy into `folder` of `place`.
-fn stage(place: &Place, folder: &str, more: &[&str]) -> String {
+fn stage(place: &Sandbox, folder: &str, more: &[&str]) -> String {
     let (library, template) = (library("zoo-toy"), sources("tests/plugins/toy/plugin.toml"));
     let (library, template) = (library.display().to_string(), template.display().to_string());
     let arguments = ["plugins", "stage", &library, "--manifest", &template, "--into", folder];
@@ -15,15 +15,15 @@ fn stage(place: &Place, folder: &str, more: &[&str]) -> String {
 }
 
 /// A place where no plugin is found but in folders that are named.
-fn place() -> Place {
-    let mut place = Place::new(&[]);
+fn place() -> Sandbox {
+    let mut place = Sandbox::new(&[]);
     place.plugins = place.path("none");
     fs::create_dir(&place.plugins).unwrap();
     place
 }
 
 #[track_caller]
-fn warned(place: &Place, line: &str, part: &str) {
+fn warned(place: &Sandbox, line: &str, part: &str) {
     for command in ["list encoders", "info trilobite-clip", "check", "plugins list"] {
         let ran = place.run(&format!("{command} {line} --quiet"), 0);
         let count = ran.err.matches(part).count();
@@ -76,7 +76,7 @@ fn a_folder_that_is_named_goes_before_the_others() {
 }
 
 /// The words of a command between two marks, pasted into a shell.
-fn pasted(place: &Place, text: &str, start: &str, end: &str) {
+fn pasted(place: &Sandbox, text: &str, start: &str, end: &str) {
     let command = text.split(start).nth(1).and_then(|rest| rest.split(end).next()).unwrap();
     let words = std::process::Command::new("sh")
         .args([
@@ -125,7 +125,7 @@ fn what_is_advised_can_be_pasted() {
 }
 
 /// A row for a plugin of the test library `zoo-bad`.
-fn speaker(place: &Place) {
+fn speaker(place: &Sandbox) {
     let row = r#"
         version = 1
         [[encoder]]
@@ -147,7 +147,7 @@ fn speaker(place: &Place) {
 
 #[test]
 fn what_a_plugin_logs_is_shown_with_its_name() {
-    let place = Place::new(&["tests/plugins/bad"]);
+    let place = Sandbox::new(&["tests/plugins/bad"]);
     speaker(&place);
     place.image("a.png", 4, 4);
     let line = "encode a.png --encoder speaker --registry speaker.toml --out f.npy";

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::Place;
+use crate::program::Sandbox;
 use crate::support::{library, sources};
 
 const PLUGINS: [&str; 3] = ["plugins/clip", "plugins/convnext", "plugins/sva"];
@@ -22,7 +22,7 @@ fn changed(shipped: &str, change: (&str, &str)) -> (String, usize) {
 
 #[track_caller]
 fn check(shipped: &str, change: (&str, &str), parts: &[&str]) {
-    let place = Place::new(&PLUGINS);
+    let place = Sandbox::new(&PLUGINS);
     let (text, line) = changed(shipped, change);
     place.write("mine.toml", &text);
     let ran = place.run("check mine.toml", 1);
@@ -91,7 +91,7 @@ fn connectors() {
 
 #[test]
 fn a_plugin_that_is_not_here_cannot_judge() {
-    let place = Place::new(&PLUGINS);
+    let place = Sandbox::new(&PLUGINS);
     place.write("mine.toml", &changed("trilobite-clip", ("plugin = \"clip\"", "plugin = \"clap\"")).0);
     let ran = place.run("check mine.toml", 0);
     let note = "mine.toml:3: the encoder `mine` was not judged: its plugin `clap` is not on this machine; did you mean `clip`?";
@@ -102,7 +102,7 @@ fn a_plugin_that_is_not_here_cannot_judge() {
 
 #[test]
 fn info_says_where_a_row_comes_from() {
-    let place = Place::new(&PLUGINS);
+    let place = Sandbox::new(&PLUGINS);
     place.write("mine.toml", &changed("trilobite-clip", ("tiny", "small")).0);
     let info = place.run("info mine --registry mine.toml", 0).out;
     assert!(info.contains("  row            mine.toml:3\n"), "{info}");
@@ -113,7 +113,7 @@ fn info_says_where_a_row_comes_from() {
 /// The shipped registry fits the plugins that are built with it.
 #[test]
 fn the_shipped_rows_are_in_order() {
-    let json = Place::new(&crate::support::ALL).json("check", 0);
+    let json = Sandbox::new(&crate::support::ALL).json("check", 0);
     assert_eq!((&json["errors"], &json["notes"]), (&serde_json::json!([]), &serde_json::json!([])));
 }
 
@@ -121,7 +121,7 @@ fn the_shipped_rows_are_in_order() {
 /// there, with those of the manifest, which are the same below a few of the library's.
 #[test]
 fn rows_that_a_plugin_brings() {
-    let place = Place::new(&[]);
+    let place = Sandbox::new(&[]);
     let template = fs::read_to_string(sources("tests/plugins/grids/plugin.toml")).unwrap();
     let (library, line) = (library("my-grids"), |text: &str, part: &str| {
         1 + text.lines().position(|l| l.contains(part)).unwrap_or_else(|| panic!("{part} in {text}"))

@@ -67,7 +67,7 @@ pub fn model() -> String {
 }
 
 /// A folder of its own to run in. Generated weights are shared by all.
-pub struct Place {
+pub struct Sandbox {
     folder: tempfile::TempDir,
     /// The plugin folder.
     pub plugins: PathBuf,
@@ -85,7 +85,7 @@ pub struct Ran {
     pub log: String,
 }
 
-impl Place {
+impl Sandbox {
     /// With these plugins, given by their source folders; no network.
     pub fn new(plugins: &[&str]) -> Self {
         let environment = vec![("HF_HUB_OFFLINE".to_owned(), "1".to_owned())];

@@ -31,12 +31,12 @@ pub struct Cell {
     /// One call, by round.
     pub seconds: Vec<f64>,
     /// The parts of an ensemble in their order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<MemberTime>,
 }
 
 /// A part of an ensemble: an encoder with the preparation of its pixels, or the connector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct MemberTime {
     /// Registry id.
     pub id: String,
     /// Multiply-accumulates of one call; zero for a connector, which does not say.
@@ -91,7 +91,7 @@ impl Cell {
     }
 
     /// The speed of one of its parts.
-    pub fn part_speed(&self, part: &Part, machine: &Machine) -> Option<Speed> {
+    pub fn part_speed(&self, part: &MemberTime, machine: &Machine) -> Option<Speed> {
         Speed::of(&part.seconds, self.batch, part.macs, self.peak(machine))
     }
 

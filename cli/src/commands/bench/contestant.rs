@@ -9,14 +9,14 @@ use zoo_core::{ImageBatch, Origin};
 use zoo_host::{Encoded, EncoderSession, EnsembleSession, HostError};
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
-use super::cell::Part;
+use super::cell::MemberTime;
 use crate::report::CliError;
 
 /// Width and height of the photos that ensembles look at.
 const PHOTO: (u32, u32) = (640, 480);
 
 /// Something opened.
-pub enum Session {
+pub enum Opened {
     Encoder(EncoderSession),
     Ensemble(EnsembleSession),
 }
@@ -38,7 +38,7 @@ pub enum Work {
 pub struct Call {
     pub seconds: f64,
     /// Of all of an ensemble: its parts in their order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<MemberTime>,
     /// Of all of an ensemble: what its members saw.
     pub members: Vec<Encoded>,
 }
@@ -53,22 +53,22 @@ impl Call {
 
 impl Work {
     /// Does it once. What comes out is given back after the clock has stopped.
-    pub fn run(&self, session: &Session) -> Result<Call, CliError> {
+    pub fn run(&self, session: &Opened) -> Result<Call, CliError> {
         let begun = Instant::now();
         let seconds = || begun.elapsed().as_secs_f64();
         match (session, self) {
-            (Session::Encoder(session), Self::Pixels(batch)) => {
+            (Opened::Encoder(session), Self::Pixels(batch)) => {
                 let _seen = session.encode(batch)?;
                 Ok(Call { seconds: seconds(), ..Call::default() })
             }
-            (Session::Ensemble(session), Self::Photos(photos)) => {
+            (Opened::Ensemble(session), Self::Photos(photos)) => {
                 let marks = RefCell::new(Vec::new());
                 let seen =
                     session.encode(photos, &|part| marks.borrow_mut().push((part.to_owned(), seconds())))?;
                 let end = seconds();
                 let marks = marks.into_inner();
                 let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([end]);
-                let parts = marks.iter().zip(ends).enumerate().map(|(index, ((id, at), next))| Part {
+                let parts = marks.iter().zip(ends).enumerate().map(|(index, ((id, at), next))| MemberTime {
                     id: id.clone(),
                     macs: session.members().get(index).map_or(0, |m| m.cost(photos.len()).macs),
                     seconds: vec![next - at],
@@ -76,12 +76,12 @@ impl Work {
                 });
                 Ok(Call { seconds: end, parts: parts.collect(), members: seen.members })
             }
-            (Session::Ensemble(session), Self::Member(index, photos)) => {
+            (Opened::Ensemble(session), Self::Member(index, photos)) => {
                 let member = session.members().get(*index).ok_or_else(stray)?;
                 let _seen = member.encode(&member.prepare(photos)?)?;
                 Ok(Call { seconds: seconds(), ..Call::default() })
             }
-            (Session::Ensemble(session), Self::Fusion(members)) => {
+            (Opened::Ensemble(session), Self::Fusion(members)) => {
                 let photos = members.first().map_or(0, |seen| seen.origins.len());
                 let _fused = session.fuse(members, vec![PHOTO; photos])?;
                 Ok(Call { seconds: seconds(), ..Call::default() })
@@ -91,8 +91,8 @@ impl Work {
     }
 
     /// The parts of an ensemble that looks at `photos`, of which the connector is the last.
-    pub fn parts(session: &Session, photos: &Rc<[Decoded]>, members: Vec<Encoded>) -> Vec<Self> {
-        let Session::Ensemble(session) = session else { return Vec::new() };
+    pub fn parts(session: &Opened, photos: &Rc<[Decoded]>, members: Vec<Encoded>) -> Vec<Self> {
+        let Opened::Ensemble(session) = session else { return Vec::new() };
         let encoders = (0..session.members().len()).map(|index| Self::Member(index, photos.clone()));
         encoders.chain(session.connector().map(|_| Self::Fusion(members))).collect()
     }
@@ -102,7 +102,7 @@ fn stray() -> HostError {
     HostError::Internal("work for another session".into())
 }
 
-impl Session {
+impl Opened {
     pub fn id(&self) -> &str {
         match self {
             Self::Encoder(session) => session.id(),

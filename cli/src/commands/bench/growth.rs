@@ -140,7 +140,7 @@ fn name(cell: &Cell, axis: Axis, cells: &[Cell]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::bench::cell::Part;
+    use crate::commands::bench::cell::MemberTime;
 
     fn cell(id: &str, batch: usize, resolution: usize, seconds: &[f64]) -> Cell {
         Cell { batch, resolution: Some(resolution), ..Cell::timed(id, seconds) }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_ensemble_grows_by_encoders_and_its_connector_comes_with_the_last() {
-        let part = |id: &str, macs, seconds: [f64; 2]| Part {
+        let part = |id: &str, macs, seconds: [f64; 2]| MemberTime {
             id: id.into(),
             macs,
             seconds: seconds.to_vec(),

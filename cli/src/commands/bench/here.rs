@@ -9,8 +9,8 @@ use zoo_host::{EncoderRequest, EnsembleRequest, HostError, Zoo};
 use zoo_measure::{Machine, memory, rounds};
 
 use super::Measured;
-use super::cell::{Cell, Part};
-use super::contestant::{Call, Session, Work};
+use super::cell::{Cell, MemberTime};
+use super::contestant::{Call, Opened, Work};
 use crate::args::BenchArgs;
 use crate::context::Context;
 use crate::interrupt;
@@ -34,7 +34,7 @@ struct Contestant {
 /// Everything that is measured here, opened.
 #[derive(Default)]
 struct Field {
-    sessions: Vec<Session>,
+    sessions: Vec<Opened>,
     cells: Vec<Cell>,
     contestants: Vec<Contestant>,
 }
@@ -67,7 +67,7 @@ pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measure
 
     let mut turn = 0;
     let contestants = field.contestants.len();
-    let parts: Vec<RefCell<Vec<Part>>> = field.cells.iter().map(|_| RefCell::default()).collect();
+    let parts: Vec<RefCell<Vec<MemberTime>>> = field.cells.iter().map(|_| RefCell::default()).collect();
     let times = rounds(
         contestants,
         args.rounds.get(),
@@ -116,7 +116,7 @@ fn count(args: &BenchArgs, zoo: &Zoo) -> Result<u64, CliError> {
 }
 
 /// Joins the parts of one more call to those of the calls before.
-fn add(parts: &mut Vec<Part>, found: Vec<Part>) {
+fn add(parts: &mut Vec<MemberTime>, found: Vec<MemberTime>) {
     if parts.is_empty() {
         *parts = found;
         return;
@@ -141,11 +141,11 @@ impl Field {
         let load_seconds = begun.elapsed().as_secs_f64();
         let opening = memory::peak();
         let sides = match &session {
-            Session::Encoder(session) if args.resolution.is_empty() => {
+            Opened::Encoder(session) if args.resolution.is_empty() => {
                 vec![Some(session.preprocess().size as usize)]
             }
-            Session::Encoder(_) => args.resolution.iter().copied().map(Some).collect(),
-            Session::Ensemble(_) => vec![None],
+            Opened::Encoder(_) => args.resolution.iter().copied().map(Some).collect(),
+            Opened::Ensemble(_) => vec![None],
         };
         self.sessions.push(session);
         let session = self.sessions.len() - 1;
@@ -196,14 +196,14 @@ impl Field {
     }
 }
 
-fn open(zoo: &Zoo, args: &BenchArgs, id: &str, encoder: bool) -> Result<Session, HostError> {
+fn open(zoo: &Zoo, args: &BenchArgs, id: &str, encoder: bool) -> Result<Opened, HostError> {
     let weights = args.weights.clone();
     if encoder {
         let request = EncoderRequest { weights, ..EncoderRequest::new(id) };
-        return Ok(Session::Encoder(zoo.encoder(&request)?));
+        return Ok(Opened::Encoder(zoo.encoder(&request)?));
     }
     let request = EnsembleRequest { weights, features_only: false };
-    Ok(Session::Ensemble(zoo.ensemble(id, &request)?))
+    Ok(Opened::Ensemble(zoo.ensemble(id, &request)?))
 }
 
 /// Weights that are not here need not be downloaded to be measured.

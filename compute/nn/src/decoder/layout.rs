@@ -1,6 +1,6 @@
 //! Where checkpoints keep a decoder's tensors.
 
-use zoo_core::weights::{Layout, Source};
+use zoo_core::weights::{Layout, TensorSource};
 
 /// Keys beside the language model: what a multimodal checkpoint of the Cambrian-1 or LLaVA family holds besides,
 /// and the rotary frequencies that old versions of transformers stored.
@@ -20,7 +20,7 @@ pub fn layout(packed: bool, tied: bool) -> Layout {
         } else {
             "model.layers.0.self_attn.q_proj.weight"
         },
-        map: |name| Source::key(name),
+        map: |name| TensorSource::key(name),
         ignored: if tied { &BESIDE_TIED } else { &BESIDE },
     }
 }

@@ -1,6 +1,6 @@
 //! Published names that more than one ViT family uses.
 
-use zoo_core::weights::Source;
+use zoo_core::weights::TensorSource;
 
 /// Splits `blocks.{i}.{rest}`.
 pub fn block(name: &str) -> Option<(&str, &str)> {
@@ -8,11 +8,11 @@ pub fn block(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Where the vision models of Hugging Face's CLIP and SigLIP keep a tensor; they differ only in which they have.
-pub fn hf_vision_model(name: &str) -> Source {
+pub fn hf_vision_model(name: &str) -> TensorSource {
     if let Some((i, rest)) = block(name) {
-        let at = |rest: &str| Source::key(format!("encoder.layers.{i}.{rest}"));
+        let at = |rest: &str| TensorSource::key(format!("encoder.layers.{i}.{rest}"));
         if let Some(leaf) = rest.strip_prefix("attn.qkv.") {
-            return Source::concat(
+            return TensorSource::concat(
                 ["q", "k", "v"].map(|p| format!("encoder.layers.{i}.self_attn.{p}_proj.{leaf}")),
             );
         }
@@ -24,15 +24,15 @@ pub fn hf_vision_model(name: &str) -> Source {
         };
     }
     match name {
-        "cls_token" => Source::squeezed("embeddings.class_embedding"),
-        "pos_embed" => Source::squeezed("embeddings.position_embedding.weight"),
-        "patch_embed.proj.weight" => Source::key("embeddings.patch_embedding.weight"),
-        "patch_embed.proj.bias" => Source::key("embeddings.patch_embedding.bias"),
+        "cls_token" => TensorSource::squeezed("embeddings.class_embedding"),
+        "pos_embed" => TensorSource::squeezed("embeddings.position_embedding.weight"),
+        "patch_embed.proj.weight" => TensorSource::key("embeddings.patch_embedding.weight"),
+        "patch_embed.proj.bias" => TensorSource::key("embeddings.patch_embedding.bias"),
         _ => match name.split_once('.') {
             // The spelling is the published one.
-            Some(("norm_pre", leaf)) => Source::key(format!("pre_layrnorm.{leaf}")),
-            Some(("norm", leaf)) => Source::key(format!("post_layernorm.{leaf}")),
-            _ => Source::key(name),
+            Some(("norm_pre", leaf)) => TensorSource::key(format!("pre_layrnorm.{leaf}")),
+            Some(("norm", leaf)) => TensorSource::key(format!("post_layernorm.{leaf}")),
+            _ => TensorSource::key(name),
         },
     }
 }

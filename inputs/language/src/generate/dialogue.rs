@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use candle_core::{DType, Device};
 use zoo_core::{Cache, Connector, Fused, ImageBlock, ImageRefiner, LayerHook, NoHook};
 
-use super::run::{Place, positions};
+use super::run::{Prefilled, positions};
 use super::writing::Writing;
 use super::{Assembled, Control, Finish, Generated, Generator, Options};
 use crate::tokens::{IMAGE_ID, Tokenized};
@@ -159,7 +159,7 @@ impl<'a> Dialogue<'a> {
             self.known.extend(chunk);
             progress(self.length(), length);
         }
-        let mut place = Place { length, device: &self.device, cache: &mut self.cache };
+        let mut place = Prefilled { length, device: &self.device, cache: &mut self.cache };
         let generated = generator.write(writing, logits, &mut place, control)?;
         // The last token was written and not read.
         let read = generated.ids.len().saturating_sub(1);

@@ -46,7 +46,7 @@ impl<'a> Generator<'a> {
         self.write(
             writing,
             logits,
-            &mut Place { length, device: embeddings.device(), cache: &mut cache },
+            &mut Prefilled { length, device: embeddings.device(), cache: &mut cache },
             control,
         )
     }
@@ -56,7 +56,7 @@ impl<'a> Generator<'a> {
         &self,
         mut writing: Writing<'_>,
         mut logits: Vec<f32>,
-        place: &mut Place<'_>,
+        place: &mut Prefilled<'_>,
         control: Control<'_>,
     ) -> Result<Generated> {
         let Control { cancel, piece } = control;
@@ -139,7 +139,7 @@ impl<'a> Generator<'a> {
 }
 
 /// Where an answer is written.
-pub(super) struct Place<'a> {
+pub(super) struct Prefilled<'a> {
     /// Positions of the prompt.
     pub length: usize,
     pub device: &'a Device,

@@ -83,7 +83,7 @@ enum Step {
     AcRefine(Band),
 }
 
-struct Part<'a> {
+struct ScanComponent<'a> {
     component: usize,
     /// Blocks of it in an MCU, across and down.
     blocks: (usize, usize),
@@ -95,7 +95,7 @@ struct Part<'a> {
 /// Reads one scan of several.
 pub(super) struct OneOfSeveral<'a> {
     step: Step,
-    parts: Vec<Part<'a>>,
+    parts: Vec<ScanComponent<'a>>,
     /// Blocks that hold nothing more in the band.
     run: u32,
     coefficients: &'a mut Coefficients,
@@ -135,7 +135,7 @@ impl<'a> OneOfSeveral<'a> {
             }
         }
         let alone = scan.components.len() == 1;
-        let parts = scan.components.iter().zip(tables).map(|(&(component, ..), (dc, ac))| Part {
+        let parts = scan.components.iter().zip(tables).map(|(&(component, ..), (dc, ac))| ScanComponent {
             component,
             blocks: if alone { (1, 1) } else { frame.components[component].sampling },
             dc: dc.as_ref(),

@@ -9,7 +9,7 @@ use super::scan::Visitor;
 use super::sequential::block;
 
 /// A component in the scan.
-struct Part<'a> {
+struct ScanComponent<'a> {
     component: usize,
     /// Blocks of it in an MCU, across and down.
     blocks: (usize, usize),
@@ -19,7 +19,7 @@ struct Part<'a> {
 
 /// Turns MCUs into pixels as they come.
 pub(super) struct Single<'a> {
-    parts: Vec<Part<'a>>,
+    parts: Vec<ScanComponent<'a>>,
     output: &'a mut Output,
     /// Rows of MCUs that make a band: more than one where a single component is sampled more than once.
     rows: usize,
@@ -35,7 +35,7 @@ impl<'a> Single<'a> {
         output: &'a mut Output,
     ) -> Self {
         let alone = scan.components.len() == 1;
-        let parts = scan.components.iter().zip(tables).map(|(&(component, ..), (dc, ac))| Part {
+        let parts = scan.components.iter().zip(tables).map(|(&(component, ..), (dc, ac))| ScanComponent {
             component,
             blocks: if alone { (1, 1) } else { frame.components[component].sampling },
             tables: (dc, ac),

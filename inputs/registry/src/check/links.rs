@@ -3,7 +3,7 @@
 use super::row::multiples;
 use super::unique;
 use crate::parse::{Entry, Rows};
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 use crate::registry::Registry;
 use crate::rows::{ConnectorRow, EnsembleRow, Kind, ModelRow, Row};
 use crate::{LookupError, Selection};
@@ -62,7 +62,7 @@ impl<T: Row> About<'_, T> {
             self.links.wrong.push(problem);
             return;
         };
-        let Place { file, line, .. } = &problem.place;
+        let Location { file, line, .. } = &problem.place;
         let message = format!(
             "it does not fit the {} `{}` at {file}:{line}: {}",
             T::KIND,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Links;
 use crate::parse::{Entry, Rows};
-use crate::problem::{Place, Problem, Source};
+use crate::problem::{Location, Problem, RegistryText};
 use crate::rows::{Kind, Row};
 
 /// A name as a row claims it.
@@ -18,8 +18,8 @@ struct Claim {
     row: usize,
     /// Id of the row.
     row_id: String,
-    source: Arc<Source>,
-    place: Place,
+    source: Arc<RegistryText>,
+    place: Location,
 }
 
 /// The same id twice in one table of one file: the later one would silently hide the earlier.
@@ -44,7 +44,7 @@ pub(super) fn across(rows: &Rows) -> Links {
 }
 
 /// Names that stand twice, with the file that is to blame: a plugin's, if there is one, or else the later one.
-fn clashes(rows: &Rows, counts: impl Fn(&Claim, &Claim) -> bool) -> Vec<(Arc<Source>, Problem)> {
+fn clashes(rows: &Rows, counts: impl Fn(&Claim, &Claim) -> bool) -> Vec<(Arc<RegistryText>, Problem)> {
     let mut seen: HashMap<String, Claim> = HashMap::new();
     let mut problems = Vec::new();
     for claim in claims(rows) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Dataset, Flaw, FlawKind};
 use crate::Result;
-use crate::recipe::Source;
+use crate::recipe::DataSource;
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +28,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// As [`Dataset::open`].
-pub fn check(sources: &[Source], decode: bool) -> Result<Checked> {
+pub fn check(sources: &[DataSource], decode: bool) -> Result<Checked> {
     let data = Dataset::open(sources)?;
     let mut out =
         Checked { sound: 0, with_image: 0, words: 0, counts: BTreeMap::new(), flaws: data.flaws().to_vec() };

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use index::Index;
 use sha2::{Digest, Sha256};
 
-use crate::recipe::Source;
+use crate::recipe::DataSource;
 use crate::{Error, Result};
 
 /// All records of a run: where each stands, how long it is, and which are sound. Texts stay in their files.
 pub struct Dataset {
-    sources: Vec<(Source, Index)>,
+    sources: Vec<(DataSource, Index)>,
     /// Source and record of each sound one, in the order of the files.
     sound: Vec<(u32, u32)>,
     flaws: Vec<Flaw>,
@@ -31,7 +31,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Data`] for a file that is not there or holds no records, and when no record is sound.
-    pub fn open(sources: &[Source]) -> Result<Self> {
+    pub fn open(sources: &[DataSource]) -> Result<Self> {
         let mut out =
             Self { sources: Vec::new(), sound: Vec::new(), flaws: Vec::new(), fingerprint: String::new() };
         let mut hash = Sha256::new();

@@ -23,13 +23,13 @@ pub struct Recipe {
     /// Its text.
     pub text: String,
     /// What it says.
-    pub plan: Plan,
+    pub plan: TrainingPlan,
 }
 
 /// What stands in a recipe.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct TrainingPlan {
     /// Registry id or model folder from which the run starts.
     pub model: Spanned<String>,
     /// The folder that the run makes; a model folder itself once something was saved.
@@ -59,7 +59,7 @@ pub struct Plan {
     #[serde(default = "length")]
     pub max_length: usize,
     /// The data.
-    pub data: Vec<Source>,
+    pub data: Vec<DataSource>,
     /// A folder in which to keep what the encoders saw, so that each image is looked at once.
     pub features: Option<PathBuf>,
     /// How samples become batches.
@@ -89,7 +89,7 @@ pub enum New {
 /// A file of records and the folder that their images are in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct DataSource {
     /// Conversations as LLaVA writes them: a JSON list, or JSONL.
     pub records: PathBuf,
     /// The folder that paths of images count from; the recipe's own where it is absent.

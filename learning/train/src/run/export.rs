@@ -34,13 +34,13 @@ const MODEL: &str = "model.safetensors";
 const CONNECTOR: &str = "mm_projector.safetensors";
 
 /// A model and where its parts began.
-pub(super) struct Source<'a> {
+pub(super) struct TrainedModel<'a> {
     pub pieces: &'a Pieces,
     pub connector: Option<&'a Origin>,
     pub llm: &'a Origin,
 }
 
-impl Source<'_> {
+impl TrainedModel<'_> {
     /// Whether the language model stayed as it was, so that its file need not be written again.
     fn llm_stays(&self, optimiser: &Optimiser) -> Option<&Path> {
         match self.llm {

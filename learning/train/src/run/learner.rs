@@ -180,8 +180,8 @@ impl Learner {
         let mut parts = Vec::with_capacity(row.parts.len());
         for part in row.parts {
             parts.push(match part {
-                Part::Text { from, length } => embedded.narrow(0, from, length)?,
-                Part::Image(tokens) => tokens.to_dtype(embedded.dtype())?,
+                RowPiece::Text { from, length } => embedded.narrow(0, from, length)?,
+                RowPiece::Image(tokens) => tokens.to_dtype(embedded.dtype())?,
             });
         }
         let embeddings = Tensor::cat(&parts, 0)?.unsqueeze(0)?;
@@ -253,7 +253,7 @@ impl Learner {
 #[derive(Default)]
 struct Row {
     ids: Vec<u32>,
-    parts: Vec<Part>,
+    parts: Vec<RowPiece>,
     positions: Vec<u32>,
     images: Vec<PlacedImage>,
     /// Where something is asked, and the token that follows there.
@@ -263,7 +263,7 @@ struct Row {
     flaws: Vec<Flaw>,
 }
 
-enum Part {
+enum RowPiece {
     /// Of the embedded ids.
     Text { from: usize, length: usize },
     /// `[n, H]`.
@@ -279,7 +279,7 @@ impl Row {
     fn push(&mut self, sample: &Sample, block: Option<(ImageBlock, usize)>, limit: usize) -> Result<()> {
         let start = self.length();
         let Tokenized { ids, labels } = &sample.tokens;
-        let mut pieces: Vec<Part> = Vec::new();
+        let mut pieces: Vec<RowPiece> = Vec::new();
         let (mut place, mut text, mut placed) = (0, Vec::new(), None);
         let (mut asked, mut targets) = (Vec::new(), Vec::new());
         for (&id, &label) in ids.iter().zip(labels) {
@@ -301,7 +301,7 @@ impl Row {
                     return Ok(());
                 }
                 placed = Some(PlacedImage::new(block, *image, 0, start + place));
-                pieces.push(Part::Image(block.tokens.clone()));
+                pieces.push(RowPiece::Image(block.tokens.clone()));
                 place += length;
                 continue;
             }
@@ -311,8 +311,8 @@ impl Row {
             }
             let from = self.ids.len() + text.len();
             match pieces.last_mut() {
-                Some(Part::Text { length, .. }) => *length += 1,
-                _ => pieces.push(Part::Text { from, length: 1 }),
+                Some(RowPiece::Text { length, .. }) => *length += 1,
+                _ => pieces.push(RowPiece::Text { from, length: 1 }),
             }
             text.push(number(id)?);
             place += 1;

@@ -10,7 +10,7 @@ use zoo_registry::{Problem, RegistryError};
 
 use super::begin::{Origin, keys};
 use super::checkpoint::{self, State, fingerprint};
-use super::export::Source;
+use super::export::TrainedModel;
 use super::learner::{Learner, origins};
 use super::log::{Log, Step, Watch};
 use super::optimiser::Optimiser;
@@ -345,7 +345,7 @@ impl Run {
         };
         checkpoint::save(out, &state, &self.optimiser)?;
         let (connector, llm) = &self.origins;
-        let source = Source { pieces: self.learner.pieces(), connector: connector.as_ref(), llm };
+        let source = TrainedModel { pieces: self.learner.pieces(), connector: connector.as_ref(), llm };
         source.export(out, &self.optimiser)?;
         checkpoint::prune(out, *self.recipe.plan.checkpoints.keep.get_ref())
     }

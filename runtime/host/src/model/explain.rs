@@ -34,7 +34,7 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Look {
     /// Which layer.
-    pub place: Place,
+    pub place: LayerSite,
     /// Grid of its queries over the image padded to a square.
     pub grid: Grid,
     /// The cells of the grid that show the image.
@@ -56,7 +56,7 @@ impl Look {
 /// Where in a model a layer stands. Numbers are from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "where", rename_all = "snake_case")]
-pub enum Place {
+pub enum LayerSite {
     /// In the connector.
     Before {
         /// Group of queries.
@@ -97,7 +97,7 @@ impl ModelSession {
             let region = unpad(layer.grid, size);
             let shares = layer.shares.iter().map(|share| cut(share, layer.grid, &region));
             let shares = shares.collect::<Result<_, HostError>>()?;
-            let place = Place::Before { group: layer.group, layer: layer.layer };
+            let place = LayerSite::Before { group: layer.group, layer: layer.layer };
             looks.push(Look { place, grid: layer.grid, region, shares });
         }
         let fused = connector.forward(&inputs)?;
@@ -117,7 +117,7 @@ impl ModelSession {
         let seen = watching.seen.into_inner().map_err(|_| HostError::Internal("a look was lost".into()))?;
         for (step, shares) in seen {
             let shares = shares.iter().map(numbers).collect::<Result<_, _>>()?;
-            let place = Place::Inside { after: after.get(step).copied().unwrap_or(step) };
+            let place = LayerSite::Inside { after: after.get(step).copied().unwrap_or(step) };
             looks.push(Look { place, grid, region: unpad(grid, size), shares });
         }
         Ok(Explanation {

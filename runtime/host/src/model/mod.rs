@@ -16,7 +16,7 @@ mod source;
 mod trace;
 
 pub use choose::Choice;
-pub use explain::{Explanation, Look, Place};
+pub use explain::{Explanation, LayerSite, Look};
 pub use eyes::Sight;
 pub use pieces::{Piece, Pieces};
 pub use plan::{MemoryPart, MemoryPlan};

@@ -8,7 +8,7 @@ use zoo_release::Release;
 
 use super::eyes::{Eye, Eyes};
 use super::once::Once;
-use super::parts::Parts;
+use super::parts::ModelParts;
 use super::plan::plan;
 use super::request::{ModelProgress, ModelRequest, Phase};
 use super::session::ModelSession;
@@ -41,7 +41,7 @@ impl Zoo {
         let plan = plan(&parts, &request.memory)?;
         plan.check()?;
 
-        let Parts { release, connector, llm, .. } = parts;
+        let ModelParts { release, connector, llm, .. } = parts;
         let now = if plan.keep_encoders { openings.len() + 1 } else { 0 };
         progress.begins(Phase::Open, now + usize::from(connector.is_some()));
         let untrained = openings.iter().any(|o| o.plan.untrained);
@@ -89,7 +89,7 @@ impl Zoo {
     }
 
     /// All encoders, with their files: what is missing is found before anything is loaded.
-    pub(super) fn eye_openings(&self, parts: &Parts) -> Result<Vec<EncoderOpening>, HostError> {
+    pub(super) fn eye_openings(&self, parts: &ModelParts) -> Result<Vec<EncoderOpening>, HostError> {
         let one = |(request, _): &(EncoderRequest, _)| {
             self.encoder_opening(&self.registry().select(&request.id)?, request)
         };

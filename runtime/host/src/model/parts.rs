@@ -13,7 +13,7 @@ use crate::plugins::{ObjectKind, PluginDoor};
 use crate::{HostError, Zoo};
 
 /// A model folder whose parts were asked for what they are. No weights are read yet.
-pub(crate) struct Parts {
+pub(crate) struct ModelParts {
     pub release: Release,
     pub encoders: Vec<(EncoderRequest, EncoderInspection)>,
     pub connector: Option<Opening>,
@@ -53,7 +53,7 @@ impl Opening {
 
 impl Zoo {
     /// Reads the folder of `request` and asks the plugins what its parts are.
-    pub(crate) fn parts(&self, request: &ModelRequest) -> Result<Parts, HostError> {
+    pub(crate) fn parts(&self, request: &ModelRequest) -> Result<ModelParts, HostError> {
         let source = self.model_source(&request.model)?;
         let release = Release::read(&source.folder, source.name.as_deref(), self.registry())?;
         let mut encoders = Vec::with_capacity(release.encoders.len());
@@ -94,7 +94,7 @@ impl Zoo {
         };
         let weights = decoder.weights.clone();
         let llm = self.opening(&decoder.plugin, ObjectKind::Llm, spec, weights, request.quantise)?;
-        Ok(Parts { release, encoders, connector, llm })
+        Ok(ModelParts { release, encoders, connector, llm })
     }
 
     fn opening(

@@ -11,7 +11,7 @@ use zoo_language::tokens::Tokenizer;
 use zoo_release::Release;
 
 use super::open::{template, tokenizer};
-use super::parts::{Opening, Parts};
+use super::parts::{ModelParts, Opening};
 use super::request::ModelRequest;
 use crate::encoder::{EncoderOpening, EncoderSession};
 use crate::{HostError, Zoo};
@@ -113,7 +113,7 @@ impl Zoo {
         let template = template(&parts.release, request.template.as_deref())?;
         let tokenizer = tokenizer(&parts.release, template)?;
         let encoders = self.eye_openings(&parts)?;
-        let Parts { release, connector, llm, .. } = parts;
+        let ModelParts { release, connector, llm, .. } = parts;
         let (connector, llm) = (connector.map(Piece::new), Piece::new(llm));
         Ok(Pieces { release, template, tokenizer, connector, llm, encoders })
     }

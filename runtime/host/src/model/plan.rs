@@ -8,7 +8,7 @@ use zoo_core::weights::TensorInfo;
 use zoo_core::{LlmDescriptor, Precision, Quantisation};
 
 use super::memory;
-use super::parts::{Opening, Parts};
+use super::parts::{ModelParts, Opening};
 use super::request::{EncoderMemory, MemoryPolicy, ModelRequest};
 use crate::{HostError, Zoo};
 
@@ -122,7 +122,7 @@ impl Zoo {
     }
 }
 
-pub(super) fn plan(parts: &Parts, policy: &MemoryPolicy) -> Result<MemoryPlan, HostError> {
+pub(super) fn plan(parts: &ModelParts, policy: &MemoryPolicy) -> Result<MemoryPlan, HostError> {
     let mut all = Vec::new();
     let (mut encoders, mut largest, mut working, mut features) = (0, 0, 0, 0);
     let precision = parts.llm.spec.precision;

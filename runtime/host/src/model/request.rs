@@ -55,7 +55,7 @@ pub enum EncoderMemory {
 /// What takes time when a model is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Parts are loaded.
+    /// ModelParts are loaded.
     Open,
     /// Encoders and connector look at images.
     Look,

@@ -32,7 +32,7 @@ fn whole(index: &Path) -> Result<Vec<String>, String> {
 }
 
 /// A model folder on this machine.
-pub(crate) struct Source {
+pub(crate) struct ModelFolder {
     pub folder: PathBuf,
     /// Name of the model, where the folder's own name is not it.
     pub name: Option<String>,
@@ -81,30 +81,32 @@ impl Zoo {
 
     /// The folder of a model: a registry id whose files are in the cache, a model that the program carries with it, or
     /// a folder.
-    pub(crate) fn model_source(&self, path: &Path) -> Result<Source, HostError> {
+    pub(crate) fn model_source(&self, path: &Path) -> Result<ModelFolder, HostError> {
         // A name that is not UTF-8 is that of a folder.
-        let Some(model) = path.to_str() else { return Ok(Source { folder: path.to_owned(), name: None }) };
+        let Some(model) = path.to_str() else {
+            return Ok(ModelFolder { folder: path.to_owned(), name: None });
+        };
         let row = match (self.registry().model(model), zoo_models::named(model)) {
             (Ok(row), _) => row,
             (Err(_), Some(shipped)) => {
                 let folder = shipped.unpack(&self.folders().data.join("models"))?;
-                return Ok(Source { folder, name: Some(shipped.id.to_owned()) });
+                return Ok(ModelFolder { folder, name: Some(shipped.id.to_owned()) });
             }
             (Err(_), None) if !path.exists() && names_repository(model) => {
                 return Err(self.repository(model));
             }
             (Err(_), None) if path.exists() || path.components().count() > 1 || path.is_absolute() => {
-                return Ok(Source { folder: path.to_owned(), name: None });
+                return Ok(ModelFolder { folder: path.to_owned(), name: None });
             }
             (Err(error), None) => return Err(error.into()),
         };
         match (&row.weights, HubModel::of(row)) {
             (_, Some(hub)) => {
                 let folder = self.cached(&hub)?;
-                Ok(Source { folder, name: hub.repo.rsplit('/').next().map(str::to_owned) })
+                Ok(ModelFolder { folder, name: hub.repo.rsplit('/').next().map(str::to_owned) })
             }
             (Some(Weights::Path { path, .. }), None) => {
-                Ok(Source { folder: self.beside(row).join(path), name: Some(row.id.clone()) })
+                Ok(ModelFolder { folder: self.beside(row).join(path), name: Some(row.id.clone()) })
             }
             _ => Err(HostError::WeightsMissing(format!(
                 "registry row `{}`: a model is opened from a folder; write `weights = {{ repo = …, file = … }}` or \

@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
-use zoo_core::weights::{Layout, Params, Source, Weights};
+use zoo_core::weights::{Layout, Params, TensorSource, Weights};
 use zoo_core::{
     Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, LayerInfo, Resolution, Result, Spec,
 };
@@ -28,10 +28,10 @@ struct Arch {
 /// How checkpoints of this family are published: one `Layout` for each way.
 static LAYOUTS: [Layout; 1] = [Layout {
     name: "original",
-    prefixes: &["", "model."],         // where the tower may stand in a larger file
-    marker: "patch_embed.proj.weight", // a key that only this layout has
-    map: |name| Source::key(name),     // canonical name -> stored name
-    ignored: &["head.*"],              // stored, and not needed
+    prefixes: &["", "model."],           // where the tower may stand in a larger file
+    marker: "patch_embed.proj.weight",   // a key that only this layout has
+    map: |name| TensorSource::key(name), // canonical name -> stored name
+    ignored: &["head.*"],                // stored, and not needed
 }];
 
 struct Grids {

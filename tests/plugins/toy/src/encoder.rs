@@ -4,7 +4,7 @@ use std::sync::RwLock;
 
 use candle_core::{D, Device, Tensor, Var};
 use serde::Deserialize;
-use zoo_core::weights::{Init, Layout, Source, Weights};
+use zoo_core::weights::{Init, Layout, TensorSource, Weights};
 use zoo_core::{
     CallContext, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest,
     LayerInfo, PrefixToken, Resolution, Result, Spec,
@@ -23,7 +23,7 @@ const LAYOUT: Layout = Layout {
     name: "toy",
     prefixes: &[""],
     marker: "embed",
-    map: |name| Source::Key(name.to_owned()),
+    map: |name| TensorSource::Key(name.to_owned()),
     ignored: &[],
 };
 

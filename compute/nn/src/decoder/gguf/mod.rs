@@ -8,7 +8,7 @@ mod export;
 pub use export::{Export, ExportOptions};
 
 use serde_json::{Map, Value, json};
-use zoo_core::weights::{Checkpoint, Layout, Params, Source};
+use zoo_core::weights::{Checkpoint, Layout, Params, TensorSource};
 use zoo_core::{Error, Result};
 
 use super::config::DecoderConfig;
@@ -29,9 +29,9 @@ pub(super) fn layout(post_norms: bool, tied: bool) -> Layout {
         prefixes: &[""],
         marker: "token_embd.weight",
         map: if post_norms {
-            |name| Source::key(key(name, true).unwrap_or_else(|| name.to_owned()))
+            |name| TensorSource::key(key(name, true).unwrap_or_else(|| name.to_owned()))
         } else {
-            |name| Source::key(key(name, false).unwrap_or_else(|| name.to_owned()))
+            |name| TensorSource::key(key(name, false).unwrap_or_else(|| name.to_owned()))
         },
         ignored: if tied { &BESIDE_TIED } else { &BESIDE },
     }
