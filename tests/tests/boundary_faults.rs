@@ -258,8 +258,9 @@ fn malformed_results_are_refused_by_name() {
         ),
         ("prefix", "prefix tokens of layer 0 came back; its descriptor and the request have none"),
         ("no_prefix", "no prefix tokens of layer 0 came back; its descriptor promises 1"),
-        ("nan", "result `tokens.0` of enc holds NaN, and its inputs do not"),
     ];
+    // Numbers may be too large for their element type without any fault of the plugin's.
+    const NAN: &str = "the result `tokens.0` of `enc` (plugin `liar`) holds NaN, and its inputs do not";
     /// What the descriptor says that cannot be.
     const FALSE: &[(&str, &str)] = &[
         ("name", "its descriptor is called `somebody`, but `enc` was opened"),
@@ -272,7 +273,8 @@ fn malformed_results_are_refused_by_name() {
         ("no_gradients", "its descriptor says `vjp: true`, but it has no gradients"),
     ];
     let place = Sandbox::new();
-    let provided = ["honest", "odd_code"].into_iter().chain(LIES.iter().chain(FALSE).map(|(lie, _)| *lie));
+    let provided =
+        ["honest", "odd_code", "nan"].into_iter().chain(LIES.iter().chain(FALSE).map(|(lie, _)| *lie));
     let encoders: Vec<String> = provided.map(str::to_owned).collect();
     place.install("liar", &bad(), |m| m.provides.encoders = encoders[1..].to_vec());
     let refusal = place.refusal("liar");
@@ -288,6 +290,11 @@ fn malformed_results_are_refused_by_name() {
         contains(&message, &["plugin `liar` is faulty", part]);
         alive();
     }
+    contains(
+        &call(&*encoder(&door, "nan").unwrap()).unwrap_err().to_string(),
+        &[NAN, "its weights are damaged"],
+    );
+    alive();
     for (lie, part) in FALSE {
         let message = encoder(&door, lie).err().unwrap().to_string();
         contains(&message, &["plugin `liar` is faulty", part]);

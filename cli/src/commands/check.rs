@@ -48,7 +48,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, Cli
         progress.advance(1);
     }
     progress.message("plugins");
-    let Judgement { problems, unjudged } = zoo.judge_rows(&rows);
+    let Judgement { problems, unjudged, .. } = zoo.judge_rows(&rows);
     progress.finish();
     // Rows of the file that need a wrong row of a plugin.
     let aside = registry.set_aside().iter().filter(|p| file.as_deref() == Some(&p.place.file));

@@ -132,7 +132,7 @@ fn brought(zoo: &Zoo, name: &str) -> (Vec<Problem>, Vec<String>) {
     };
     let file = found.path.display().to_string();
     let aside = zoo.registry().set_aside().iter().filter(|p| p.place.file == file);
-    let Judgement { problems, unjudged } = zoo.judge(Some(&file));
+    let Judgement { problems, unjudged, .. } = zoo.judge(Some(&file));
     (aside.cloned().chain(problems).collect(), unjudged)
 }
 

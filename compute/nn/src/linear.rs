@@ -256,7 +256,7 @@ impl Linear {
         let flat = x.reshape((rows, inputs))?;
         let flat = match (x.device(), x.dtype()) {
             // The CPU has no products of such numbers.
-            (Device::Cpu, DType::BF16) => {
+            (Device::Cpu, DType::BF16) if weight.dtype() == DType::BF16 => {
                 let wide = |t: &Tensor| t.to_dtype(DType::F32);
                 wide(&flat)?.matmul(&wide(&weight)?.t()?)?.to_dtype(DType::BF16)?
             }

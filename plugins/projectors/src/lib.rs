@@ -24,7 +24,7 @@
 //!     "arch": { "inputs": [1152, 1024], "token_len": 576, "output": 4096 }
 //! }"#)?;
 //! let weights = Weights::record(DType::F32);
-//! let (projector, _) = zoo_projectors::Projector::load(&spec, &weights, &Device::Cpu)?;
+//! let projector = zoo_projectors::Projector::load(&spec, &weights, &Device::Cpu)?;
 //! assert_eq!(projector.descriptor().side, Some(24));
 //! assert_eq!(weights.manifest()[0].shape, [4096, 2176]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

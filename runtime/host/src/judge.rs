@@ -16,8 +16,20 @@ use crate::{HostError, Zoo};
 pub struct Judgement {
     /// What is wrong, in the order of the rows.
     pub problems: Vec<Problem>,
-    /// Rows that could not be judged, because their plugin is not on this machine.
+    /// Rows that could not be judged, because their plugin is not on this machine: the first of each plugin by name, and
+    /// how many more there are.
     pub unjudged: Vec<String>,
+    absent: Vec<Absent>,
+}
+
+/// A plugin that is not on this machine.
+#[derive(Debug, Clone)]
+struct Absent {
+    plugin: String,
+    /// About the first row that names it.
+    first: String,
+    hint: String,
+    more: usize,
 }
 
 impl Zoo {
@@ -56,6 +68,14 @@ impl Judge<'_> {
         let mut judgement = Judgement::default();
         for (kind, id) in rows {
             self.row(*kind, id, &mut judgement);
+        }
+        for Absent { first, hint, more, .. } in std::mem::take(&mut judgement.absent) {
+            let more = match more {
+                0 => String::new(),
+                1 => ", and one more row names it".to_owned(),
+                more => format!(", and {more} more rows name it"),
+            };
+            judgement.unjudged.push(format!("{first}{more}{hint}"));
         }
         judgement
     }
@@ -112,15 +132,19 @@ impl Judge<'_> {
         let door = match (self.door)(plugin) {
             Ok(door) => door,
             Err(PluginError::NotFound { .. }) => {
+                if let Some(absent) = to.absent.iter_mut().find(|absent| absent.plugin == plugin) {
+                    absent.more += 1;
+                    return None;
+                }
                 let place = self.registry.origin(R::KIND, row.id());
                 let place = place.map_or_else(String::new, |o| format!("{}:{}: ", o.file, o.line));
                 let near = zoo_registry::nearest(plugin, (self.names)().iter().map(String::as_str));
                 let hint = near.first().map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-                to.unjudged.push(format!(
-                    "{place}the {} `{}` was not judged: its plugin `{plugin}` is not on this machine{hint}",
-                    R::KIND,
-                    row.id()
-                ));
+                let (kind, id) = (R::KIND, row.id());
+                let first = format!(
+                    "{place}the {kind} `{id}` was not judged: its plugin `{plugin}` is not on this machine"
+                );
+                to.absent.push(Absent { plugin: plugin.to_owned(), first, hint, more: 0 });
                 return None;
             }
             Err(error) => {

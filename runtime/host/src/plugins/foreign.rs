@@ -114,7 +114,8 @@ impl Foreign {
         Ok(tensors)
     }
 
-    /// Why a result holds NaN: because an input did, or by the plugin's own doing.
+    /// Why a result holds NaN: because an input did, or by what weights and element type make of sound ones, of which the
+    /// plugin may know nothing.
     fn no_number<'a>(
         &self,
         name: &str,
@@ -130,9 +131,10 @@ impl Foreign {
         let id = &self.id;
         Ok(match given {
             Some(input) => Error::invalid(format!("{id}: the input `{input}` holds NaN")),
-            None => self.broken(format!(
-                "result `{name}` of {id} holds NaN, and its inputs do not: either its weights do, or numbers were too \
-                 large for their element type (bf16 and f32 have more room than f16)"
+            None => Error::invalid(format!(
+                "the result `{name}` of `{id}` (plugin `{}`) holds NaN, and its inputs do not; the model overflowed (try \
+                 bf16 or f32 instead of f16) or its weights are damaged",
+                self.plugin.manifest().name
             )),
         })
     }
