@@ -368,12 +368,13 @@ fn fibs_are_told_by_name() {
         ("empty_grid", "the grid of what it fused is 0×4, and its descriptor promises 2×2"),
         ("sizes", "the image sizes of what it fused are not those that it was given"),
         ("silent", "shares `attention` of 0 encoders, expected 1"),
-        ("nan", "result `tokens` of it holds NaN"),
         ("width", "result `tokens` is [1, 4, 3], expected [1, 4, 2]"),
     ] {
         let connector = foreign.open_connector(&spec(fib), &options).unwrap();
         told(connector.forward(&inputs).map(|_| ()), part);
     }
+    let worthless = foreign.open_connector(&spec("nan"), &options).unwrap().forward(&inputs).unwrap_err();
+    contains(&worthless.to_string(), &["the result `tokens` of `it` (plugin `fibs`) holds NaN"]);
     let connector = foreign.open_connector(&spec("block"), &options).unwrap();
     let fused = connector.forward(&inputs).unwrap();
     told(
