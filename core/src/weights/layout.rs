@@ -11,7 +11,7 @@ pub enum TensorSource {
     Concat(Vec<Piece>),
 }
 
-/// One part of a [`Source::Concat`].
+/// One part of a [`TensorSource::Concat`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// The tensor of this name.

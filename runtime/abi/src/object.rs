@@ -87,7 +87,7 @@ impl<'a> CallArgs<'a> {
         }
     }
 
-    /// The number of this call for [`crate::HostServices::step`]; 0 where nobody listens.
+    /// The number of this call for `HostServices::step`; 0 where nobody listens.
     pub fn number(&self) -> u64 {
         self.reserved[0]
     }

@@ -1,7 +1,7 @@
 //! From files to features in files: what `zoo encode` does, for whoever needs it.
 //!
 //! The way of an image is the order of the modules: [`find`] makes a list of what was named, [`read`] decodes ahead and
-//! puts batches together, [`look`] computes, [`write`] keeps what came out, and [`run`] drives the four. Nothing
+//! puts batches together, [`look`] computes, [`mod@write`] keeps what came out, and [`run`] drives the four. Nothing
 //! flows back: each stage knows those before it by their results alone.
 //!
 //! **The one decision.** Two kinds of going wrong are kept apart by type. An [`Error`] is about one input: it becomes a

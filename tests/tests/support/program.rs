@@ -147,13 +147,13 @@ impl Sandbox {
         self.run_typing(arguments, "", code)
     }
 
-    /// [`Place::run_with`], with `input` on its standard input.
+    /// [`Sandbox::run_with`], with `input` on its standard input.
     #[track_caller]
     pub fn run_typing<A: AsRef<OsStr>>(&self, arguments: &[A], input: impl AsRef<[u8]>, code: i32) -> Ran {
         self.finish(&mut self.command(arguments), input.as_ref(), code)
     }
 
-    /// [`Place::run`] where no file may become longer than so many blocks of 512 bytes, as on a disk that is full there.
+    /// [`Sandbox::run`] where no file may become longer than so many blocks of 512 bytes, as on a disk that is full there.
     #[track_caller]
     pub fn run_within(&self, blocks: u64, line: &str, code: i32) -> Ran {
         let command = self.command(&line.split_whitespace().collect::<Vec<_>>());
@@ -223,7 +223,7 @@ impl Sandbox {
         self.json_with(&line.split_whitespace().collect::<Vec<_>>(), code)
     }
 
-    /// [`Place::json`] for arguments with spaces.
+    /// [`Sandbox::json`] for arguments with spaces.
     #[track_caller]
     pub fn json_with<A: AsRef<OsStr>>(&self, arguments: &[A], code: i32) -> Value {
         let json = OsStr::new("--json");

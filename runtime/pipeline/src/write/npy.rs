@@ -9,7 +9,7 @@ use super::{Replace, WriteError, file};
 /// Writes one little-endian f32 array, or nothing.
 ///
 /// # Errors
-/// As [`file`]; [`WriteError::Format`] for more axes than the format has room for.
+/// As [`file()`]; [`WriteError::Format`] for more axes than the format has room for.
 pub fn write_npy(path: &Path, replace: Replace, tensor: &mut dyn TensorOut) -> Result<(), WriteError> {
     let header = header(&tensor.shape()).ok_or_else(|| WriteError::Format {
         path: path.to_path_buf(),

@@ -75,7 +75,7 @@ impl TensorOut for Plain {
 /// `metadata` is written there as JSON.
 ///
 /// # Errors
-/// As [`file`]; [`WriteError::Format`] for a header that no reader would take.
+/// As [`file()`]; [`WriteError::Format`] for a header that no reader would take.
 pub fn write_safetensors<T: TensorOut>(
     path: &Path,
     replace: Replace,
