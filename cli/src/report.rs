@@ -82,6 +82,12 @@ impl From<zoo_train::Error> for CliError {
     }
 }
 
+impl From<zoo_data::Error> for CliError {
+    fn from(error: zoo_data::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl CliError {
     /// [`CliError::Failed`] about a file.
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Self {

@@ -16,10 +16,10 @@ use candle_core::{Device, Tensor};
 use program::Sandbox;
 use serde_json::json;
 use zoo_core::Precision;
+use zoo_data::{DataSource, Dataset};
 use zoo_host::{ModelRequest, Zoo};
 use zoo_language::tokens::IGNORE_LABEL;
 use zoo_nn::loss::cross_entropy;
-use zoo_train::data::Dataset;
 use zoo_train::{Begin, Ended, PLUGINS, Recipe, Run, Step, Watch};
 
 /// The program as a process of its own; see [`program`].
@@ -350,7 +350,7 @@ fn an_exported_model_is_the_trained_one() {
         let folder = place.path(out);
         let session =
             zoo(Precision::F32).model(&ModelRequest::new(folder.display().to_string()), &()).unwrap();
-        let sources = [zoo_train::DataSource { records: place.path("shapes.jsonl"), images: place.path("") }];
+        let sources = [DataSource { records: place.path("shapes.jsonl"), images: place.path("") }];
         let data = Dataset::open(&sources).unwrap();
         for sample in 0..data.len() {
             let (record, image) = data.read(sample).unwrap();

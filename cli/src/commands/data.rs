@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use zoo_train::{DataSource, data};
+use zoo_data::DataSource;
 
 use crate::args::{DataArgs, DataCommand, RecordsArgs};
 use crate::context::Context;
@@ -27,7 +27,7 @@ fn check(args: &RecordsArgs) -> Result<Report, CliError> {
         },
     };
     let sources: Vec<DataSource> = args.records.iter().map(source).collect();
-    let found = data::check(&sources, args.decode)?;
+    let found = zoo_data::check(&sources, args.decode)?;
     let mut text = format!(
         "{} to learn from, {} of them with an image; {} words\n",
         counted(found.sound, "record"),

@@ -19,13 +19,8 @@ pub enum Error {
     #[error(transparent)]
     Host(#[from] HostError),
     /// Records that cannot be read at all, or a data set with nothing to learn from.
-    #[error("{}: {message}", path.display())]
-    Data {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        message: String,
-    },
+    #[error(transparent)]
+    Data(#[from] zoo_data::Error),
     /// A checkpoint that is not there, not complete, or of another run.
     #[error("{}: {message}", path.display())]
     Checkpoint {
@@ -68,10 +63,6 @@ impl Error {
     pub(crate) fn io(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, what, source }
-    }
-
-    pub(crate) fn data(path: &Path, message: impl Into<String>) -> Self {
-        Self::Data { path: path.to_owned(), message: message.into() }
     }
 
     pub(crate) fn checkpoint(path: &Path, message: impl Into<String>) -> Self {

@@ -25,13 +25,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod data;
 mod error;
+mod order;
 mod recipe;
 mod run;
 
 pub use error::{Error, Result};
-pub use recipe::{Assigned, DataSource, Group, New, Order, Recipe, Shape, TrainingPlan, matches};
+pub use recipe::{Assigned, Group, New, Order, Recipe, Shape, TrainingPlan, matches};
 pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, Watch, factor};
 
 use zoo_core::sdk::Plugin;

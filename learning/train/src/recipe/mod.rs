@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 use zoo_core::Precision;
+use zoo_data::DataSource;
 use zoo_registry::{Problem, RegistryError};
 
 /// A recipe, read. Paths are absolute or count from where the program runs; what the file leaves out has its default.
@@ -84,17 +85,6 @@ pub struct TrainingPlan {
 pub enum New {
     /// Random numbers, as the reference begins with.
     New,
-}
-
-/// A file of records and the folder that their images are in.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSource {
-    /// Conversations as LLaVA writes them: a JSON list, or JSONL.
-    pub records: PathBuf,
-    /// The folder that paths of images count from; the recipe's own where it is absent.
-    #[serde(default)]
-    pub images: PathBuf,
 }
 
 /// How samples become batches.

@@ -8,13 +8,13 @@ use zoo_core::{
     Connector, ConnectorInputs, Fused, ImageBlock, ImageRefiner, LanguageModel, NoHook, PlacedImage,
     Trainable,
 };
+use zoo_data::{Dataset, Flaw, FlawKind};
 use zoo_host::{EncoderSession, Pieces};
 use zoo_language::tokens::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
 use zoo_nn::loss::cross_entropy;
 
 use super::begin::{self, Origin};
 use super::features::{Kept, Looked};
-use crate::data::{Dataset, Flaw, FlawKind};
 use crate::recipe::{New, Recipe};
 use crate::{Assigned, Error, Result};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
+use zoo_data::Flaw;
 
-use crate::data::Flaw;
 use crate::{Error, Result};
 
 /// Its name in the folder of a run.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use zoo_data::Dataset;
 use zoo_host::{ModelRequest, Zoo};
 use zoo_registry::{Problem, RegistryError};
 
@@ -15,7 +16,7 @@ use super::learner::{Learner, origins};
 use super::log::{Log, Step, Watch};
 use super::optimiser::Optimiser;
 use super::schedule::factor;
-use crate::data::{Dataset, order};
+use crate::order::order;
 use crate::recipe::{Assigned, Recipe};
 use crate::{Error, Result};
 

@@ -1,21 +1,23 @@
-//! Conversations about images, as LLaVA writes them.
-
-mod check;
-mod index;
-mod order;
-mod record;
-
-pub use check::{Checked, check};
-pub use order::{Rng, order};
-pub use record::{Flaw, FlawKind, Record};
+//! All records of a run: found once, read by place.
 
 use std::path::{Path, PathBuf};
 
-use index::Index;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::recipe::DataSource;
-use crate::{Error, Result};
+use crate::index::{self, Index};
+use crate::{Error, Flaw, Record, Result};
+
+/// A file of records and the folder that their images are in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Conversations as LLaVA writes them: a JSON list, or JSONL.
+    pub records: PathBuf,
+    /// The folder that paths of images count from; the recipe's own where it is absent.
+    #[serde(default)]
+    pub images: PathBuf,
+}
 
 /// All records of a run: where each stands, how long it is, and which are sound. Texts stay in their files.
 pub struct Dataset {

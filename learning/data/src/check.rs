@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Dataset, Flaw, FlawKind};
-use crate::Result;
-use crate::recipe::DataSource;
+use crate::{DataSource, Dataset, Flaw, FlawKind, Result};
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The records of one file, 20 bytes for each.
 #[derive(Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     entries: Vec<Entry>,
 }
 
@@ -54,7 +54,7 @@ impl Index {
 }
 
 /// Calls `found` with place, line and text of each record.
-pub(super) fn scan(path: &Path, mut found: impl FnMut(Range<u64>, u32, &[u8])) -> Result<()> {
+pub(crate) fn scan(path: &Path, mut found: impl FnMut(Range<u64>, u32, &[u8])) -> Result<()> {
     let file = File::open(path).map_err(Error::io(path, "cannot read the records"))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut scanner = Scanner::default();
