@@ -507,6 +507,29 @@ fn names_need_not_be_utf_8_where_files_are_named() {
     }
 }
 
+#[test]
+fn a_command_of_another_program_is_run_from_beside_this_one() {
+    let program = Program::new();
+    let shown = program.run("train r.toml", 1);
+    assert!(
+        shown.err.contains("`zoo-learn`") && shown.err.contains("cargo build --release -p zoo-learn"),
+        "{}",
+        shown.err
+    );
+    assert!(program.run("--json data check x.json", 1).out.contains("\"error\""));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let other = program.path("bin/zoo-learn");
+        std::fs::write(&other, "#!/bin/sh\nprintf '<%s>' \"$@\"; exit 7\n").unwrap();
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for line in ["train r.toml --dry-run", "--threads 2 data check --help", "train --json -x=1 -- -y"] {
+            let expected: String = line.split_whitespace().map(|word| format!("<{word}>")).collect();
+            assert_eq!(program.run(line, 7).out, expected);
+        }
+    }
+}
+
 /// The help of every command, as files: what users read is reviewed like code. `ZOO_UPDATE=1` writes them anew.
 #[test]
 fn help_is_as_reviewed() {
@@ -527,9 +550,6 @@ fn help_is_as_reviewed() {
         "explain",
         "trace",
         "quantize",
-        "train",
-        "data",
-        "data check",
         "bench",
         "plugins",
         "plugins list",

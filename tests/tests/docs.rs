@@ -121,3 +121,15 @@ fn architecture_names_what_exists() {
         paths.iter().filter(|path| !path.starts_with("target/") && !root().join(path).exists()).collect();
     assert!(paths.len() > 20 && missing.is_empty(), "ARCHITECTURE.md names {missing:?} (of {})", paths.len());
 }
+
+/// `zoo` runs the commands of `zoo-learn`, so it has to name each of them as that one does.
+#[test]
+fn the_program_names_the_commands_of_the_other() {
+    use clap::CommandFactory;
+    let zoo = zoo::Cli::command();
+    for command in zoo_learn::Cli::command().get_subcommands() {
+        let named = zoo.find_subcommand(command.get_name());
+        let named = named.unwrap_or_else(|| panic!("`zoo` does not know `{}`", command.get_name()));
+        assert_eq!(named.get_about().map(ToString::to_string), command.get_about().map(ToString::to_string));
+    }
+}

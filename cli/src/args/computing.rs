@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
-use zoo_pipeline::write::{Existing, Replace};
+use zoo_pipeline::write::Existing;
+use zoo_terminal::args::{OrientationArgs, OverwriteArgs, PixelArgs};
 
 use super::list::Item;
 
@@ -67,46 +68,6 @@ impl EncoderArgs {
             (_, true) => Some(false),
             _ => None,
         }
-    }
-}
-
-/// How images are read where a known number of pixels is made of them.
-#[derive(Debug, Clone, Default, Args)]
-pub struct PixelArgs {
-    /// Decode large JPEGs at a reduced size; not byte-exact with Pillow, and recorded
-    #[arg(long)]
-    pub fast_resize: bool,
-    /// Which side is up.
-    #[command(flatten)]
-    pub orientation: OrientationArgs,
-}
-
-/// How images are read where they are decoded in full: to be shown, or before it is known what will look at them.
-#[derive(Debug, Clone, Default, Args)]
-pub struct OrientationArgs {
-    /// Apply the EXIF orientation, which the reference code ignores
-    #[arg(long)]
-    pub upright: bool,
-    /// Take what can be read of JPEGs that are damaged or cut off, and note it
-    #[arg(long)]
-    pub lenient: bool,
-    /// Most pixels that an image may have; 178956970 if absent, as in Pillow
-    #[arg(long, value_name = "N")]
-    pub max_pixels: Option<u64>,
-}
-
-/// What becomes of a file that is there already.
-#[derive(Debug, Clone, Copy, Default, Args)]
-pub struct OverwriteArgs {
-    /// Replace what is there already
-    #[arg(long)]
-    pub overwrite: bool,
-}
-
-impl OverwriteArgs {
-    /// The same for the writers.
-    pub fn replace(self) -> Replace {
-        if self.overwrite { Replace::Always } else { Replace::Never }
     }
 }
 

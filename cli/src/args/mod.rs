@@ -2,25 +2,21 @@
 
 mod bench;
 mod computing;
-mod global;
 mod list;
 mod model;
-mod train;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use zoo_core::Quantisation;
 
 pub use bench::BenchArgs;
-pub use computing::{
-    EncodeArgs, EncoderArgs, OrientationArgs, OverwriteArgs, PixelArgs, PreprocessArgs, Subject, ViewArgs,
-};
-pub use global::{Dtype, Global};
+pub use computing::{EncodeArgs, EncoderArgs, PreprocessArgs, Subject, ViewArgs};
 pub use model::{
     AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,
 };
-pub use train::{DataArgs, DataCommand, RecordsArgs, TrainArgs};
+pub use zoo_terminal::args::{Dtype, Global, OrientationArgs, OverwriteArgs, PixelArgs};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]
@@ -70,15 +66,24 @@ pub enum Command {
     /// Write the language model of a model to a GGUF file, its matrices in few bits
     Quantize(QuantizeArgs),
     /// Train the connector or the whole of a model on conversations about images
-    Train(TrainArgs),
+    Train(ElsewhereArgs),
     /// Look at data for training
-    Data(DataArgs),
+    Data(ElsewhereArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it
     Doctor,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+}
+
+/// A command that another program knows: whatever follows is for that one to read.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct ElsewhereArgs {
+    /// What follows; `--help` says what may
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<OsString>,
 }
 
 /// `zoo list`.
@@ -234,6 +239,18 @@ mod tests {
         let before = parse("--json --registry a.toml list --registry b.toml").unwrap().global;
         assert!(before.json);
         assert_eq!(parse("list encoders --threads 3 -q").unwrap().global.threads.unwrap().get(), 3);
+    }
+
+    #[test]
+    fn what_another_program_reads_is_not_read_here() {
+        for line in [
+            "train r.toml --dry-run",
+            "train --help",
+            "--json data check --no-such x",
+            "train --resume -x=3 -- a",
+        ] {
+            assert!(matches!(parse(line).unwrap().command, Command::Train(_) | Command::Data(_)), "{line}");
+        }
     }
 
     #[test]

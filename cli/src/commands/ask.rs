@@ -15,9 +15,7 @@ use super::model::{Watched, begin, metadata, open, sensible};
 use super::picture;
 use super::question::{self, Asked};
 use crate::args::{AskArgs, PixelArgs};
-use crate::context::Context;
-use crate::interrupt;
-use crate::report::{CliError, Report, counted};
+use zoo_terminal::{CliError, Context, Report, counted, interrupt};
 
 /// How many images are looked at before the language model is loaded, where the encoders have to go for it.
 const TOGETHER: usize = 32;

@@ -6,9 +6,8 @@ use zoo_host::{EncoderInspection, EnsembleInspection, HostError, Judgement, Zoo}
 use zoo_registry::{EnsembleRow, EnsembleShape, Kind, MemberShape, Problem};
 
 use crate::args::CheckArgs;
-use crate::context::Context;
-use crate::output::table::{Table, bytes, count};
-use crate::report::{CliError, Report, placed};
+use zoo_terminal::table::{Table, bytes, count};
+use zoo_terminal::{CliError, Context, Report, placed};
 
 pub(super) fn run(args: &CheckArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = match &args.file {

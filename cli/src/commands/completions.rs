@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use crate::args::{Cli, CompletionsArgs};
-use crate::report::{CliError, Report};
+use zoo_terminal::{CliError, Report};
 
 pub(super) fn run(args: &CompletionsArgs) -> Result<Report, CliError> {
     let mut script = Vec::new();

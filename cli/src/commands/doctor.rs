@@ -9,10 +9,7 @@ use zoo_host::plugins::{PluginSet, by_handle};
 use zoo_host::{DeviceChoice, Folders, HostError, Options, Zoo};
 use zoo_hub::Settings;
 use zoo_kernels::Isa;
-
-use crate::context::{Context, SET_ASIDE};
-use crate::report::{CliError, Report, counted};
-use crate::threads;
+use zoo_terminal::{CliError, Context, Report, SET_ASIDE, counted, threads};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

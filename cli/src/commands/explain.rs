@@ -11,10 +11,8 @@ use super::model::{Watched, begin, metadata, open, sensible};
 use super::picture;
 use super::session::named;
 use crate::args::{ExplainArgs, PixelArgs};
-use crate::context::Context;
-use crate::interrupt;
-use crate::report::{CliError, Report};
 use crate::view::looks::{LayerLook, Looks, draw};
+use zoo_terminal::{CliError, Context, Report, interrupt};
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "png")?;

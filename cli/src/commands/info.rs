@@ -9,9 +9,8 @@ use zoo_registry::{Kind, LlmRow, LookupError, ModelRow, Selection, Supervision, 
 
 use super::{check, plugins};
 use crate::args::InfoArgs;
-use crate::context::Context;
-use crate::output::table::{bytes, count};
-use crate::report::{CliError, Report, counted, placed};
+use zoo_terminal::table::{bytes, count};
+use zoo_terminal::{CliError, Context, Report, counted, placed};
 
 pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = context.zoo()?;

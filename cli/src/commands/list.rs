@@ -7,9 +7,8 @@ use zoo_registry::{Member, Registry};
 use super::info::{class, shipped_json, weights_words};
 use super::plugins;
 use crate::args::{ListArgs, What};
-use crate::context::Context;
-use crate::output::table::Table;
-use crate::report::{CliError, Report};
+use zoo_terminal::table::Table;
+use zoo_terminal::{CliError, Context, Report};
 
 pub(super) fn run(args: &ListArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = context.zoo()?;

@@ -6,8 +6,8 @@ mod bench;
 mod chat;
 mod check;
 mod completions;
-mod data;
 mod doctor;
+mod elsewhere;
 mod encode;
 mod explain;
 mod info;
@@ -21,12 +21,10 @@ mod quantize;
 mod question;
 mod session;
 mod trace;
-mod train;
 mod view;
 
 use crate::args::Command;
-use crate::context::Context;
-use crate::report::{CliError, Report};
+use zoo_terminal::{CliError, Context, Report};
 
 /// Runs a command.
 pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError> {
@@ -44,8 +42,7 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Trace(args) => trace::run(args, context),
         Command::Bench(args) => bench::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
-        Command::Train(args) => train::run(args, context),
-        Command::Data(args) => data::run(args, context),
+        Command::Train(_) | Command::Data(_) => elsewhere::run("zoo-learn"),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

@@ -7,9 +7,7 @@ use zoo_host::{ModelProgress, ModelSession, Phase, Zoo};
 use zoo_language::template::Conversation;
 
 use crate::args::{AnswerArgs, ModelArgs};
-use crate::context::Context;
-use crate::progress::Progress;
-use crate::report::CliError;
+use zoo_terminal::{CliError, Context, Progress};
 
 /// From here on the memory plan is worth reading before it is used.
 const LARGE: u64 = 1 << 30;

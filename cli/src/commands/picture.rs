@@ -9,8 +9,7 @@ use zoo_preprocess::{DecodeOptions, Decoded};
 
 use super::session::decode_options;
 use crate::args::OrientationArgs;
-use crate::context::Context;
-use crate::report::CliError;
+use zoo_terminal::{CliError, Context};
 
 /// What standard input is called in messages.
 const STDIN: &str = "standard input";

@@ -7,9 +7,8 @@ use zoo_host::{Folders, HostError, Judgement, Zoo};
 use zoo_registry::Problem;
 
 use crate::args::{PluginsAction, PluginsArgs, StageArgs};
-use crate::context::Context;
-use crate::output::table::Table;
-use crate::report::{CliError, Report, placed};
+use zoo_terminal::table::Table;
+use zoo_terminal::{CliError, Context, Report, placed};
 
 pub(super) fn run(args: &PluginsArgs, context: &Context<'_>) -> Result<Report, CliError> {
     match &args.action {

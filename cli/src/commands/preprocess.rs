@@ -9,8 +9,7 @@ use zoo_preprocess::DecodeOptions;
 use super::picture;
 use super::session::{decode_options, named};
 use crate::args::PreprocessArgs;
-use crate::context::Context;
-use crate::report::{CliError, Report};
+use zoo_terminal::{CliError, Context, Report};
 
 pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "safetensors")?;

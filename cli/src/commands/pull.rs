@@ -4,9 +4,8 @@ use serde_json::json;
 use zoo_core::path_text;
 
 use crate::args::PullArgs;
-use crate::context::Context;
-use crate::output::table::bytes;
-use crate::report::{CliError, Report};
+use zoo_terminal::table::bytes;
+use zoo_terminal::{CliError, Context, Report};
 
 pub(super) fn run(args: &PullArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let zoo = context.zoo()?;

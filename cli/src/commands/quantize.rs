@@ -8,10 +8,8 @@ use zoo_core::path_text;
 use zoo_pipeline::write;
 
 use crate::args::QuantizeArgs;
-use crate::context::Context;
-use crate::interrupt;
-use crate::output::table::bytes;
-use crate::report::{CliError, Report};
+use zoo_terminal::table::bytes;
+use zoo_terminal::{CliError, Context, Report, interrupt};
 
 pub(super) fn run(args: &QuantizeArgs, context: &Context<'_>) -> Result<Report, CliError> {
     if args.out.extension().is_none_or(|e| !e.eq_ignore_ascii_case("gguf")) {

@@ -4,8 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use zoo_core::path_text;
-
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// Ends of the names of images, whether they can be read here or not.
 const IMAGES: [&str; 20] = [

@@ -9,7 +9,7 @@ use zoo_pipeline::look::{Encoders, Request};
 use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 
 use crate::args::{OrientationArgs, Subject};
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// What is to be opened; `prefix` asks one encoder for its prefix tokens too.
 pub(super) fn request(subject: &Subject, prefix: bool) -> Result<Request, CliError> {

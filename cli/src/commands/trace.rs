@@ -14,8 +14,7 @@ use super::picture;
 use super::question::{self, Asked};
 use super::session::{decode_options, named};
 use crate::args::{PixelArgs, TraceArgs};
-use crate::context::Context;
-use crate::report::{CliError, Report};
+use zoo_terminal::{CliError, Context, Report};
 
 pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let Asked { images, question } = question::split(&args.inputs, args.text_only)?;

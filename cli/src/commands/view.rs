@@ -10,9 +10,8 @@ use zoo_pipeline::write;
 use super::picture;
 use super::session::{named, request, warning};
 use crate::args::{PixelArgs, ViewArgs};
-use crate::context::Context;
-use crate::report::{CliError, Report};
 use crate::view::{AttentionView, EncoderView, View, draw};
+use zoo_terminal::{CliError, Context, Report};
 
 pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "png")?;

@@ -32,7 +32,7 @@ pub fn run() {
         None => ["zoo", "--version"].map(OsString::from).to_vec(),
     };
     if given.is_some() {
-        zoo::log::install(0);
+        zoo_terminal::log::install(0);
     }
     if std::env::var_os(TERMINAL).is_some() {
         let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());

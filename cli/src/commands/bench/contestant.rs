@@ -10,7 +10,7 @@ use zoo_host::{Encoded, EncoderSession, EnsembleSession, HostError};
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
 use super::cell::MemberTime;
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// Width and height of the photos that ensembles look at.
 const PHOTO: (u32, u32) = (640, 480);

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use zoo_core::Precision;
 use zoo_measure::{Chart, Point, Scale, Series, Summary};
+use zoo_terminal::CliError;
 
 use super::Measured;
 use super::cell::Cell;
 use super::show::dtype;
-use crate::report::CliError;
 
 /// Why there is no chart.
 pub(super) const NOTHING: &str =

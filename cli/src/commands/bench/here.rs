@@ -12,9 +12,7 @@ use super::Measured;
 use super::cell::{Cell, MemberTime};
 use super::contestant::{Call, Opened, Work};
 use crate::args::BenchArgs;
-use crate::context::Context;
-use crate::interrupt;
-use crate::report::CliError;
+use zoo_terminal::{CliError, Context, interrupt};
 
 /// A turn lasts at least this many seconds, so that short calls are timed more than once.
 const TURN: f64 = 0.1;

@@ -15,8 +15,7 @@ use zoo_pipeline::write;
 
 use self::cell::Cell;
 use crate::args::BenchArgs;
-use crate::context::Context;
-use crate::report::{CliError, Report};
+use zoo_terminal::{CliError, Context, Report};
 
 /// What was measured.
 #[derive(Debug, Default)]

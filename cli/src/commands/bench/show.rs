@@ -6,7 +6,7 @@ use zoo_measure::Summary;
 
 use super::Measured;
 use super::cell::{Cell, Speed};
-use crate::output::table::{Table, bytes};
+use zoo_terminal::table::{Table, bytes};
 
 /// The name of an element type.
 pub(super) fn dtype(precision: Precision) -> &'static str {

@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::Measured;
 use super::cell::Cell;
 use crate::args::{BenchArgs, Global};
-use crate::context::Context;
-use crate::report::{CliError, counted};
+use zoo_terminal::{CliError, Context, counted};
 
 /// Measures each number of `--threads` twice with half of the rounds, the second time in the opposite order: what
 /// changes slowly on the machine falls on all alike.

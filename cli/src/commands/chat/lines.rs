@@ -6,8 +6,7 @@ use std::path::Path;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
-
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// Lines that are remembered from chat to chat.
 const REMEMBERED: usize = 1000;

@@ -18,12 +18,9 @@ use super::ask::{Trimmed, written};
 use super::model::{Watched, begin, metadata, open, sensible};
 use super::picture;
 use crate::args::{ChatArgs, PixelArgs};
-use crate::context::Context;
-use crate::interrupt;
-use crate::progress::Progress;
-use crate::report::{CliError, Report, counted};
 use command::{HELP, Line};
 use lines::{Lines, Typed};
+use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt};
 
 /// From so many positions on, reading them is shown.
 const SHOWN: usize = 512;

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use zoo_core::path_text;
 use zoo_language::template::Conversation;
 use zoo_pipeline::write::{self, Replace};
-
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// Writes the conversation: one JSON record in the format of LLaVA's data sets if the name ends in `.json`,
 /// otherwise text.

@@ -17,10 +17,7 @@ use self::told::Told;
 pub(super) use self::told::passed_over;
 use super::session::{decode_options, request};
 use crate::args::EncodeArgs;
-use crate::context::Context;
-use crate::interrupt;
-use crate::report::{CliError, Report};
-use crate::threads;
+use zoo_terminal::{CliError, Context, Report, interrupt, threads};
 
 pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let target = Target::of(&args.out)?;

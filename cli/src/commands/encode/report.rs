@@ -10,8 +10,8 @@ use zoo_pipeline::write::{FolderSink, OneFile};
 use zoo_pipeline::{End, Failure, Metadata};
 
 use crate::commands::session::warning;
-use crate::interrupt::STOPPED;
-use crate::report::{CliError, Report, counted};
+use zoo_terminal::interrupt::STOPPED;
+use zoo_terminal::{CliError, Report, counted};
 
 /// What was written, or is kept for the next run.
 pub(super) struct Written {

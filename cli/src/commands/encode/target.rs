@@ -6,8 +6,7 @@ use zoo_core::path_text;
 use zoo_pipeline::WriteError;
 use zoo_pipeline::find::Input;
 use zoo_pipeline::write::{Existing, FolderSink, Form, OneFile};
-
-use crate::report::CliError;
+use zoo_terminal::CliError;
 
 /// The kind of the output, by its name.
 #[derive(Debug, PartialEq, Eq)]

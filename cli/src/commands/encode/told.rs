@@ -5,10 +5,7 @@ use std::cell::{Cell, RefCell};
 use zoo_pipeline::find::Passed;
 use zoo_pipeline::read::Item;
 use zoo_pipeline::{Failure, Watch};
-
-use crate::context::Context;
-use crate::progress::Progress;
-use crate::report::counted;
+use zoo_terminal::{Context, Progress, counted};
 
 /// Names that stand for more of their kind.
 const NAMED: usize = 3;

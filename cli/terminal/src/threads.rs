@@ -3,17 +3,17 @@
 use std::num::NonZeroUsize;
 
 /// Cores that this process may use.
-pub(crate) fn cores() -> NonZeroUsize {
+pub fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// `--threads`, else `RAYON_NUM_THREADS`; `None` where neither sets a limit.
-pub(crate) fn limit(asked: Option<NonZeroUsize>) -> Option<NonZeroUsize> {
+pub fn limit(asked: Option<NonZeroUsize>) -> Option<NonZeroUsize> {
     asked.or_else(|| std::env::var("RAYON_NUM_THREADS").ok().and_then(|value| number(&value)))
 }
 
 /// [`limit`], else a thread for each of [`cores`].
-pub(crate) fn allowed(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+pub fn allowed(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     limit(asked).unwrap_or_else(cores)
 }
 

@@ -71,23 +71,6 @@ pub enum CliError {
     Failed(String),
 }
 
-impl From<zoo_train::Error> for CliError {
-    fn from(error: zoo_train::Error) -> Self {
-        match error {
-            // Shown in its place, as those of a registry.
-            zoo_train::Error::Recipe(problems) => Self::Host(HostError::Registry(problems)),
-            zoo_train::Error::Host(error) => Self::Host(error),
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-impl From<zoo_data::Error> for CliError {
-    fn from(error: zoo_data::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
 impl CliError {
     /// [`CliError::Failed`] about a file.
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Self {

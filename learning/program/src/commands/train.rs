@@ -7,24 +7,22 @@ use serde_json::json;
 use zoo_train::{Begin, Ended, Estimate, PLUGINS, Recipe, Run, Step, Watch};
 
 use crate::args::TrainArgs;
-use crate::context::Context;
-use crate::interrupt;
-use crate::output::table::{Table, bytes};
-use crate::progress::Progress;
-use crate::report::{CliError, Report, counted};
+use crate::told::trained;
+use zoo_terminal::table::{Table, bytes};
+use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt};
 
 /// Steps that a dry run measures.
 const MEASURED: usize = 3;
 
 pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, CliError> {
-    let recipe = Recipe::open(&args.recipe)?;
+    let recipe = Recipe::open(&args.recipe).map_err(trained)?;
     let begin = match (args.dry_run, args.resume) {
         (true, _) => Begin::Nowhere,
         (false, true) => Begin::Resume,
         (false, false) => Begin::Anew,
     };
     let zoo = context.measuring(recipe.plan.precision, None)?.with_linked(PLUGINS);
-    let mut run = Run::new(&zoo, &recipe, begin)?;
+    let mut run = Run::new(&zoo, &recipe, begin).map_err(trained)?;
     for flaw in run.data().flaws().iter().take(3) {
         context.note(&format!("left out: {flaw}"));
     }
@@ -33,14 +31,14 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, Cli
         context.note(&format!("{} left out in all; `zoo data check` lists them", counted(flaws, "record")));
     }
     if args.dry_run {
-        return Ok(estimate(&run.estimate(MEASURED)?));
+        return Ok(estimate(&run.estimate(MEASURED).map_err(trained)?));
     }
     let (done, steps) = run.progress();
     let mut line = Line { progress: context.progress("train", steps as u64), last: None };
     line.progress.advance(done as u64);
     let ended = run.train(&mut line, interrupt::flag());
     line.progress.finish();
-    let ended = ended?;
+    let ended = ended.map_err(trained)?;
     let (done, steps) = run.progress();
     let (samples, skipped) = run.samples();
     let out = &recipe.plan.out;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 use zoo_data::DataSource;
 
-use crate::args::{DataArgs, DataCommand, RecordsArgs};
-use crate::context::Context;
-use crate::report::{CliError, Report, counted};
+use crate::args::{CheckArgs, DataArgs, DataCommand};
+use crate::told::plain;
+use zoo_terminal::{CliError, Context, Report, counted};
 
 /// Flaws that are written out for people; all of them are in `--json`.
 const SHOWN: usize = 20;
@@ -18,7 +18,7 @@ pub(super) fn run(args: &DataArgs, _: &Context<'_>) -> Result<Report, CliError> 
     }
 }
 
-fn check(args: &RecordsArgs) -> Result<Report, CliError> {
+fn check(args: &CheckArgs) -> Result<Report, CliError> {
     let source = |records: &std::path::PathBuf| DataSource {
         records: records.clone(),
         images: match &args.images {
@@ -27,7 +27,7 @@ fn check(args: &RecordsArgs) -> Result<Report, CliError> {
         },
     };
     let sources: Vec<DataSource> = args.records.iter().map(source).collect();
-    let found = zoo_data::check(&sources, args.decode)?;
+    let found = zoo_data::check(&sources, args.decode).map_err(plain)?;
     let mut text = format!(
         "{} to learn from, {} of them with an image; {} words\n",
         counted(found.sound, "record"),

@@ -10,12 +10,12 @@ use zoo_core::sdk::DeviceName;
 use zoo_host::{DeviceChoice, Options, Zoo};
 
 use crate::args::{Global, PixelArgs};
+use crate::capability;
 use crate::progress::{Downloads, Progress};
 use crate::report::CliError;
-use crate::terminal;
 
 /// What to do about a row of a plugin that is wrong.
-pub(crate) const SET_ASIDE: &str = "it is not used; correct it there, or ask the author of the plugin";
+pub const SET_ASIDE: &str = "it is not used; correct it there, or ask the author of the plugin";
 
 /// Where the program writes.
 pub struct Streams<'a> {
@@ -37,12 +37,8 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(
-        global: &'a Global,
-        out: &'a mut dyn Write,
-        err: &'a mut dyn Write,
-        terminal: bool,
-    ) -> Self {
+    /// What a command gets that was called with these options; `terminal` as in [`Streams`].
+    pub fn new(global: &'a Global, out: &'a mut dyn Write, err: &'a mut dyn Write, terminal: bool) -> Self {
         Self { global, out: RefCell::new(out), err: RefCell::new(err), terminal }
     }
 
@@ -71,7 +67,7 @@ impl<'a> Context<'a> {
 
     /// Progress over `total` steps.
     pub fn progress(&self, what: &str, total: u64) -> Progress {
-        let moving = self.terminal && std::io::stderr().is_terminal() && !terminal::dumb();
+        let moving = self.terminal && std::io::stderr().is_terminal() && !capability::dumb();
         Progress::new(what, total, self.global.quiet, moving)
     }
 
@@ -79,7 +75,7 @@ impl<'a> Context<'a> {
     pub fn downloads(&self) -> Downloads {
         Downloads::new(
             self.global.quiet,
-            self.terminal && std::io::stderr().is_terminal() && !terminal::dumb(),
+            self.terminal && std::io::stderr().is_terminal() && !capability::dumb(),
         )
     }
 

@@ -1,8 +1,8 @@
-//! `zoo train` and `zoo data`.
+//! `zoo train`
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 /// `zoo train`.
 #[derive(Debug, Args)]
@@ -25,33 +25,4 @@ pub struct TrainArgs {
     /// Measure three steps, say what the run would cost, and write nothing
     #[arg(long, conflicts_with = "resume")]
     pub dry_run: bool,
-}
-
-/// `zoo data`.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: DataCommand,
-}
-
-/// What `zoo data` does.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Say what is wrong with records and images: form, speakers, tags, missing images, duplicates
-    Check(RecordsArgs),
-}
-
-/// `zoo data check`.
-#[derive(Debug, Args)]
-pub struct RecordsArgs {
-    /// Conversations as LLaVA writes them: a JSON list, or JSONL
-    #[arg(required = true)]
-    pub records: Vec<PathBuf>,
-    /// The folder that paths of images count from; that of the records if absent
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
-    /// Also decode every image
-    #[arg(long)]
-    pub decode: bool,
 }

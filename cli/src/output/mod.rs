@@ -1,3 +1,0 @@
-//! How results are shown.
-
-pub mod table;

@@ -1,0 +1,9 @@
+//! Options that more than one command has. Nothing here touches the disk.
+
+mod global;
+mod overwrite;
+mod pictures;
+
+pub use global::{Dtype, Global};
+pub use overwrite::OverwriteArgs;
+pub use pictures::{OrientationArgs, PixelArgs};

@@ -1,0 +1,37 @@
+//! What was typed. Nothing here touches the disk; what it means is decided by the commands.
+
+mod data;
+mod train;
+
+use clap::{Parser, Subcommand};
+use zoo_terminal::args::Global;
+
+pub use data::{CheckArgs, DataArgs, DataCommand};
+pub use train::TrainArgs;
+
+/// Train models, judge them, and look after data.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zoo",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands. `zoo` names each of them, with the same line of help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the connector or the whole of a model on conversations about images
+    Train(TrainArgs),
+    /// Look at data for training
+    Data(DataArgs),
+}

@@ -1,0 +1,17 @@
+//! One module per command, each `args → plan → run`: what cannot be meant is refused before anything is opened, and
+//! nothing is printed here. A command returns a [`Report`], which the edge of the program shows.
+
+mod data;
+mod train;
+
+use zoo_terminal::{CliError, Context, Report};
+
+use crate::args::Command;
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError> {
+    match command {
+        Command::Train(args) => train::run(args, context),
+        Command::Data(args) => data::run(args, context),
+    }
+}

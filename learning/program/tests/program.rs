@@ -1,0 +1,52 @@
+//! The program as a process. Nothing here needs a plugin.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs `zoo-learn` with `line` as its arguments, in a folder where there are no plugins, settings or caches.
+fn run(line: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoo-learn"));
+    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(Stdio::null());
+    for variable in ["ZOO_CONFIG", "ZOO_DATA", "ZOO_CACHE", "HF_HOME"] {
+        command.env(variable, folder.path().join(variable));
+    }
+    command.env_remove("ZOO_PLUGIN_PATH").env("COLUMNS", "100").output().unwrap()
+}
+
+#[track_caller]
+fn check(line: &str, code: i32, said: &str) {
+    let output = run(line);
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(output.status.code(), Some(code), "`zoo {line}`\n{text}");
+    assert!(text.contains(said), "`zoo {line}` does not say {said:?}\n{text}");
+}
+
+#[test]
+fn it_speaks_as_zoo_does() {
+    check("trian r.toml", 2, "train");
+    check("train", 2, "RECIPE.toml");
+    check("train none.toml", 1, "none.toml");
+    check("data check none.json --json", 1, "\"error\"");
+    check("--version", 0, "zoo ");
+}
+
+/// The help of every command, as files: what users read is reviewed like code. `ZOO_UPDATE=1` writes them anew.
+#[test]
+fn help_is_as_reviewed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    let mut stale = Vec::new();
+    for command in ["train", "data", "data check"] {
+        let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
+        let path = folder.join(format!("{}.txt", command.replace(' ', "-")));
+        if std::env::var_os("ZOO_UPDATE").is_some() {
+            std::fs::write(&path, help).unwrap();
+        } else if std::fs::read_to_string(&path).ok().as_deref() != Some(&help) {
+            stale.push(path);
+        }
+    }
+    assert!(stale.is_empty(), "run this test with ZOO_UPDATE=1 and review: {stale:?}");
+}
