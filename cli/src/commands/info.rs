@@ -105,7 +105,7 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
     out.line("output", format!("{} channels on {grid} = {} tokens", selection.channels(), grid.cells()));
     out.line("layers", format!("{} {norm}", layers.join(", ")));
     out.line("preprocessing", pixel_words(&pixels));
-    out.line("licence", &row.licence);
+    out.line("licence", row.licence_words());
     out.line("weights", format!("{}: {status_words}", source_words(&row.weights)));
     if !row.aliases.is_empty() {
         out.line("aliases", row.aliases.join(", "));
@@ -278,6 +278,10 @@ pub(super) fn weights_words(status: Result<&WeightsStatus, &HostError>) -> (Stri
         Ok(WeightsStatus::Missing { repo, files }) => {
             ("to be pulled".into(), json!({ "state": "missing", "repo": repo, "files": files }))
         }
+        Ok(WeightsStatus::Elsewhere { place }) => {
+            let words = if place.contains("://") { "not on the Hub" } else { place };
+            (words.into(), json!({ "state": "elsewhere", "place": place }))
+        }
         Ok(WeightsStatus::None) => ("none published".into(), json!({ "state": "none" })),
     }
 }
@@ -289,6 +293,7 @@ fn source_words(weights: &Weights) -> String {
             format!("{repo} ({}, revision {revision})", files.join(", "))
         }
         Weights::Path { path, .. } => path.clone(),
+        Weights::Elsewhere { place, .. } => place.clone(),
         Weights::Seed(_) => "made on this machine".into(),
     }
 }

@@ -90,7 +90,7 @@ fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
             row.resolution.to_string(),
             selection.grid().to_string(),
             selection.channels().to_string(),
-            row.licence.clone(),
+            row.licence_words(),
             words,
         ];
         match families.iter_mut().find(|(family, _)| *family == row.plugin) {

@@ -46,7 +46,7 @@ pub use problem::{Location, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
     ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,
-    OneOrMany, Pixels, Row, Select, Supervision, Weights, WeightsFile,
+    OneOrMany, Pixels, Row, Select, Supervision, Term, Weights, WeightsFile,
 };
 pub use schema::schema;
 pub use select::Selection;

@@ -1,7 +1,7 @@
 //! Where DINOv2 checkpoints keep the trunk's tensors.
 
 use zoo_core::weights::{Layout, TensorSource};
-use zoo_nn::vit::layouts::block;
+use zoo_nn::vit::layouts::{block, timm};
 
 /// Hugging Face (with the prefix `dinov2.` in classifiers), the original release, timm. The original differs from
 /// timm in the names of the gated network and in its mask token, by which it is known.
@@ -65,8 +65,4 @@ fn original(name: &str) -> TensorSource {
         "reg_token" => TensorSource::key("register_tokens"),
         _ => TensorSource::key(name),
     }
-}
-
-fn timm(name: &str) -> TensorSource {
-    TensorSource::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
 }

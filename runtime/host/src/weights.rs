@@ -32,6 +32,11 @@ pub enum WeightsStatus {
         /// Files that are not there.
         files: Vec<String>,
     },
+    /// Not on the Hub: to be given by the user.
+    Elsewhere {
+        /// An address, or a sentence that says why there is none.
+        place: String,
+    },
     /// The row names none: an architecture that has yet to be trained.
     None,
 }
@@ -52,6 +57,7 @@ impl Zoo {
             None => WeightsStatus::None,
             Some(Weights::Seed(seed)) => WeightsStatus::Generated { seed: *seed },
             Some(Weights::Path { path, .. }) => WeightsStatus::Local(self.base(part).join(path)),
+            Some(Weights::Elsewhere { place, .. }) => WeightsStatus::Elsewhere { place: place.clone() },
             Some(Weights::Hub { repo, revision, files, .. }) => {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 let listing = |index: &Path| listed(index, || self.wanted(part));
@@ -114,6 +120,9 @@ impl Zoo {
                 files.join(", "),
                 if files.len() == 1 { "is" } else { "are" },
                 self.hub().settings().cache.display()
+            ))),
+            WeightsStatus::Elsewhere { place } => Err(HostError::WeightsMissing(format!(
+                "the weights of `{id}` are not on the Hub: {place}; give a file or folder with --weights"
             ))),
             WeightsStatus::None => Err(HostError::WeightsMissing(format!(
                 "`{id}` is an architecture without published weights; give a file or folder with --weights"

@@ -95,7 +95,7 @@ mod tests {
             root: "/r".into(),
             target: "/r/target".into(),
             version: "1.0.0".into(),
-            plugins: vec![Plugin { folder: "/r/plugins/a".into(), package: "zoo-a".into() }],
+            plugins: vec![Plugin { folder: "/r/plugins/a".into(), package: "zoo-a".into(), first: true }],
         }
     }
 

@@ -25,8 +25,8 @@ Chores of the repository.
 Usage: cargo xtask COMMAND [CARGO OPTION...]
 
 Commands:
-  demo   build everything, stage the plugins, and let `trilobite-four` look at the pictures in examples/images
-  stage  build the program and the plugins and put the plugins, with manifests, beside the program
+  demo   build the program and the plugins that a first look needs, and let `trilobite-four` look at examples/images
+  stage  build the program and all plugins and put the plugins, with manifests, beside the program
   ci     what the continuous integration runs: .ci/run
   dist   an optimised build in target/dist/zoo-VERSION-TARGET, ready to be packed
   parity run the parity tests and write docs/parity.md; with --check, compare the page with what the last run found
@@ -50,7 +50,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((command, options)) => (command.as_str(), options),
     };
     match command {
-        "demo" => demo::demo(&Workspace::open()?, options),
+        "demo" => demo::demo(&Workspace::open()?.first(), options),
         "stage" => build::stage(&Workspace::open()?, options).map(drop),
         "ci" if options.is_empty() => process::run(&mut Workspace::open()?.command(".ci/run")),
         "dist" => dist::dist(&Workspace::open()?, options),

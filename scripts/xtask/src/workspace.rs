@@ -26,6 +26,8 @@ pub(crate) struct Plugin {
     pub(crate) folder: PathBuf,
     /// Its name for cargo.
     pub(crate) package: String,
+    /// Whether the demonstration and the models that the program carries need it.
+    pub(crate) first: bool,
 }
 
 impl Workspace {
@@ -49,13 +51,23 @@ impl Workspace {
         let version = program.and_then(|zoo| zoo["version"].as_str()).ok_or("there is no package `zoo`")?;
         let family = |package: &Value| {
             let folder = Path::new(package["manifest_path"].as_str()?).parent()?;
-            let package = package["name"].as_str()?.to_owned();
-            (folder.parent()? == root.join("plugins"))
-                .then(|| Plugin { folder: folder.to_path_buf(), package })
+            let name = package["name"].as_str()?.to_owned();
+            let first = package["metadata"]["zoo"]["first"] == true;
+            (folder.parent()? == root.join("plugins")).then(|| Plugin {
+                folder: folder.to_path_buf(),
+                package: name,
+                first,
+            })
         };
         let mut plugins: Vec<Plugin> = packages.iter().filter_map(family).collect();
         plugins.sort();
         Ok(Self { target, version: version.to_owned(), plugins, root })
+    }
+
+    /// The same with the plugins that a first build needs.
+    pub(crate) fn first(mut self) -> Self {
+        self.plugins.retain(|plugin| plugin.first);
+        self
     }
 
     /// A program or script, run in the root; a path with a slash is taken from there.
@@ -88,14 +100,19 @@ mod tests {
             "packages": [
                 {"name": "zoo-b", "version": "1.0.0", "manifest_path": "/r/plugins/b/Cargo.toml"},
                 {"name": "zoo", "version": "2.0.0", "manifest_path": "/r/cli/Cargo.toml"},
-                {"name": "zoo-a", "version": "1.0.0", "manifest_path": "/r/plugins/a/Cargo.toml"},
+                {"name": "zoo-a", "version": "1.0.0", "manifest_path": "/r/plugins/a/Cargo.toml",
+                    "metadata": {"zoo": {"first": true}}},
                 {"name": "toy", "version": "1.0.0", "manifest_path": "/r/tests/plugins/toy/Cargo.toml"},
             ],
         });
         let workspace = Workspace::from_metadata("/r".into(), &metadata).unwrap();
-        let plugin =
-            |n: &str| Plugin { folder: Path::new("/r/plugins").join(n), package: format!("zoo-{n}") };
-        assert_eq!(workspace.plugins, [plugin("a"), plugin("b")]);
+        let plugin = |n: &str, first| Plugin {
+            folder: Path::new("/r/plugins").join(n),
+            package: format!("zoo-{n}"),
+            first,
+        };
+        assert_eq!(workspace.plugins, [plugin("a", true), plugin("b", false)]);
         assert_eq!(workspace.version, "2.0.0");
+        assert_eq!(workspace.first().plugins, [plugin("a", true)]);
     }
 }

@@ -36,3 +36,39 @@ pub fn hf_vision_model(name: &str) -> TensorSource {
         },
     }
 }
+
+/// Where Hugging Face's plain ViTs (ViT, I-JEPA, DPT) keep a tensor.
+pub fn hf_vit(name: &str) -> TensorSource {
+    if let Some((i, rest)) = block(name) {
+        let at = |rest: String| TensorSource::key(format!("encoder.layer.{i}.{rest}"));
+        return match rest.rsplit_once('.') {
+            Some(("attn.qkv", leaf)) => TensorSource::concat(
+                ["query", "key", "value"]
+                    .map(|part| format!("encoder.layer.{i}.attention.attention.{part}.{leaf}")),
+            ),
+            Some(("attn.proj", leaf)) => at(format!("attention.output.dense.{leaf}")),
+            Some(("norm1", leaf)) => at(format!("layernorm_before.{leaf}")),
+            Some(("norm2", leaf)) => at(format!("layernorm_after.{leaf}")),
+            Some(("mlp.fc1", leaf)) => at(format!("intermediate.dense.{leaf}")),
+            Some(("mlp.fc2", leaf)) => at(format!("output.dense.{leaf}")),
+            _ => at(rest.to_owned()),
+        };
+    }
+    match name {
+        "cls_token" => TensorSource::key("embeddings.cls_token"),
+        "pos_embed" => TensorSource::key("embeddings.position_embeddings"),
+        _ => match name.split_once('.') {
+            Some(("patch_embed", leaf)) => TensorSource::key(format!(
+                "embeddings.patch_embeddings.{}",
+                leaf.replace("proj", "projection")
+            )),
+            Some(("norm", leaf)) => TensorSource::key(format!("layernorm.{leaf}")),
+            _ => TensorSource::key(name),
+        },
+    }
+}
+
+/// Where timm keeps a tensor of its `VisionTransformer`: gated networks have the names of plain ones.
+pub fn timm(name: &str) -> TensorSource {
+    TensorSource::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
+}

@@ -29,6 +29,32 @@ pub enum Supervision {
     ClassLabel,
 }
 
+/// What stands in the way of using weights, besides naming their makers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// The licence forbids commercial use.
+    NonCommercial,
+    /// The licence allows research only.
+    Research,
+    /// The licence has conditions of its own, which should be read.
+    Custom,
+    /// The hub gives them to accounts that have accepted terms.
+    Gated,
+}
+
+impl Term {
+    /// In words: `non-commercial`.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NonCommercial => "non-commercial",
+            Self::Research => "research only",
+            Self::Custom => "own terms",
+            Self::Gated => "gated",
+        }
+    }
+}
+
 /// Which output of an encoder is its feature map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table, for example `{ layers = [-1], norm = true }`")]
@@ -70,6 +96,9 @@ pub struct EncoderRow {
     pub supervision: Supervision,
     /// Licence of the weights, as an SPDX identifier where there is one.
     pub licence: String,
+    /// What the licence or the hub asks for before these weights are used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<Term>,
     /// Other names it is known by: timm, open_clip, Hugging Face.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
@@ -91,6 +120,14 @@ pub struct EncoderRow {
 }
 
 impl EncoderRow {
+    /// The licence and its terms: `CC-BY-NC-4.0 (non-commercial)`.
+    pub fn licence_words(&self) -> String {
+        match self.terms.iter().map(|term| term.words()).collect::<Vec<_>>() {
+            terms if terms.is_empty() => self.licence.clone(),
+            terms => format!("{} ({})", self.licence, terms.join(", ")),
+        }
+    }
+
     /// The pixel pipeline for images of `resolution × resolution`.
     pub fn preprocess_at(&self, resolution: usize) -> Preprocess {
         // Sizes are checked to fit when the row is read; a request beyond them saturates and fails there.

@@ -14,7 +14,7 @@ use std::fmt;
 pub(crate) use connector::whole;
 pub use connector::{ConnectorRow, Input};
 pub use decoder::DecoderRow;
-pub use encoder::{EncoderRow, Select, Supervision};
+pub use encoder::{EncoderRow, Select, Supervision, Term};
 pub use ensemble::{EnsembleRow, Member};
 pub use language::{LlmRow, ModelRow};
 pub use one_or_many::OneOrMany;

@@ -27,6 +27,13 @@ pub enum Weights {
         /// As for [`Weights::Hub`].
         layout: Option<String>,
     },
+    /// Not on the hub: whoever uses the row gives a file.
+    Elsewhere {
+        /// An address, or a sentence that says why there is none.
+        place: String,
+        /// As for [`Weights::Hub`].
+        layout: Option<String>,
+    },
     /// Random numbers from a fixed seed: for demonstrations, untrained.
     Seed(u64),
 }
@@ -35,7 +42,9 @@ impl Weights {
     /// Name of the checkpoint layout that the row insists on.
     pub fn layout(&self) -> Option<&str> {
         match self {
-            Self::Hub { layout, .. } | Self::Path { layout, .. } => layout.as_deref(),
+            Self::Hub { layout, .. } | Self::Path { layout, .. } | Self::Elsewhere { layout, .. } => {
+                layout.as_deref()
+            }
             Self::Seed(_) => None,
         }
     }
@@ -50,7 +59,7 @@ pub struct WeightsFile {
     pub sha256: Option<String>,
 }
 
-/// Exactly one of `repo` (with `file`), `path` and `seed`.
+/// Exactly one of `repo` (with `file`), `path`, `elsewhere` and `seed`.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Weights")]
 #[serde(deny_unknown_fields, expecting = "`{ repo = …, file = … }`, `{ path = … }` or `{ seed = … }`")]
@@ -70,6 +79,9 @@ struct WeightsText {
     /// File or folder on this machine; a relative one counts from the folder of this file.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// Where they are if not on the hub, or why there are none: an address or a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<String>,
     /// Random weights from this seed, untrained.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -82,12 +94,12 @@ impl TryFrom<WeightsText> for Weights {
     type Error = String;
 
     fn try_from(text: WeightsText) -> Result<Self, String> {
-        let WeightsText { repo, file, revision, sha256, path, seed, layout } = text;
+        let WeightsText { repo, file, revision, sha256, path, elsewhere, seed, layout } = text;
         let hub_only =
             [("file", file.is_some()), ("revision", revision.is_some()), ("sha256", sha256.is_some())];
         let stray = hub_only.iter().find_map(|(key, there)| there.then_some(*key));
-        match (repo, path, seed) {
-            (Some(repo), None, None) => {
+        match (repo, path, elsewhere, seed) {
+            (Some(repo), None, None, None) => {
                 if repo.split('/').filter(|part| !part.is_empty()).count() != 2 {
                     return Err(format!("weights: `repo` must be `owner/name`, not `{repo}`"));
                 }
@@ -95,16 +107,23 @@ impl TryFrom<WeightsText> for Weights {
                 let files = named_files(file.as_slice(), sha256.as_ref().map(OneOrMany::as_slice))?;
                 Ok(Self::Hub { repo, revision: revision.unwrap_or_else(|| "main".into()), files, layout })
             }
-            (None, Some(path), None) => match stray {
+            (None, Some(path), None, None) => match stray {
                 None => Ok(Self::Path { path, layout }),
                 Some(key) => Err(format!("weights: `{key}` belongs to `repo`, not to `path`")),
             },
-            (None, None, Some(seed)) => match stray.or(layout.is_some().then_some("layout")) {
+            (None, None, Some(place), None) => match stray {
+                None if place.trim().is_empty() => Err("weights: `elsewhere` says nothing".into()),
+                None => Ok(Self::Elsewhere { place, layout }),
+                Some(key) => Err(format!("weights: `{key}` belongs to `repo`, not to `elsewhere`")),
+            },
+            (None, None, None, Some(seed)) => match stray.or(layout.is_some().then_some("layout")) {
                 None => Ok(Self::Seed(seed)),
                 Some(key) => Err(format!("weights: `{key}` has no meaning beside `seed`")),
             },
-            (None, None, None) => Err("weights: one of `repo`, `path` and `seed` is needed".into()),
-            _ => Err("weights: only one of `repo`, `path` and `seed` can be given".into()),
+            (None, None, None, None) => {
+                Err("weights: one of `repo`, `path`, `elsewhere` and `seed` is needed".into())
+            }
+            _ => Err("weights: only one of `repo`, `path`, `elsewhere` and `seed` can be given".into()),
         }
     }
 }
@@ -151,6 +170,9 @@ impl From<Weights> for WeightsText {
                 }
             }
             Weights::Path { path, layout } => Self { path: Some(path), layout, ..Self::default() },
+            Weights::Elsewhere { place, layout } => {
+                Self { elsewhere: Some(place), layout, ..Self::default() }
+            }
             Weights::Seed(seed) => Self { seed: Some(seed), ..Self::default() },
         }
     }
