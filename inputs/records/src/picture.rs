@@ -35,6 +35,11 @@ impl Picture {
         }
     }
 
+    /// The usual extension of the file of a picture that begins like this; `bin` for what is not known.
+    pub fn extension(bytes: &[u8]) -> &'static str {
+        extension(bytes)
+    }
+
     /// What `value` holds: bytes, base64, a data URL, a path below `root`, or `{bytes, path}`.
     pub(crate) fn of(value: &Value, root: &Path) -> Result<Self, String> {
         match value {

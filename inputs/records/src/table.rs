@@ -201,6 +201,7 @@ impl Choice {
 }
 
 /// A row that was found and not yet parsed.
+#[derive(Clone)]
 pub struct Unread {
     place: Place,
     root: Arc<Path>,
@@ -208,6 +209,7 @@ pub struct Unread {
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     Json(Vec<u8>),
     Csv(Arc<[String]>, ::csv::ByteRecord),
@@ -227,6 +229,17 @@ impl Unread {
         match &self.kind {
             Kind::Json(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Json(text) => text.len(),
+            Kind::Csv(_, record) => record.as_slice().len(),
+            Kind::Tar(parts) => parts.iter().map(|(_, bytes)| bytes.len()).sum(),
+            Kind::Stem(stem) => 128 * stem.files.len(),
+            Kind::Ready(fields) => fields.iter().map(|(name, value)| name.len() + value.bytes()).sum(),
         }
     }
 

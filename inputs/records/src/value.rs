@@ -48,6 +48,17 @@ impl Value {
         }
     }
 
+    /// Bytes of memory that it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(list) => list.iter().map(Self::bytes).sum(),
+            Self::Map(fields) => fields.iter().map(|(name, value)| name.len() + value.bytes()).sum(),
+            _ => 8,
+        }
+    }
+
     /// The text, where it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {

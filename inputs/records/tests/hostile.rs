@@ -1,5 +1,7 @@
 //! Files that are wrong: one message that names the file, and never a panic.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::Path;
 
 use zoo_records::{Options, Replace, Row, Table, Writer};
@@ -117,7 +119,7 @@ fn damaged_files_are_no_harm() {
             if let Ok(table) = Table::open(&[&path], Options::default())
                 && let Ok(index) = table.index()
             {
-                let _ = (0..index.len().min(8)).map(|row| index.get(row).is_ok()).count();
+                (0..index.len().min(8)).for_each(|row| drop(index.get(row)));
             }
         };
         for cut in (0..whole.len()).step_by(whole.len() / 20 + 1) {

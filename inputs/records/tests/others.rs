@@ -1,5 +1,7 @@
 //! Tables that others wrote (`golden/make.py`), read in order and by place.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::{Path, PathBuf};
 
 use zoo_records::{Options, Row, Table, Value};

@@ -1,5 +1,7 @@
 //! What is written is read again, value for value, in every form.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::path::Path;
 use std::sync::Arc;
 
