@@ -256,7 +256,7 @@ mod tests {
             ("123456789012345678901234567890", Value::Int(123456789012345678901234567890)),
             ("1e3", Value::Float(1000.0)),
             ("51.24817837550540_4".replace('_', "").as_str(), Value::Float(51.248178375505404)),
-            ("2.2250738585072011e-308", Value::Float(2.2250738585072011e-308)),
+            ("2.2250738585072011e-308", Value::Float(2.225_073_858_507_201e-308)),
             ("Infinity", Value::Float(f64::INFINITY)),
             ("-Infinity", Value::Float(f64::NEG_INFINITY)),
             (r#"["NaN", "1e400", 2]"#, Value::List(vec!["NaN".into(), "1e400".into(), Value::Int(2)])),
