@@ -2,7 +2,8 @@
 //!
 //! **The one decision.** The whole program is a function, [`run`], from arguments and two streams to an exit code; how
 //! a result and an error are shown is that of all programs here (`zoo-terminal`). What learns and judges is a program of
-//! its own, `zoo-learn`, so that who only looks at images does not build it; `zoo train` runs it as `git` runs its parts.
+//! its own, `zoo-learn`, and what goes through millions of images another, `zoo-extract`, so that who only looks at images
+//! builds neither; `zoo train` runs them as `git` runs its parts.
 //!
 //! ```
 //! let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -69,6 +69,8 @@ pub enum Command {
     Train(ElsewhereArgs),
     /// Look at data for training
     Data(ElsewhereArgs),
+    /// Turn very many images into vectors or feature maps, on as many machines as there are
+    Extract(ElsewhereArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it

@@ -43,6 +43,7 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Bench(args) => bench::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
         Command::Train(_) | Command::Data(_) => elsewhere::run("zoo-learn"),
+        Command::Extract(_) => elsewhere::run("zoo-extract"),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

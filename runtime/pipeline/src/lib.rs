@@ -42,7 +42,7 @@ pub mod write;
 
 pub use error::{Error, Failure};
 pub use read::Reading;
-pub use run::{Control, End, Outcome, Silent, Watch, run};
+pub use run::{Control, End, Outcome, Silent, Watch, run, run_from};
 pub use write::WriteError;
 
 /// What is recorded beside tensors.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::find::Input;
 use crate::look::{Look, LookError, Seen};
-use crate::read::{Batch, Item, Position, Reading, Work, read};
+use crate::read::{Batch, Files, Item, Pictures, Position, Reading, Work, read};
 use crate::write::Sink;
 use crate::{Failure, WriteError};
 
@@ -66,6 +66,18 @@ pub fn run(
     sink: &mut dyn Sink,
     control: &Control<'_>,
 ) -> Outcome {
+    run_from(&Files, inputs, reading, look, sink, control)
+}
+
+/// [`run`] for images that are kept elsewhere than in files of their own.
+pub fn run_from(
+    pictures: &dyn Pictures,
+    inputs: &[Input],
+    reading: &Reading,
+    look: &dyn Look,
+    sink: &mut dyn Sink,
+    control: &Control<'_>,
+) -> Outcome {
     let start = sink.start();
     let wanted: Vec<usize> = (start.input..inputs.len()).filter(|&input| sink.wants(input)).collect();
     let (chosen, start, wanted) = if wanted.len() == inputs.len().saturating_sub(start.input) {
@@ -77,7 +89,7 @@ pub fn run(
     };
     let mut run = Run { wanted, look, sink, control, failures: Vec::new() };
     let mut end = End::Complete;
-    read(&chosen, reading, start, |work| {
+    read(pictures, &chosen, reading, start, |work| {
         if control.cancel.load(Ordering::Relaxed) {
             end = End::Cancelled;
             return ControlFlow::Break(());

@@ -30,6 +30,11 @@ impl Contents {
     }
 }
 
+/// Whether the name is that of an image.
+pub fn has_image_name(path: &Path) -> bool {
+    IMAGES.contains(&extension(path).as_str())
+}
+
 /// Why a file in a folder is no image that can be read, if it is none.
 pub(super) fn not_an_image(path: &Path) -> io::Result<Option<String>> {
     if IMAGES.contains(&extension(path).as_str()) {
@@ -40,11 +45,6 @@ pub(super) fn not_an_image(path: &Path) -> io::Result<Option<String>> {
         return Ok(Some("this is a safetensors file; name it itself if it holds pixels".into()));
     }
     Ok(if head.is_empty() { Some("the file is empty".into()) } else { sniff(&head).err() })
-}
-
-/// Whether the name is that of an image.
-pub(super) fn has_image_name(path: &Path) -> bool {
-    IMAGES.contains(&extension(path).as_str())
 }
 
 fn head(path: &Path) -> io::Result<Vec<u8>> {

@@ -15,7 +15,7 @@ use zoo_core::path_text;
 
 use crate::Failure;
 
-pub use kind::Contents;
+pub use kind::{Contents, has_image_name};
 pub use list::{ListError, list};
 
 /// One input file.

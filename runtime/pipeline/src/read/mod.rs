@@ -33,6 +33,14 @@ pub enum ReadError {
         /// The image.
         name: String,
     },
+    /// The bytes of an image could not be had where it is kept.
+    #[error("{name}: {what}")]
+    Source {
+        /// The image.
+        name: String,
+        /// What the source said.
+        what: String,
+    },
     /// A file of normalised pixels.
     #[error("{}: {what}", path_text(path))]
     Pixels {
@@ -71,11 +79,36 @@ pub struct Position {
     pub row: usize,
 }
 
+/// Where images come from: files, or whatever else holds them.
+pub trait Pictures: Sync {
+    /// Decodes one; called from several threads.
+    ///
+    /// # Errors
+    /// Why it cannot be had or decoded.
+    fn open(&self, input: &Input, options: &DecodeOptions) -> Result<zoo_preprocess::Decoded, ReadError>;
+}
+
+/// Images that are files of their own, or stand on standard input.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Files;
+
+impl Pictures for Files {
+    fn open(&self, input: &Input, options: &DecodeOptions) -> Result<zoo_preprocess::Decoded, ReadError> {
+        Ok(image(&input.path, options)?)
+    }
+}
+
 /// Gives `each` everything that `inputs` hold from `start` on, in order, until it breaks off. While it is busy with a
 /// batch, what the next one needs is decoded, on [`Reading::threads`]. Memory is bounded: a batch ahead, or an image
 /// for each thread if that is more.
-pub fn read(inputs: &[Input], reading: &Reading, start: Position, each: impl FnMut(Work) -> ControlFlow<()>) {
-    read_with(inputs, reading, start, |input| open(input, &reading.decode), each);
+pub fn read(
+    pictures: &dyn Pictures,
+    inputs: &[Input],
+    reading: &Reading,
+    start: Position,
+    each: impl FnMut(Work) -> ControlFlow<()>,
+) {
+    read_with(inputs, reading, start, |input| open(pictures, input, &reading.decode), each);
 }
 
 /// An image, an error, or nothing where the input holds something else.
@@ -103,9 +136,9 @@ fn read_with(
 }
 
 /// Decodes an image. Files of pixels are not read ahead: they need no decoding, and one may hold a thousand images.
-fn open(input: &Input, options: &DecodeOptions) -> Opened {
+fn open(pictures: &dyn Pictures, input: &Input, options: &DecodeOptions) -> Opened {
     match input.contents {
-        Contents::Image => Some(image(&input.path, options).map_err(ReadError::from)),
+        Contents::Image => Some(pictures.open(input, options)),
         Contents::Pixels => None,
     }
 }

@@ -32,7 +32,7 @@ fn save(path: &Path, name: &str, shape: &[usize]) {
 
 fn collect(inputs: &[Input], batch: usize, start: Position) -> Vec<String> {
     let mut works = Vec::new();
-    read(inputs, &reading(batch, 2), start, |work| {
+    read(&Files, inputs, &reading(batch, 2), start, |work| {
         works.push(match work {
             Work::Batch(Batch::Images(items, images)) => format!("images {} {}", items.len(), images.len()),
             Work::Batch(Batch::Pixels(items, tensor)) => {

@@ -22,7 +22,7 @@ use crate::{Error, Failure};
 pub use atomic::{Replace, file, free, remove_temporaries};
 pub use folder::FolderSink;
 pub use names::unique;
-pub use npy::write_npy;
+pub use npy::{npy_header, write_npy};
 pub use one::{Form, OneFile, Opening};
 pub use safetensors::{MAX_HEADER, Plain, TensorOut, write_safetensors};
 pub use setting::{Existing, Setting};

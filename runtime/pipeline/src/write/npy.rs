@@ -11,7 +11,7 @@ use super::{Replace, WriteError, file};
 /// # Errors
 /// As [`file()`]; [`WriteError::Format`] for more axes than the format has room for.
 pub fn write_npy(path: &Path, replace: Replace, tensor: &mut dyn TensorOut) -> Result<(), WriteError> {
-    let header = header(&tensor.shape()).ok_or_else(|| WriteError::Format {
+    let header = npy_header("<f4", &tensor.shape()).ok_or_else(|| WriteError::Format {
         path: path.to_path_buf(),
         what: format!(".npy has no room for {} axes", tensor.shape().len()),
     })?;
@@ -21,14 +21,15 @@ pub fn write_npy(path: &Path, replace: Replace, tensor: &mut dyn TensorOut) -> R
     })
 }
 
-/// Magic, version, length and the dictionary, padded with spaces so that the data starts at a multiple of 64. None for
+/// The header of an array in row-major order, of elements that NumPy calls `element`, such as `<f4`: magic, version, length and the dictionary, padded with spaces so that the data starts at a multiple of 64. None for
 /// a dictionary that is longer than its length can say.
-fn header(shape: &[usize]) -> Option<Vec<u8>> {
+pub fn npy_header(element: &str, shape: &[usize]) -> Option<Vec<u8>> {
     const FIXED: usize = 6 + 2 + 2;
     let list = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     // A Python tuple of one needs its comma.
     let comma = if shape.len() == 1 { "," } else { "" };
-    let mut dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({list}{comma}), }}");
+    let mut dictionary =
+        format!("{{'descr': '{element}', 'fortran_order': False, 'shape': ({list}{comma}), }}");
     let total = (FIXED + dictionary.len() + 1).next_multiple_of(64);
     dictionary.extend(std::iter::repeat_n(' ', total - FIXED - dictionary.len() - 1));
     dictionary.push('\n');
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn header_as_numpy_writes_it() {
-        let header = header(&[2, 576, 1024]).unwrap();
+        let header = npy_header("<f4", &[2, 576, 1024]).unwrap();
         assert_eq!(header.len(), 128);
         assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
         let text = std::str::from_utf8(&header[10..]).unwrap();
@@ -55,11 +56,13 @@ mod tests {
 
     #[test]
     fn one_axis_has_its_comma_and_the_data_is_aligned() {
-        assert!(String::from_utf8_lossy(&header(&[7]).unwrap()[10..]).contains("'shape': (7,), }"));
+        assert!(
+            String::from_utf8_lossy(&npy_header("<f4", &[7]).unwrap()[10..]).contains("'shape': (7,), }")
+        );
         for shape in [&[][..], &[1], &[123_456_789, 987_654_321, 5]] {
-            assert_eq!(header(shape).unwrap().len() % 64, 0);
+            assert_eq!(npy_header("<f4", shape).unwrap().len() % 64, 0);
         }
-        assert_eq!(header(&[1; 40_000]), None);
+        assert_eq!(npy_header("<f4", &[1; 40_000]), None);
     }
 
     #[test]

@@ -1,0 +1,435 @@
+//! Folders and object stores, by one name: `photos/`, `s3://bucket/prefix`, `gs://…`, `az://…`, `https://host/file.tar`.
+//!
+//! Calls block; a store is waited for on a thread of its own. Answers of overloaded stores (429, 500, 503, a connection
+//! that breaks) are tried again with growing pauses before they become errors. Secrets come from the environment that the
+//! stores' own tools read (`AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_KEY`, …).
+
+use std::io::{self, Write as _};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, RetryConfig, UpdateVersion,
+};
+use tempfile::NamedTempFile;
+use tokio::runtime::Runtime;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// Where files of a folder are made before they get their names.
+const PARTIAL: &str = ".partial";
+
+/// A file of a store as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its full name for people: a path, or an address.
+    pub address: String,
+    /// Below the store.
+    pub path: Path,
+    /// Bytes.
+    pub size: u64,
+    /// What tells this version of it from others: the store's tag, or the time of its last change.
+    pub version: String,
+}
+
+/// One prefix of one store.
+#[derive(Clone)]
+pub struct Store {
+    object: Arc<dyn ObjectStore>,
+    runtime: Arc<Runtime>,
+    /// What stands before the paths in addresses.
+    shown: String,
+    prefix: Path,
+    /// The folder, if it is one of this machine.
+    local: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.address("")).finish()
+    }
+}
+
+/// Connections to stores: one for all, as each has threads.
+#[derive(Clone)]
+pub struct Stores {
+    runtime: Arc<Runtime>,
+    retry: RetryConfig,
+}
+
+impl Stores {
+    /// Ready to connect; nothing is opened. Failing calls are repeated for at most `patience`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where no thread can be had.
+    pub fn new(patience: Duration) -> Result<Self> {
+        // Fails only where somebody has chosen one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().thread_name("store").build();
+        let retry = RetryConfig { max_retries: 100, retry_timeout: patience, ..RetryConfig::default() };
+        Ok(Self { runtime: Arc::new(runtime.map_err(Error::io("threads for stores"))?), retry })
+    }
+
+    /// The store and the prefix that `address` names: an URL, else a folder or file here.
+    ///
+    /// # Errors
+    /// [`Error::Address`]: no known scheme, or settings in the environment that do not fit.
+    pub fn open(&self, address: &str) -> Result<Store> {
+        let Some(url) = remote(address) else { return self.local(FilePath::new(address)) };
+        let wrong = |what: String| Error::Address { address: address.to_owned(), what };
+        let url = url.map_err(&wrong)?;
+        let (object, prefix) = self.connect(&url).map_err(|error| wrong(error.to_string()))?;
+        let shown = url.as_str().trim_end_matches('/');
+        let shown = shown.strip_suffix(prefix.as_ref()).unwrap_or(shown).trim_end_matches('/').to_owned();
+        Ok(Store { object, runtime: Arc::clone(&self.runtime), shown, prefix, local: None })
+    }
+
+    fn connect(&self, url: &Url) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+        let client = || ClientOptions::new().with_timeout(Duration::from_secs(300)).with_allow_http(true);
+        let host = format!("{}://{}", url.scheme(), url.authority());
+        let (prefix, retry) = (Path::from_url_path(url.path())?, self.retry.clone());
+        let object: Arc<dyn ObjectStore> = match url.scheme() {
+            "s3" | "s3a" => {
+                let builder = object_store::aws::AmazonS3Builder::from_env().with_url(url.as_str());
+                Arc::new(builder.with_retry(retry).with_allow_http(true).build()?)
+            }
+            "gs" => {
+                let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+                Arc::new(builder.with_retry(retry).build()?)
+            }
+            "az" | "abfs" | "abfss" => {
+                let builder = object_store::azure::MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+                Arc::new(builder.with_retry(retry).build()?)
+            }
+            _ => {
+                let builder = object_store::http::HttpBuilder::new().with_url(host);
+                Arc::new(builder.with_client_options(client()).with_retry(retry).build()?)
+            }
+        };
+        Ok((object, prefix))
+    }
+
+    fn local(&self, path: &FilePath) -> Result<Store> {
+        let shown = path.to_string_lossy().trim_end_matches('/').to_owned();
+        let absolute = std::path::absolute(path).map_err(Error::io(shown.as_str()))?;
+        let root = object_store::local::LocalFileSystem::new().with_fsync(true);
+        let prefix = Path::from_absolute_path(&absolute)
+            .map_err(|error| Error::Address { address: shown.clone(), what: error.to_string() })?;
+        let runtime = Arc::clone(&self.runtime);
+        Ok(Store { object: Arc::new(root), runtime, shown, prefix, local: Some(absolute) })
+    }
+}
+
+/// The URL that `address` is, if it is one and not a path.
+pub fn remote(address: &str) -> Option<Result<Url, String>> {
+    let (scheme, _) = address.split_once("://")?;
+    Some(match scheme {
+        "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "http" | "https" => {
+            Url::parse(address).map_err(|error| error.to_string())
+        }
+        _ => Err(format!(
+            "`{scheme}` is no store that is known here; those are s3, gs, az, abfs, http and https, and folders"
+        )),
+    })
+}
+
+impl Store {
+    /// The folder here that it is, if it is one.
+    pub fn folder(&self) -> Option<&FilePath> {
+        self.local.as_deref()
+    }
+
+    /// The full name of a file, for people.
+    pub fn address(&self, name: &str) -> String {
+        let (prefix, slash) = (self.prefix.as_ref(), if name.is_empty() { "" } else { "/" });
+        match &self.local {
+            Some(_) => format!("{}{slash}{name}", self.shown),
+            None => format!("{}/{prefix}{slash}{name}", self.shown),
+        }
+    }
+
+    fn path(&self, name: &str) -> Path {
+        name.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// Every file below the prefix, sorted by path.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn list(&self) -> Result<Vec<Entry>> {
+        let address = self.address("");
+        let listed = self.runtime.block_on(self.object.list(Some(&self.prefix)).try_collect::<Vec<_>>());
+        let mut entries: Vec<Entry> =
+            listed.map_err(Error::store(&address))?.into_iter().map(|meta| self.entry(meta)).collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(entries)
+    }
+
+    /// The one file that the store's prefix is, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Store`], but for a file that is not there.
+    pub fn itself(&self) -> Result<Option<Entry>> {
+        match self.runtime.block_on(self.object.head(&self.prefix)) {
+            Ok(meta) => Ok(Some(self.entry(meta))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(self.address(""))(error)),
+        }
+    }
+
+    fn entry(&self, meta: object_store::ObjectMeta) -> Entry {
+        let below =
+            meta.location.prefix_match(&self.prefix).map(|parts| parts.map(|p| p.as_ref().to_owned()));
+        let below = below.map(|parts| parts.collect::<Vec<_>>().join("/")).unwrap_or_default();
+        let changed = meta.last_modified.timestamp_micros().to_string();
+        Entry {
+            address: self.address(&below),
+            size: meta.size,
+            // A local tag has the number of the file in it, which is another on every machine.
+            version: if self.local.is_some() { changed } else { meta.e_tag.unwrap_or(changed) },
+            path: meta.location,
+        }
+    }
+
+    /// The contents of a listed file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn read(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let read = async { self.object.get(&entry.path).await?.bytes().await };
+        Ok(self.runtime.block_on(read).map_err(Error::store(&entry.address))?.into())
+    }
+
+    /// Gives `each` the contents of listed files in their order, several of which are asked for ahead.
+    pub fn read_all(&self, entries: &[Entry], ahead: usize, mut each: impl FnMut(usize, Result<Vec<u8>>)) {
+        use futures::StreamExt as _;
+        let reads = entries.iter().enumerate().map(|(index, entry)| async move {
+            let bytes = async { self.object.get(&entry.path).await?.bytes().await }.await;
+            (index, bytes.map(Vec::from).map_err(Error::store(&entry.address)))
+        });
+        self.runtime.block_on(futures::stream::iter(reads).buffered(ahead.max(1)).for_each(
+            |(index, bytes)| {
+                each(index, bytes);
+                std::future::ready(())
+            },
+        ));
+    }
+
+    /// The contents of a file and its version, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn get(&self, name: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>> {
+        let path = self.path(name);
+        let read = async {
+            let found = self.object.get(&path).await?;
+            let version =
+                UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+            Ok((found.bytes().await?.into(), version))
+        };
+        match self.runtime.block_on(read) {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(self.address(name))(error)),
+        }
+    }
+
+    /// How many bytes a file has, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+        match self.runtime.block_on(self.object.head(&self.path(name))) {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(self.address(name))(error)),
+        }
+    }
+
+    /// Writes a file as a whole: others see what was there, or all of it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn put(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        self.put_as(name, bytes, PutMode::Overwrite).map(drop)
+    }
+
+    /// Writes a file that is not there, and says whether it was not.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn create(&self, name: &str, bytes: Vec<u8>) -> Result<bool> {
+        self.put_as(name, bytes, PutMode::Create)
+    }
+
+    /// Writes a file that is still as it was read, and says whether it was. A folder of this machine cannot be asked
+    /// so; there whoever takes the old file away first may write.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn replace(&self, name: &str, bytes: Vec<u8>, read: UpdateVersion) -> Result<bool> {
+        if self.local.is_none() {
+            return self.put_as(name, bytes, PutMode::Update(read));
+        }
+        let (from, to) = (self.path(name), self.path(&format!("{name}.old-{}", std::process::id())));
+        match self.runtime.block_on(self.object.rename(&from, &to)) {
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            other => other.map_err(Error::store(self.address(name)))?,
+        }
+        self.remove(&format!("{name}.old-{}", std::process::id()))?;
+        self.create(name, bytes)
+    }
+
+    fn put_as(&self, name: &str, bytes: Vec<u8>, mode: PutMode) -> Result<bool> {
+        if let Some(folder) = &self.local {
+            let written = write_here(folder, name, &bytes, matches!(mode, PutMode::Create));
+            return written.map_err(Error::io(self.address(name)));
+        }
+        let (path, payload) = (self.path(name), PutPayload::from(bytes));
+        match self.runtime.block_on(self.object.put_opts(&path, payload, mode.into())) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::store(self.address(name))(error)),
+        }
+    }
+
+    /// Where files that are to be put here are best made.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let Some(folder) = &self.local else { return Ok(std::env::temp_dir()) };
+        let scratch = folder.join(PARTIAL);
+        std::fs::create_dir_all(&scratch).map_err(Error::io(self.address(PARTIAL)))?;
+        Ok(scratch)
+    }
+
+    /// Takes away what workers that died left in [`Store::scratch`]: what nobody holds ([`temporary`]).
+    pub fn tidy(&self) {
+        let Some(scratch) = self.local.as_ref().map(|folder| folder.join(PARTIAL)) else { return };
+        let Ok(entries) = std::fs::read_dir(&scratch) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let free = std::fs::File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+            if free {
+                // Somebody else may have been faster.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        // Stays while anything is in it.
+        let _ = std::fs::remove_dir(&scratch);
+    }
+
+    /// Puts a file that was made in [`Store::scratch`] under its name, whatever its length, as [`Store::put`] does.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Io`] where the file cannot be read.
+    pub fn put_file(&self, name: &str, file: NamedTempFile) -> Result<()> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let address = self.address(name);
+        if let Some(folder) = &self.local {
+            return keep_here(file, &folder.join(name), false).map(drop).map_err(Error::io(address));
+        }
+        let path = self.path(name);
+        let copy = async {
+            let mut from = tokio::fs::File::open(file.path()).await?;
+            let mut out = object_store::buffered::BufWriter::new(Arc::clone(&self.object), path);
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match from.read(&mut buffer).await? {
+                    0 => return out.shutdown().await,
+                    n => out.write_all(&buffer[..n]).await?,
+                }
+            }
+        };
+        self.runtime.block_on(copy).map_err(Error::io(address))
+    }
+
+    /// Copies a listed file into a file here.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Io`] where there is no room here.
+    pub fn copy_to(&self, entry: &Entry, to: &mut std::fs::File) -> Result<()> {
+        use futures::StreamExt as _;
+        use std::io::Write as _;
+        let copy = async {
+            let found = self.object.get(&entry.path).await.map_err(Error::store(&entry.address))?;
+            let mut stream = found.into_stream();
+            while let Some(bytes) = stream.next().await {
+                let bytes = bytes.map_err(Error::store(&entry.address))?;
+                to.write_all(&bytes).map_err(Error::io(&entry.address))?;
+            }
+            Ok(())
+        };
+        self.runtime.block_on(copy)
+    }
+
+    /// Takes a file away; that it is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match self.runtime.block_on(self.object.delete(&self.path(name))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::store(self.address(name))(error)),
+        }
+    }
+}
+
+/// A new file in `scratch`, held by a lock for as long as this process has it.
+///
+/// # Errors
+/// The system's answer.
+pub fn temporary(scratch: &FilePath) -> io::Result<NamedTempFile> {
+    let file = NamedTempFile::new_in(scratch)?;
+    // Where files cannot be locked, leftovers stay.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Writes a file of a folder; whether it was, as with `new` it must not be there yet.
+fn write_here(folder: &FilePath, name: &str, bytes: &[u8], new: bool) -> io::Result<bool> {
+    let (scratch, to) = (folder.join(PARTIAL), folder.join(name));
+    std::fs::create_dir_all(&scratch)?;
+    let mut file = temporary(&scratch)?;
+    file.write_all(bytes)?;
+    keep_here(file, &to, new)
+}
+
+/// Gives a complete file its name; whether it got it. What is there survives a loss of power from then on.
+fn keep_here(file: NamedTempFile, to: &FilePath, new: bool) -> io::Result<bool> {
+    let folder = to.parent().unwrap_or(FilePath::new("."));
+    std::fs::create_dir_all(folder)?;
+    file.as_file().sync_all()?;
+    open_to_all(&file)?;
+    let kept = if new { file.persist_noclobber(to) } else { file.persist(to) };
+    match kept {
+        Ok(_) => {}
+        Err(error) if new && error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error.error),
+    }
+    // The name itself, where a folder can be synced.
+    #[cfg(unix)]
+    std::fs::File::open(folder)?.sync_all()?;
+    Ok(true)
+}
+
+/// Temporary files are for their owner alone; outputs are as other new files.
+fn open_to_all(file: &NamedTempFile) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
