@@ -40,6 +40,7 @@ mod groups;
 pub mod linear;
 pub mod local_attention;
 pub mod loss;
+mod low_rank;
 pub mod mlp;
 pub mod norm;
 pub mod patch_embed;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::bf16;
 use rayon::prelude::*;
-use zoo_core::weights::{Init, Params, Rows};
+use zoo_core::weights::{Difference, Init, Params, Rows};
 use zoo_core::{Error, Result};
 use zoo_kernels::quant::Quantised;
 use zoo_kernels::{Element, Packed, written, zeros};
@@ -13,6 +13,7 @@ use zoo_kernels::{Element, Packed, written, zeros};
 use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
 use crate::frozen;
+use crate::low_rank;
 use crate::norm::LayerNorm;
 use crate::values::{Slice, Values};
 
@@ -25,6 +26,8 @@ use crate::values::{Slice, Values};
 pub struct Linear {
     weight: Arc<RwLock<Weight>>,
     bias: Option<Tensor>,
+    /// What is learnt beside the weights.
+    difference: Option<Arc<Difference>>,
 }
 
 /// The forms of the weights.
@@ -123,17 +126,23 @@ impl Linear {
             DType::BF16 => pack::<bf16>(rows, start, outputs, inputs),
             _ => pack::<f32>(rows, start, outputs, inputs),
         };
-        Self { weight: Arc::new(RwLock::new(weight)), bias }
+        Self { weight: Arc::new(RwLock::new(weight)), bias, difference: None }
     }
 
     /// From quantised weights.
     pub(crate) fn quantised(weights: Quantised, bias: Option<Tensor>) -> Self {
-        Self { weight: Arc::new(RwLock::new(Weight::Quantised(Arc::new(weights)))), bias }
+        let weight = Arc::new(RwLock::new(Weight::Quantised(Arc::new(weights))));
+        Self { weight, bias, difference: None }
     }
 
     /// From tensors at hand: `weight` `[out, in]`, `bias` `[out]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight: Arc::new(RwLock::new(Weight::Plain(weight))), bias }
+        Self { weight: Arc::new(RwLock::new(Weight::Plain(weight))), bias, difference: None }
+    }
+
+    /// With a low-rank difference that is learnt.
+    pub(crate) fn with_difference(self, difference: Option<Difference>) -> Self {
+        Self { difference: difference.map(Arc::new), ..self }
     }
 
     /// Rows of the weights, `[in]` each, for `ids` `[N]` u32: the map as an embedding table.
@@ -177,7 +186,14 @@ impl Linear {
     }
 
     fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        let Epilogue { activation, residual } = epilogue;
+        let residual = epilogue.residual;
+        if let Some(difference) = &self.difference {
+            let normed = norm.map(|norm| norm.forward(x)).transpose()?;
+            let x = normed.as_ref().unwrap_or(x);
+            let stays = Self { difference: None, ..self.clone() };
+            let out = (stays.forward(x)? + low_rank::forward(difference, x)?)?;
+            return followed(out, epilogue);
+        }
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
         let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(LayerNorm::parameters));
@@ -198,20 +214,11 @@ impl Linear {
             }),
             _ => {}
         }
-        let mut out = match norm {
+        let out = match norm {
             Some(norm) => self.plain(&norm.forward(x)?)?,
             None => self.plain(x)?,
         };
-        if let Some(activation) = activation {
-            out = activation.forward(&out)?;
-        }
-        if let Some(scale) = scale {
-            out = out.broadcast_mul(scale)?;
-        }
-        if let Some(Residual { shortcut, .. }) = residual {
-            out = (shortcut + out)?;
-        }
-        Ok(out)
+        followed(out, epilogue)
     }
 
     /// The weights as a matrix `[out, in]`.
@@ -293,7 +300,7 @@ impl Linear {
 
     /// The panels and the bias, for kernels that join several maps; `None` where candle must compute.
     pub(crate) fn parts<T: Element + WithDType>(&self) -> Result<Option<(Arc<Packed>, Option<Values>)>> {
-        if !dispatch::reads::<T>(&self.bias) {
+        if self.difference.is_some() || !dispatch::reads::<T>(&self.bias) {
             return Ok(None);
         }
         let Some(packed) = self.panels::<T>()? else { return Ok(None) };
@@ -304,7 +311,8 @@ impl Linear {
     /// The quantised map of activations that no kernel reads, in f32.
     fn widened(&self, x: &Tensor, Epilogue { activation, residual }: Epilogue<'_>) -> Result<Tensor> {
         let wide = |t: &Tensor| t.to_dtype(DType::F32);
-        let map = Self { weight: self.weight.clone(), bias: self.bias.as_ref().map(wide).transpose()? };
+        let bias = self.bias.as_ref().map(wide).transpose()?;
+        let map = Self { weight: self.weight.clone(), bias, difference: None };
         let shortcut = residual.map(|r| wide(r.shortcut)).transpose()?;
         let scale = residual.and_then(|r| r.scale).map(wide).transpose()?;
         let residual = shortcut.as_ref().map(|shortcut| Residual { shortcut, scale: scale.as_ref() });
@@ -339,6 +347,20 @@ impl Linear {
         let out = weights.product::<T>(x.values()?, &epilogue, shape.iter().product())?;
         Tensor::from_vec(out, shape, &Device::Cpu)
     }
+}
+
+/// What follows a product, by candle.
+fn followed(mut out: Tensor, Epilogue { activation, residual }: Epilogue<'_>) -> Result<Tensor> {
+    if let Some(activation) = activation {
+        out = activation.forward(&out)?;
+    }
+    if let Some(scale) = residual.and_then(|r| r.scale) {
+        out = out.broadcast_mul(scale)?;
+    }
+    if let Some(Residual { shortcut, .. }) = residual {
+        out = (shortcut + out)?;
+    }
+    Ok(out)
 }
 
 /// Weights that a kernel multiplies by.

@@ -64,6 +64,11 @@ impl RowOrder {
 /// Those of [`Params::get`]; [`Error::InvalidInput`] where quantised weights are asked for on another device than the
 /// CPU, or for training.
 pub fn load(params: &Params, inputs: usize, outputs: usize, bias: bool, order: RowOrder) -> Result<Linear> {
+    let map = load_map(params, inputs, outputs, bias, order)?;
+    Ok(map.with_difference(params.difference("weight", (outputs, inputs))?))
+}
+
+fn load_map(params: &Params, inputs: usize, outputs: usize, bias: bool, order: RowOrder) -> Result<Linear> {
     let init = Init::fan_in(inputs);
     let bias = if bias { Some(order.restore(params.get("bias", outputs, init)?)?) } else { None };
     if let Some(weights) = stored(params, inputs, outputs, order) {

@@ -12,6 +12,7 @@ mod checkpoint;
 pub mod gguf;
 mod layout;
 mod locate;
+mod low_rank;
 mod mapped;
 mod params;
 mod pickle;
@@ -26,6 +27,7 @@ pub use adapter::adapter;
 pub use blocks::Blocks;
 pub use checkpoint::Checkpoint;
 pub use layout::{Layout, Piece, TensorSource};
+pub use low_rank::{Difference, LowRank};
 pub use params::{Init, Loaded, Params, TensorInfo};
 pub use report::WeightsReport;
 pub use rows::Rows;
@@ -47,6 +49,7 @@ pub struct Weights {
     dtype: DType,
     layout: Option<String>,
     training: Training,
+    low_rank: Option<Rc<LowRank>>,
     quantise: Option<Quantisation>,
 }
 
@@ -88,6 +91,7 @@ impl Weights {
             dtype,
             layout: None,
             training: Training::Nothing,
+            low_rank: None,
             quantise: None,
         })
     }
@@ -100,6 +104,7 @@ impl Weights {
             dtype,
             layout: None,
             training: Training::Nothing,
+            low_rank: None,
             quantise: None,
         }
     }
@@ -112,6 +117,7 @@ impl Weights {
             dtype,
             layout,
             training: Training::Nothing,
+            low_rank: None,
             quantise: None,
         }
     }
@@ -123,13 +129,21 @@ impl Weights {
             dtype,
             layout: None,
             training: Training::Nothing,
+            low_rank: None,
             quantise: None,
         }
     }
 
     /// No files: every tensor is made from this seed when it is asked for, as its [`Init`] says.
     pub fn random(seed: u64, dtype: DType) -> Self {
-        Self { kind: Kind::Random(seed), dtype, layout: None, training: Training::Nothing, quantise: None }
+        Self {
+            kind: Kind::Random(seed),
+            dtype,
+            layout: None,
+            training: Training::Nothing,
+            low_rank: None,
+            quantise: None,
+        }
     }
 
     /// Insists on the layout of this name instead of detecting it.
@@ -150,6 +164,14 @@ impl Weights {
     #[must_use]
     pub fn train(mut self, keys: BTreeSet<String>) -> Self {
         self.training = Training::Keys(Rc::new(keys));
+        self
+    }
+
+    /// Has a low-rank difference learnt beside some matrices, where a model can compute with it: those of a decoder's
+    /// layers.
+    #[must_use]
+    pub fn low_rank(mut self, differences: Option<LowRank>) -> Self {
+        self.low_rank = differences.map(Rc::new);
         self
     }
 

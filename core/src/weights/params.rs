@@ -13,7 +13,10 @@ use zoo_kernels::Element;
 use super::adapter;
 use super::random::Seeded;
 use super::store::Store;
-use super::{Blocks, Checkpoint, Layout, Piece, Rows, TensorSource, Training, Weights, WeightsReport};
+use super::{
+    Blocks, Checkpoint, Difference, Layout, LowRank, Piece, Rows, TensorSource, Training, Weights,
+    WeightsReport,
+};
 use crate::{Error, Quantisation, Result, Trainable};
 
 /// How a tensor starts when nobody trained it.
@@ -61,6 +64,7 @@ struct State {
     device: Device,
     dtype: DType,
     training: Training,
+    low_rank: Option<Rc<LowRank>>,
     quantise: Option<Quantisation>,
     quantised: BTreeMap<Quantisation, u64>,
     report: WeightsReport,
@@ -156,6 +160,7 @@ impl Params {
             device: device.clone(),
             dtype: weights.dtype,
             training: weights.training.clone(),
+            low_rank: weights.low_rank.clone(),
             quantise: weights.quantise,
             quantised: BTreeMap::new(),
             report,
@@ -263,6 +268,28 @@ impl Params {
                 pieces.iter().any(|piece| matches!(piece, Piece::Key(key) if wants(key)))
             }
         }
+    }
+
+    /// Whether [`Params::difference`] has something for the matrix `name`.
+    pub fn differs(&self, name: &str) -> bool {
+        self.state.borrow().differing(&join(&self.path, name)).is_some()
+    }
+
+    /// The low-rank difference that is to be learnt beside the matrix `name` of so many rows and columns, if there is to
+    /// be one; its parts become variables.
+    ///
+    /// # Errors
+    /// As [`Params::get`].
+    pub fn difference(&self, name: &str, (height, width): (usize, usize)) -> Result<Option<Difference>> {
+        let mut state = self.state.borrow_mut();
+        let Some((low_rank, key)) = state.differing(&join(&self.path, name)) else { return Ok(None) };
+        let [down, up] = LowRank::keys(&key);
+        let mut numbers = Rows::new(low_rank.rank, width);
+        numbers.push_seeded(Seeded::new(low_rank.seed, &down, Init::fan_in(width)));
+        let begun = read::<f32>(&numbers, &[low_rank.rank, width])?.to_dtype(state.dtype)?;
+        let zeros = Tensor::zeros((height, low_rank.rank), state.dtype, &Device::Cpu)?;
+        let (down, up) = (state.variable(down, &begun)?, state.variable(up, &zeros)?);
+        Ok(Some(Difference { key, down, up, scale: low_rank.scale, dropout: low_rank.dropout }))
     }
 
     /// Writes down that so many weights are held in blocks of this format: [`Loaded::quantised`].
@@ -475,13 +502,24 @@ impl State {
         self.hand_out(key, tensor)
     }
 
+    /// What is to be learnt beside the matrix `canonical`, and its published key.
+    fn differing(&self, canonical: &str) -> Option<(Rc<LowRank>, String)> {
+        let low_rank = self.low_rank.as_ref().filter(|_| !matches!(self.store, Store::Record(_)))?;
+        let TensorSource::Key(key) = (self.layout.map)(canonical) else { return None };
+        let key = format!("{}{key}", self.prefix);
+        low_rank.targets.contains(&key).then(|| (low_rank.clone(), key))
+    }
+
     /// A tensor on its device, as a variable where it is to be trained.
     fn hand_out(&mut self, key: String, tensor: Tensor) -> Result<Tensor> {
-        let tensor = tensor.to_device(&self.device)?;
         if !self.training.wants(&key) {
-            return Ok(tensor);
+            return Ok(tensor.to_device(&self.device)?);
         }
-        let var = Var::from_tensor(&tensor)?;
+        self.variable(key, &tensor)
+    }
+
+    fn variable(&mut self, key: String, tensor: &Tensor) -> Result<Tensor> {
+        let var = Var::from_tensor(&tensor.to_device(&self.device)?)?;
         let tensor = var.as_tensor().clone();
         self.vars.insert(key, var);
         Ok(tensor)

@@ -15,7 +15,7 @@ use crate::quantised::{self, RowOrder};
 pub(super) enum GatedMlp {
     /// Two maps, whose results meet in the epilogue of their product where weights are in panels.
     Apart(Mlp),
-    /// One matrix of both, as the file has it: quantised, on another device, or to be trained.
+    /// One matrix of both, as the file has it: quantised, on another device, or something about it to be trained.
     Joint { gate_up: Linear, activation: Activation, down: Linear },
 }
 
@@ -28,7 +28,7 @@ impl GatedMlp {
         let branches = if config.style.packed {
             let name = "gate_up_proj";
             let joint = params.pp(name);
-            let panels = joint.device().is_cpu() && !joint.trains("weight");
+            let panels = joint.device().is_cpu() && !joint.trains("weight") && !joint.differs("weight");
             if !panels || quantised::applies(&joint, width, 2 * inner)? {
                 let gate_up = load(name, width, 2 * inner)?;
                 return Ok(Self::Joint { gate_up, activation, down: load("down_proj", inner, width)? });
