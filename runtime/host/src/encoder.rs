@@ -67,7 +67,12 @@ pub(crate) struct EncoderOpening {
 impl EncoderOpening {
     /// Reads the weights.
     pub fn open(&self) -> Result<EncoderSession, HostError> {
-        let encoder = self.door.open_encoder(&self.spec, &self.options)?;
+        self.open_with(self.options.clone())
+    }
+
+    /// Reads the weights with other options.
+    pub fn open_with(&self, options: OpenOptions) -> Result<EncoderSession, HostError> {
+        let encoder = self.door.open_encoder(&self.spec, &options)?;
         Ok(EncoderSession::new(self.plan.clone(), encoder, self.device.clone(), self.fast_resize))
     }
 }

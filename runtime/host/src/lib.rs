@@ -42,8 +42,8 @@ pub use generate::initial;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use judge::Judgement;
 pub use model::{
-    Choice, EncoderMemory, Explanation, LayerSite, Look, MemoryPart, MemoryPlan, MemoryPolicy, ModelProgress,
-    ModelRequest, ModelSession, Phase, Piece, Pieces, Sight, Trace,
+    Choice, EncoderMemory, EncoderPiece, Explanation, LayerSite, Look, MemoryPart, MemoryPlan, MemoryPolicy,
+    ModelProgress, ModelRequest, ModelSession, Phase, Piece, Pieces, Sight, Trace,
 };
 pub use paths::Folders;
 pub use weights::WeightsStatus;

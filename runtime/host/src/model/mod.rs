@@ -18,7 +18,7 @@ mod trace;
 pub use choose::Choice;
 pub use explain::{Explanation, LayerSite, Look};
 pub use eyes::Sight;
-pub use pieces::{Piece, Pieces};
+pub use pieces::{EncoderPiece, Piece, Pieces};
 pub use plan::{MemoryPart, MemoryPlan};
 pub use request::{EncoderMemory, MemoryPolicy, ModelProgress, ModelRequest, Phase};
 pub use session::ModelSession;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
-use zoo_core::sdk::Plugin;
+use zoo_core::sdk::{OpenOptions, Plugin};
 use zoo_core::weights::{TensorInfo, Weights};
 use zoo_core::{Connector, LanguageModel, Spec};
 use zoo_language::template::Template;
@@ -13,7 +13,8 @@ use zoo_release::Release;
 use super::open::{template, tokenizer};
 use super::parts::{ModelParts, Opening};
 use super::request::ModelRequest;
-use crate::encoder::{EncoderOpening, EncoderSession};
+use crate::encoder::{EncoderOpening, EncoderRequest, EncoderSession};
+use crate::inspect::EncoderInspection;
 use crate::{HostError, Zoo};
 
 /// The parts of a model. No weights are read yet.
@@ -28,7 +29,19 @@ pub struct Pieces {
     pub connector: Option<Piece>,
     /// Its language model.
     pub llm: Piece,
-    encoders: Vec<EncoderOpening>,
+    /// Its encoders, in tower order.
+    pub encoders: Vec<EncoderPiece>,
+}
+
+/// An encoder that is yet to be opened.
+pub struct EncoderPiece {
+    /// Registry id.
+    pub id: String,
+    /// The tensors of its checkpoint in the usual layout.
+    pub tensors: Vec<TensorInfo>,
+    /// Whether its plugin gives gradients.
+    pub vjp: bool,
+    opening: EncoderOpening,
 }
 
 /// A connector or a language model that is yet to be opened.
@@ -42,18 +55,23 @@ pub struct Piece {
     plugin: Result<&'static Plugin, String>,
 }
 
-impl Pieces {
-    /// Ids of the encoders, in tower order.
-    pub fn encoder_ids(&self) -> impl Iterator<Item = &str> {
-        self.encoders.iter().map(|opening| opening.plan.id.as_str())
+impl EncoderPiece {
+    /// Its plugin.
+    pub fn plugin(&self) -> &str {
+        self.opening.door.name()
     }
 
-    /// Opens the encoders, in tower order.
+    /// The files of its weights.
+    pub fn weights(&self) -> &[PathBuf] {
+        &self.opening.options.weights
+    }
+
+    /// Opens it; `trainable` with its weights as variables, through whichever door.
     ///
     /// # Errors
-    /// Those of their plugins.
-    pub fn encoders(&self) -> Result<Vec<EncoderSession>, HostError> {
-        self.encoders.iter().map(EncoderOpening::open).collect()
+    /// Those of its plugin.
+    pub fn open(&self, trainable: bool) -> Result<EncoderSession, HostError> {
+        self.opening.open_with(OpenOptions { trainable, ..self.opening.options.clone() })
     }
 }
 
@@ -113,7 +131,15 @@ impl Zoo {
         let template = template(&parts.release, request.template.as_deref())?;
         let tokenizer = tokenizer(&parts.release, template)?;
         let encoders = self.eye_openings(&parts)?;
-        let ModelParts { release, connector, llm, .. } = parts;
+        let ModelParts { release, connector, llm, encoders: inspected } = parts;
+        let piece =
+            |(opening, (_, found)): (EncoderOpening, (EncoderRequest, EncoderInspection))| EncoderPiece {
+                id: opening.plan.id.clone(),
+                tensors: found.tensors,
+                vjp: found.descriptor.vjp,
+                opening,
+            };
+        let encoders = encoders.into_iter().zip(inspected).map(piece).collect();
         let (connector, llm) = (connector.map(Piece::new), Piece::new(llm));
         Ok(Pieces { release, template, tokenizer, connector, llm, encoders })
     }
