@@ -92,6 +92,11 @@ impl Dataset {
         self.sound.iter().map(|&(s, r)| self.sources[s as usize].1.length(r as usize)).collect()
     }
 
+    /// Which of the sources a sound record is of, counted from 0.
+    pub fn source(&self, sample: usize) -> usize {
+        self.sound[sample].0 as usize
+    }
+
     /// Where a sound record stands: `file:line`.
     pub fn place(&self, sample: usize) -> String {
         let (s, r) = self.sound[sample];

@@ -44,6 +44,9 @@ pub enum Error {
         /// The samples, as `file:line`.
         batch: String,
     },
+    /// Several processes that do not come together.
+    #[error("several processes: {0}")]
+    Processes(String),
     /// The file system.
     #[error("{}: {what}: {source}", path.display())]
     Io {

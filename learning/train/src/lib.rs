@@ -31,7 +31,10 @@ mod recipe;
 mod run;
 
 pub use error::{Error, Result};
-pub use recipe::{Assigned, Group, New, Order, Recipe, Shape, TrainingPlan, matches};
+pub use recipe::{
+    Assigned, ConnectorFile, DataRow, Group, Keys, Long, Lora, New, Order, Recipe, Shape, TrainingPlan,
+    matches,
+};
 pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, Watch, factor};
 
 use zoo_core::sdk::Plugin;

@@ -7,7 +7,7 @@ use std::path::Path;
 use zoo_core::sdk::{InspectRequest, ObjectKind};
 use zoo_core::{Precision, Spec};
 use zoo_registry::{Registry, Row};
-use zoo_train::{Error, PLUGINS, Recipe, Shape};
+use zoo_train::{Error, Keys, PLUGINS, Recipe, Shape};
 
 /// Published keys of a model.
 const KEYS: [&str; 9] = [
@@ -48,7 +48,10 @@ fn parse(text: &str) -> Result<Recipe, Error> {
 fn check(from: &str, to: &str, expected: &[&str]) {
     assert!(GOOD.contains(from), "{from}");
     let recipe = parse(&GOOD.replacen(from, to, 1));
-    let message = recipe.and_then(|recipe| recipe.assign(&KEYS).map(|_| ())).unwrap_err().to_string();
+    let message = recipe
+        .and_then(|recipe| recipe.assign(&Keys { model: &KEYS, ..Keys::default() }).map(|_| ()))
+        .unwrap_err()
+        .to_string();
     for expected in expected {
         assert!(message.contains(expected), "`{expected}` is not in:\n{message}");
     }
@@ -70,6 +73,34 @@ fn what_is_wrong_is_said_with_its_line() {
     );
     check("records =", "record =", &["recipe.toml:7:1: unknown key `record`", "did you mean `records`?"]);
     check("name = \"sampler\"", "name = \"base\"", &["`base` is everything without a group"]);
+    check(
+        "records = \"data.jsonl\"",
+        "records = \"data.jsonl\"\nweight = -1.0",
+        &["recipe.toml:8:10: `weight` says"],
+    );
+    check(
+        "records = \"data.jsonl\"",
+        "records = \"data.jsonl\"\nweight = 0.0",
+        &["recipe.toml:8:10: all sources have weight 0"],
+    );
+    check("[optimizer]", "[stop]\ntimes = -2.0\n\n[optimizer]", &["recipe.toml:10:9: `times` is a number"]);
+    check("[optimizer]", "[batch]\nlong = \"drop\"\n\n[optimizer]", &["`cut`", "`leave_out`"]);
+    check(
+        "steps = 10",
+        "steps = 10\nlora = { rank = 0 }",
+        &["recipe.toml:5:17: a difference of rank 0 is none"],
+    );
+    check("steps = 10", "steps = 10\nlora = { dropout = 1.0 }", &["recipe.toml:5:20: `dropout` is a share"]);
+    check(
+        "steps = 10",
+        "steps = 10\nlora = { ranc = 4 }",
+        &["recipe.toml:5:10: unknown key `ranc`", "`rank`"],
+    );
+    check(
+        "steps = 10",
+        "steps = 10\nfeatures = \"seen\"\nunfreeze = [\"*\"]",
+        &["recipe.toml:6:13: what encoders see is kept", "leave out one of the two"],
+    );
 }
 
 #[test]
@@ -90,14 +121,71 @@ fn patterns_that_match_nothing_or_twice_are_refused() {
         &["recipe.toml:19:10: `model.vision_query` is in group `sampler` and in group `query`"],
     );
     check("steps = 10", "steps = 10\nfreeze = [\"*\"]", &["everything that `train` names is frozen again"]);
+    check(
+        "steps = 10",
+        "steps = 10\nunfreeze = [\"*x*\"]",
+        &["recipe.toml:5:13: no tensor of this model is called `*x*`"],
+    );
     // Everything that is wrong is said at once.
     check("*mm_projector*\", \"*vision_sampler*", "x*\", \"y*", &["called `x*`", "called `y*`"]);
+}
+
+/// Matrices that get a low-rank difference, and what is wrong with asking for them.
+#[test]
+fn low_rank_differences_go_to_matrices_of_the_language_model() {
+    let llm =
+        ["model.layers.0.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.weight", "lm_head.weight"];
+    let targets = |line: &str| {
+        let recipe = parse(&GOOD.replace("steps = 10", &format!("steps = 10\n{line}"))).unwrap();
+        recipe.targets(&llm).map(|keys| keys.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert_eq!(targets("").unwrap(), [""; 0]);
+    assert_eq!(targets("lora = {}").unwrap(), llm[..2]);
+    assert_eq!(targets("lora = { targets = [\"lm_head*\"] }").unwrap(), llm[2..]);
+    let message = |line: &str| targets(line).unwrap_err().to_string();
+    let found = message("lora = { targets = [\"*gate*\"] }");
+    assert!(
+        found.contains("recipe.toml:5:21: no matrix of the language model is called `*gate*`"),
+        "{found}"
+    );
+    let both =
+        GOOD.replace("[\"*mm_projector*\"", "[\"*up_proj*\"").replace("steps = 10", "steps = 10\nlora = {}");
+    let found = parse(&both).unwrap().targets(&llm).unwrap_err().to_string();
+    assert!(
+        found.contains("recipe.toml:3:9: `model.layers.0.mlp.up_proj.weight` is trained as a whole"),
+        "{found}"
+    );
+}
+
+/// The recipes of the paper's study of encoders: what learns at which rate.
+#[test]
+fn recipes_of_the_study_are_the_papers() {
+    let model = ["model.mm_projector.0.weight", "model.layers.0.mlp.up_proj.weight", "lm_head.weight"];
+    let encoders = ["model.vision_tower_aux_list.0.vision_tower.vision_model.post_layernorm.weight"];
+    for (name, projector, llm, encoder) in [
+        ("adapter-0.5m", 1e-3, None, None),
+        ("adapter-1.2m", 1e-3, None, None),
+        ("tune-0m", 2e-5, Some(2e-5), None),
+        ("tune-0.5m", 2e-5, Some(2e-5), None),
+        ("tune-1.2m", 2e-5, Some(2e-5), None),
+        ("tune-1.2m-unfrozen", 2e-5, Some(2e-5), Some(1e-5)),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("recipes/study-{name}.toml"));
+        let recipe = Recipe::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        let encoders = if recipe.plan.unfreeze.is_empty() { &[][..] } else { &encoders };
+        let assigned = recipe.assign(&Keys { model: &model, encoders, adapters: &[] }).unwrap();
+        let rate = |key: &str| assigned.trained.get(key).map(|&group| assigned.groups[group].rate);
+        assert_eq!(rate(model[0]), Some(projector), "{name}");
+        assert_eq!([rate(model[1]), rate(model[2])], [llm; 2], "{name}");
+        assert_eq!(encoders.first().and_then(|key| rate(key)), encoder, "{name}");
+        assert_eq!((recipe.samples_per_step(), recipe.plan.optimizer.weight_decay), (512, 0.0), "{name}");
+    }
 }
 
 /// The groups of the reference's stage 1, by its own rule: `vision_sampler` or `vision_query` in the name.
 #[test]
 fn groups_are_those_of_the_reference() {
-    let assigned = parse(GOOD).unwrap().assign(&KEYS).unwrap();
+    let assigned = parse(GOOD).unwrap().assign(&Keys { model: &KEYS, ..Keys::default() }).unwrap();
     for key in KEYS {
         let expected = match key {
             _ if key.contains("vision_sampler") || key.contains("vision_query") => Some(1e-4),
@@ -151,7 +239,8 @@ fn recipes_of_the_released_models_are_the_papers() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
             let recipe =
                 Recipe::open(&folder.join(format!("{model}-{stage}.toml"))).unwrap_or_else(|e| panic!("{e}"));
-            let assigned = recipe.assign(&all).unwrap_or_else(|e| panic!("{e}"));
+            let assigned =
+                recipe.assign(&Keys { model: &all, ..Keys::default() }).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(assigned.trained.len(), count, "{model} {stage}");
             assert_eq!(recipe.samples_per_step(), batch, "{model} {stage}");
             assert_eq!(recipe.plan.schedule.shape, Shape::Cosine);

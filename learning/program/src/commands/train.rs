@@ -49,8 +49,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, Cli
     let loss = line.last.as_ref().and_then(|step| step.loss);
     let last = loss.map_or_else(String::new, |loss| format!(", last loss {loss:.4}"));
     let text = format!(
-        "{how}: {}{last}; {skipped} not usable\n{}: a model folder for `zoo ask --model`, with log.jsonl and \
-         checkpoints\n",
+        "{how}: {}{last}; {skipped} not usable\n{}: a model folder for `zoo ask --model`, with log.jsonl, curves.svg, \
+         tensorboard and checkpoints\n",
         counted(samples as usize, "sample"),
         out.display()
     );
@@ -105,26 +105,39 @@ fn estimate(found: &Estimate) -> Report {
     let seconds = found.seconds_per_step * found.steps as f64;
     let peak = zoo_measure::memory::peak();
     let mut text = table.render(0);
+    let losses: Vec<String> = found.losses.iter().map(|loss| format!("{loss:.3}")).collect();
     let _ = write!(
         text,
         "not trained: {} parameters of connector and language model\n\
-         {} to learn from, {} of about {:.0} tokens and {:.2} s: {:.1} h in all\n\
-         optimiser: {} beside the model; losses {:?}\n",
+         shapes: [1, T, {}], T up to {} in the batches that were measured; {} of an image; no sequence beyond {}\n\
+         {} to learn from, {} of about {:.0} tokens and {:.2} s: {:.0} tokens, {:.1} h in all\n\
+         memory: {} of weights, {} of trained values with gradients and moments\n\
+         losses: {}\n",
         found.frozen,
+        found.width,
+        found.longest_batch,
+        counted(found.image_tokens, "token"),
+        found.max_length,
         counted(found.records, "record"),
         counted(found.steps, "step"),
         found.tokens_per_step,
         found.seconds_per_step,
+        found.tokens_per_step * found.steps as f64,
         seconds / 3600.0,
+        bytes(found.weight_bytes),
         bytes(found.optimiser_bytes),
-        found.losses,
+        losses.join(", "),
     );
     if found.feature_bytes > 0 {
         let each = bytes(found.feature_bytes);
         let _ = writeln!(text, "features: {each} for each image, should the recipe keep them (`features`)");
     }
     if let Some(peak) = peak {
-        let _ = writeln!(text, "memory: {} at most while {MEASURED} steps were measured", bytes(peak));
+        let _ = writeln!(
+            text,
+            "all of the process: {} at most while {MEASURED} steps were measured",
+            bytes(peak)
+        );
     }
     let mut json = json!(found);
     json["seconds"] = seconds.into();

@@ -31,28 +31,73 @@ pub struct Assigned {
     pub trained: BTreeMap<String, usize>,
 }
 
+/// Keys that a recipe can name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keys<'a> {
+    /// Published keys of connector and language model: for `train`.
+    pub model: &'a [&'a str],
+    /// Those of encoders: for `unfreeze`.
+    pub encoders: &'a [&'a str],
+    /// Those of low-rank differences, all of which are trained.
+    pub adapters: &'a [&'a str],
+}
+
 impl Recipe {
+    /// The matrices among `keys`, of the language model, that get a low-rank difference.
+    ///
+    /// # Errors
+    /// [`crate::Error::Recipe`] for patterns that match nothing and for matrices that are trained as well.
+    pub fn targets<'a>(&self, keys: &[&'a str]) -> Result<Vec<&'a str>> {
+        let Some(lora) = &self.plan.lora else { return Ok(Vec::new()) };
+        let mut problems = Vec::new();
+        for pattern in lora.targets.iter().filter(|p| !keys.iter().any(|key| matches(p.get_ref(), key))) {
+            let message = format!("no matrix of the language model is called `{}`", pattern.get_ref());
+            problems.push(self.problem(
+                pattern.span(),
+                message,
+                Some(format!("they are such as {}", sample(keys))),
+            ));
+        }
+        let any =
+            |patterns: &[Spanned<String>], key: &str| patterns.iter().any(|p| matches(p.get_ref(), key));
+        let found: Vec<&str> = keys.iter().copied().filter(|key| any(&lora.targets, key)).collect();
+        let twice = |key: &&&str| any(self.plan.train.get_ref(), key) && !any(&self.plan.freeze, key);
+        if let Some(key) = found.iter().find(twice) {
+            let message = format!("`{key}` is trained as a whole, and is to get a low-rank difference");
+            let help = "leave it out of `train`, or put it into `freeze`";
+            problems.push(self.problem(self.plan.train.span(), message, Some(help.into())));
+        }
+        Self::verdict(problems)?;
+        Ok(found)
+    }
+
     /// Sorts tensors, given by published key, into what is trained at which rate and what is not.
     ///
     /// # Errors
     /// [`crate::Error::Recipe`] for patterns that match nothing and for tensors that two groups name.
-    pub fn assign(&self, keys: &[&str]) -> Result<Assigned> {
+    pub fn assign(&self, keys: &Keys<'_>) -> Result<Assigned> {
         let plan = &self.plan;
         let mut problems = Vec::new();
-        let all = plan.train.get_ref().iter().chain(&plan.freeze);
-        for pattern in all.chain(plan.group.iter().flat_map(|group| &group.patterns)) {
+        let all: Vec<&str> = [keys.model, keys.encoders, keys.adapters].concat();
+        let mut known = |pattern: &Spanned<String>, keys: &[&str]| {
             if !keys.iter().any(|key| matches(pattern.get_ref(), key)) {
                 let help = suggestion(pattern.get_ref(), "", keys.iter().copied())
                     .filter(|help| help.starts_with("did you mean"))
-                    .unwrap_or_else(|| format!("keys are such as {}", sample(keys)));
+                    .or_else(|| (!keys.is_empty()).then(|| format!("keys are such as {}", sample(keys))));
                 let message = format!("no tensor of this model is called `{}`", pattern.get_ref());
-                problems.push(self.problem(pattern.span(), message, Some(help)));
+                problems.push(self.problem(pattern.span(), message, help));
             }
-        }
+        };
+        plan.train.get_ref().iter().for_each(|pattern| known(pattern, keys.model));
+        plan.unfreeze.iter().for_each(|pattern| known(pattern, keys.encoders));
+        let everywhere = plan.freeze.iter().chain(plan.group.iter().flat_map(|group| &group.patterns));
+        everywhere.for_each(|pattern| known(pattern, &all));
         let any =
             |patterns: &[Spanned<String>], key: &str| patterns.iter().any(|p| matches(p.get_ref(), key));
+        let model = keys.model.iter().filter(|key| any(plan.train.get_ref(), key));
+        let encoders = keys.encoders.iter().filter(|key| any(&plan.unfreeze, key));
         let mut trained = BTreeMap::new();
-        for &key in keys.iter().filter(|key| any(plan.train.get_ref(), key) && !any(&plan.freeze, key)) {
+        for &key in model.chain(encoders).chain(keys.adapters).filter(|key| !any(&plan.freeze, key)) {
             let mut of = plan.group.iter().enumerate().filter(|(_, group)| any(&group.patterns, key));
             let first = of.next();
             if let (Some((_, first)), Some((_, second))) = (first, of.next()) {

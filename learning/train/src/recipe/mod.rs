@@ -5,7 +5,7 @@ mod pattern;
 mod read;
 
 pub(crate) use groups::decays;
-pub use groups::{Assigned, Group};
+pub use groups::{Assigned, Group, Keys};
 pub use pattern::matches;
 
 use std::path::PathBuf;
@@ -46,6 +46,12 @@ pub struct TrainingPlan {
     /// Patterns of those that are not trained nevertheless.
     #[serde(default)]
     pub freeze: Vec<Spanned<String>>,
+    /// Patterns of the keys of encoders that are trained, `model.vision_tower_aux_list.K.vision_tower.` and the published
+    /// key, `K` counting encoders from 0. Without any, encoders look and do not learn.
+    #[serde(default)]
+    pub unfreeze: Vec<Spanned<String>>,
+    /// Low-rank differences to the language model.
+    pub lora: Option<Lora>,
     /// Element type of weights and activations. Whatever is trained also has an f32 copy.
     #[serde(default)]
     pub precision: Precision,
@@ -56,11 +62,11 @@ pub struct TrainingPlan {
     pub steps: Option<Spanned<usize>>,
     /// Times that all data are seen; or `steps`.
     pub epochs: Option<Spanned<usize>>,
-    /// Longest sequence with its image; what is longer loses its end.
+    /// Longest sequence with its image; `batch.long` says what becomes of longer ones.
     #[serde(default = "length")]
     pub max_length: usize,
     /// The data.
-    pub data: Vec<DataSource>,
+    pub data: Vec<DataRow>,
     /// A folder in which to keep what the encoders saw, so that each image is looked at once.
     pub features: Option<PathBuf>,
     /// How samples become batches.
@@ -77,6 +83,31 @@ pub struct TrainingPlan {
     /// What is kept.
     #[serde(default)]
     pub checkpoints: Checkpoints,
+    /// When a run is given up.
+    #[serde(default)]
+    pub stop: Stop,
+}
+
+/// A source of samples.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRow {
+    /// Conversations, as [`DataSource::records`].
+    pub records: PathBuf,
+    /// As [`DataSource::images`].
+    #[serde(default)]
+    pub images: PathBuf,
+    /// How often each of its samples comes in an epoch, on average.
+    #[serde(default = "once")]
+    pub weight: Spanned<f64>,
+}
+
+/// When a run is given up, besides where a loss or a gradient is no number.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stop {
+    /// Where a loss is worse than guessing, and this many times the mean of the steps before; 0 for never.
+    pub times: Spanned<f64>,
 }
 
 /// From nothing.
@@ -97,6 +128,19 @@ pub struct Batch {
     pub accumulate: Spanned<usize>,
     /// In which order samples come.
     pub order: Order,
+    /// What becomes of a sample that is longer than `max_length`.
+    pub long: Long,
+}
+
+/// What becomes of a sample that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Long {
+    /// It loses its end, as in the reference.
+    #[default]
+    Cut,
+    /// It is left out, and told.
+    LeaveOut,
 }
 
 /// In which order samples come.
@@ -131,6 +175,23 @@ pub struct Optimizer {
     /// Largest norm of the gradient of everything that is trained, taken together; 0 for none.
     #[serde(default = "clip")]
     pub clip: f64,
+}
+
+/// LoRA (arXiv 2106.09685): matrices of the language model stay as they are, and learn a difference of low rank beside
+/// them. The defaults are those of the reference's switch.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lora {
+    /// Rank of the differences.
+    pub rank: Spanned<usize>,
+    /// What they are multiplied by, times the rank.
+    pub alpha: Spanned<f64>,
+    /// Share of their inputs that is left out at random in each step.
+    pub dropout: Spanned<f64>,
+    /// Patterns of the matrices that get one.
+    pub targets: Vec<Spanned<String>>,
+    /// A folder with differences to begin from, as the Python package peft writes it.
+    pub adapter: Option<PathBuf>,
 }
 
 /// A part with a rate of its own.
@@ -179,6 +240,23 @@ pub struct Checkpoints {
     pub every: Spanned<usize>,
     /// How many stay.
     pub keep: Spanned<usize>,
+    /// How the connector is written where it is all that was trained.
+    pub connector: ConnectorFile,
+}
+
+/// The file of a connector alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorFile {
+    /// `mm_projector.safetensors`.
+    #[default]
+    Safetensors,
+    /// `mm_projector.bin`, a pickle, as the reference writes and reads it.
+    Bin,
+}
+
+fn once() -> Spanned<f64> {
+    nowhere(1.0)
 }
 
 fn length() -> usize {
@@ -201,9 +279,27 @@ fn nowhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
+impl Default for Lora {
+    fn default() -> Self {
+        Self {
+            rank: nowhere(64),
+            alpha: nowhere(16.0),
+            dropout: nowhere(0.05),
+            targets: vec![nowhere("model.layers.*proj.weight".to_owned())],
+            adapter: None,
+        }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { times: nowhere(5.0) }
+    }
+}
+
 impl Default for Batch {
     fn default() -> Self {
-        Self { size: nowhere(8), accumulate: nowhere(1), order: Order::Random }
+        Self { size: nowhere(8), accumulate: nowhere(1), order: Order::Random, long: Long::Cut }
     }
 }
 
@@ -215,13 +311,13 @@ impl Default for Schedule {
 
 impl Default for Checkpoints {
     fn default() -> Self {
-        Self { every: nowhere(1000), keep: nowhere(1) }
+        Self { every: nowhere(1000), keep: nowhere(1), connector: ConnectorFile::Safetensors }
     }
 }
 
 impl Recipe {
     /// A problem with this recipe.
-    fn problem(
+    pub(crate) fn problem(
         &self,
         span: std::ops::Range<usize>,
         message: impl Into<String>,
@@ -231,8 +327,14 @@ impl Recipe {
     }
 
     /// All that is wrong, or nothing.
-    fn verdict(problems: Vec<Problem>) -> Result<(), RegistryError> {
+    pub(crate) fn verdict(problems: Vec<Problem>) -> Result<(), RegistryError> {
         if problems.is_empty() { Ok(()) } else { Err(RegistryError { problems }) }
+    }
+
+    /// The data.
+    pub fn sources(&self) -> Vec<DataSource> {
+        let row = |row: &DataRow| DataSource { records: row.records.clone(), images: row.images.clone() };
+        self.plan.data.iter().map(row).collect()
     }
 
     /// Samples in a step.

@@ -26,6 +26,9 @@ impl Recipe {
         recipe.check()?;
         let plan = &mut recipe.plan;
         plan.out = folder.join(&plan.out);
+        if let Some(adapter) = plan.lora.as_mut().and_then(|lora| lora.adapter.as_mut()) {
+            *adapter = folder.join(&*adapter);
+        }
         plan.features = plan.features.as_ref().map(|features| folder.join(features));
         for source in &mut plan.data {
             source.records = folder.join(&source.records);
@@ -80,7 +83,25 @@ impl Recipe {
         if !(0.0..=1.0).contains(plan.schedule.warmup.get_ref()) {
             fault(plan.schedule.warmup.span(), "`warmup` is a share of the steps, from 0 to 1", None);
         }
-        if plan.train.get_ref().is_empty() {
+        if let Some(lora) = &plan.lora {
+            if *lora.rank.get_ref() == 0 {
+                fault(lora.rank.span(), "a difference of rank 0 is none", None);
+            }
+            if !lora.alpha.get_ref().is_finite() || *lora.alpha.get_ref() <= 0.0 {
+                fault(lora.alpha.span(), "`alpha` is a number above 0", None);
+            }
+            if !(0.0..1.0).contains(lora.dropout.get_ref()) {
+                fault(lora.dropout.span(), "`dropout` is a share, from 0 to below 1", None);
+            }
+        }
+        if let (Some(pattern), Some(_)) = (plan.unfreeze.first(), &plan.features) {
+            fault(
+                pattern.span(),
+                "what encoders see is kept (`features`), and they are trained, after which they see something else",
+                Some("leave out one of the two"),
+            );
+        }
+        if plan.train.get_ref().is_empty() && plan.lora.is_none() && plan.unfreeze.is_empty() {
             fault(
                 plan.train.span(),
                 "nothing is trained",
@@ -95,6 +116,17 @@ impl Recipe {
             if group.name == super::groups::BASE {
                 fault(span, "`base` is everything without a group; choose another name", None);
             }
+        }
+        for row in &plan.data {
+            if !row.weight.get_ref().is_finite() || *row.weight.get_ref() < 0.0 {
+                fault(row.weight.span(), "`weight` says how often samples come, 0 or more", None);
+            }
+        }
+        if !plan.data.is_empty() && plan.data.iter().all(|row| *row.weight.get_ref() == 0.0) {
+            fault(plan.data[0].weight.span(), "all sources have weight 0, so nothing is learnt from", None);
+        }
+        if !plan.stop.times.get_ref().is_finite() || *plan.stop.times.get_ref() < 0.0 {
+            fault(plan.stop.times.span(), "`times` is a number that is not negative", None);
         }
         if plan.data.is_empty() {
             fault(0..0, "there are no data", Some("write `[[data]]` and below it `records = \"FILE\"`"));

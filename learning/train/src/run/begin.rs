@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
-use zoo_core::weights::{Checkpoint, TensorInfo, Weights};
+use zoo_core::weights::{Checkpoint, LowRank, TensorInfo, Weights};
 use zoo_host::{Piece, initial};
 
 use crate::{Error, Result};
@@ -63,8 +63,14 @@ pub(super) fn connector(piece: &Piece, origin: &Origin, trained: BTreeSet<String
     Ok(Weights::tensors(tensors, piece.spec.precision.dtype()).train(trained))
 }
 
-/// The weights of a language model, likewise. What is not trained is read where it stands.
-pub(super) fn llm(piece: &Piece, origin: &Origin, trained: BTreeSet<String>) -> Result<Weights> {
+/// The weights of a language model, likewise, with the differences that are learnt beside them. What is not trained is
+/// read where it stands.
+pub(super) fn llm(
+    piece: &Piece,
+    origin: &Origin,
+    trained: BTreeSet<String>,
+    differences: Option<LowRank>,
+) -> Result<Weights> {
     let dtype = piece.spec.precision.dtype();
     let weights = match origin {
         Origin::Seed(seed) => Weights::tensors(seeded(piece, *seed)?, dtype),
@@ -81,7 +87,7 @@ pub(super) fn llm(piece: &Piece, origin: &Origin, trained: BTreeSet<String>) -> 
             Weights::open(files, dtype)?
         }
     };
-    Ok(weights.train(trained))
+    Ok(weights.train(trained).low_rank(differences))
 }
 
 /// The values that the variables of an opened part begin with, in their own precision: of what is computed in fewer

@@ -1,20 +1,23 @@
 //! What was learnt as a model folder, in the layout of the released ones.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use candle_core::{DType, Tensor};
-use safetensors::tensor::{Dtype, View};
+use safetensors::tensor::View;
 use zoo_core::weights::Checkpoint;
-use zoo_host::{Piece, Pieces, initial};
+use zoo_host::{Piece, Pieces};
 use zoo_language::tokens::NewlineAfterImage;
 
 use super::begin::{Origin, keys};
-use super::checkpoint::{Numbers, synced};
-use super::optimiser::{Optimiser, Slot};
+use super::checkpoint::synced;
+use super::eyes::Eyes;
+use super::lora;
+use super::optimiser::Optimiser;
+use super::stored::Stored;
+use super::torch;
+use crate::recipe::{ConnectorFile, Recipe};
 use crate::{Error, Result};
 
 /// Files that a model folder has beside its weights.
@@ -32,10 +35,16 @@ const COPIED: [&str; 8] = [
 const MODEL: &str = "model.safetensors";
 /// The connector alone, where the language model stayed as it was.
 const CONNECTOR: &str = "mm_projector.safetensors";
+/// The same, as the reference writes it.
+const TORCH_CONNECTOR: &str = "mm_projector.bin";
+/// The folder of low-rank differences, for tools that apply them by themselves.
+const ADAPTER: &str = "adapter";
 
 /// A model and where its parts began.
 pub(super) struct TrainedModel<'a> {
+    pub recipe: &'a Recipe,
     pub pieces: &'a Pieces,
+    pub eyes: &'a Eyes,
     pub connector: Option<&'a Origin>,
     pub llm: &'a Origin,
 }
@@ -43,10 +52,9 @@ pub(super) struct TrainedModel<'a> {
 impl TrainedModel<'_> {
     /// Whether the language model stayed as it was, so that its file need not be written again.
     fn llm_stays(&self, optimiser: &Optimiser) -> Option<&Path> {
+        let learnt = |key: &str| optimiser.slots().contains_key(key) || lora::parts(optimiser, key).is_some();
         match self.llm {
-            Origin::Files(files)
-                if !keys(&self.pieces.llm).any(|key| optimiser.slots().contains_key(key)) =>
-            {
+            Origin::Files(files) if !keys(&self.pieces.llm).any(learnt) => {
                 files.first().map(PathBuf::as_path)
             }
             _ => None,
@@ -67,13 +75,48 @@ impl TrainedModel<'_> {
         for (k, encoder) in release.encoders.iter().enumerate() {
             if let Some(arch) = &encoder.arch_override {
                 let json = serde_json::to_vec_pretty(arch).map_err(|e| Error::Internal(e.to_string()))?;
-                replace(&out.join(encoder_file(k)), &json)?;
+                replace(&out.join(encoder_file(k, "json")), &json)?;
             }
         }
+        let mut learnt_encoders = Vec::new();
+        for found in self.eyes.tensors() {
+            let (k, tensors) = found?;
+            let stored = |(name, (key, value))| {
+                let learnt = optimiser.slots().get(&key);
+                (name, learnt.map_or(Stored::Held(value), Stored::learnt))
+            };
+            write(&out.join(encoder_file(k, "safetensors")), tensors.into_iter().map(stored).collect())?;
+            learnt_encoders.push(k);
+        }
+        lora::export(&out.join(ADAPTER), self.recipe, &self.pieces.llm, optimiser)?;
+
         let stays = self.llm_stays(optimiser);
+        replace(&out.join("zoo.toml"), self.zoo_toml(out, stays, &learnt_encoders)?.as_bytes())?;
+        let tensors = self.tensors(stays.is_none(), optimiser)?;
+        let written = match (stays, self.recipe.plan.checkpoints.connector) {
+            (None, _) => MODEL,
+            (Some(_), ConnectorFile::Safetensors) => CONNECTOR,
+            (Some(_), ConnectorFile::Bin) => TORCH_CONNECTOR,
+        };
+        if written == TORCH_CONNECTOR {
+            torch::write(&out.join(written), &tensors)?;
+        } else {
+            write(&out.join(written), tensors)?;
+        }
+        for other in [MODEL, CONNECTOR, TORCH_CONNECTOR].into_iter().filter(|other| *other != written) {
+            let other = out.join(other);
+            if other.is_file() {
+                fs::remove_file(&other).map_err(Error::io(&other, "cannot remove"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The connector, and the language model where it is `wanted`.
+    fn tensors<'a>(&'a self, wanted: bool, optimiser: &'a Optimiser) -> Result<BTreeMap<String, Stored<'a>>> {
         let mut tensors = BTreeMap::new();
         let parts = self.pieces.connector.iter().zip(self.connector);
-        let llm = stays.is_none().then_some((&self.pieces.llm, self.llm));
+        let llm = wanted.then_some((&self.pieces.llm, self.llm));
         for (piece, origin) in parts.chain(llm) {
             let files = match origin {
                 Origin::Seed(_) => None,
@@ -81,54 +124,73 @@ impl TrainedModel<'_> {
             };
             for index in 0..piece.tensors.len() {
                 let key = piece.tensors[index].key.clone();
-                let learnt = optimiser.slots().get(&key);
-                tensors.insert(key, Stored::new(piece, index, origin, files.as_ref(), learnt)?);
+                let stored = self.stored(piece, index, (origin, files.as_ref()), optimiser)?;
+                tensors.insert(key, stored);
             }
         }
-        let (written, other) = if stays.is_some() { (CONNECTOR, MODEL) } else { (MODEL, CONNECTOR) };
-        replace(&out.join("zoo.toml"), self.zoo_toml(stays)?.as_bytes())?;
-        let path = out.join(written);
-        let temporary = tempfile::NamedTempFile::new_in(out).map_err(Error::io(out, "cannot write"))?;
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
-        safetensors::serialize_to_file(tensors, Some(metadata), temporary.path())
-            .map_err(|e| Error::checkpoint(&path, e.to_string()))?;
-        synced(temporary.path())?;
-        temporary.persist(&path).map_err(|e| Error::io(&path, "cannot write")(e.error))?;
-        let other = out.join(other);
-        if other.is_file() {
-            fs::remove_file(&other).map_err(Error::io(&other, "cannot remove"))?;
+        Ok(tensors)
+    }
+
+    fn stored<'a>(
+        &'a self,
+        piece: &'a Piece,
+        index: usize,
+        (origin, files): (&Origin, Option<&Checkpoint>),
+        optimiser: &'a Optimiser,
+    ) -> Result<Stored<'a>> {
+        let info = &piece.tensors[index];
+        if let Some(slot) = optimiser.slots().get(&info.key) {
+            return Ok(Stored::learnt(slot));
         }
-        Ok(())
+        let begun = match (origin, files) {
+            (Origin::Seed(seed), _) => Stored::Made { piece, index, seed: *seed },
+            (Origin::Files(_), Some(files)) => {
+                let short = info.key.strip_prefix("model.").filter(|_| !files.contains(&info.key));
+                let name = short.unwrap_or(&info.key).to_owned();
+                let dtype = files.load(&name)?.dtype();
+                Stored::Kept { files: files.clone(), name, shape: info.shape.clone(), dtype }
+            }
+            (Origin::Files(_), None) => {
+                return Err(Error::Internal("files that were not opened".into()));
+            }
+        };
+        Ok(match (lora::parts(optimiser, &info.key), &self.recipe.plan.lora) {
+            (Some(parts), Some(lora)) => Stored::Merged { base: Box::new(begun), parts, scale: lora.scale() },
+            _ => begun,
+        })
     }
 
     /// What `config.json` cannot say: the template, and where parts are that were not trained.
-    fn zoo_toml(&self, llm: Option<&Path>) -> Result<String> {
+    fn zoo_toml(&self, out: &Path, llm: Option<&Path>, learnt: &[usize]) -> Result<String> {
         let release = &self.pieces.release;
-        let mut out = String::from("# Written by `zoo train`.\n");
-        let _ = writeln!(out, "template = {}", quoted(self.pieces.template.name));
+        let mut text = String::from("# Written by `zoo train`.\n");
+        let _ = writeln!(text, "template = {}", quoted(self.pieces.template.name));
         if release.newline == NewlineAfterImage::Drop {
-            out.push_str("newline_after_image = \"drop\"\n");
+            text.push_str("newline_after_image = \"drop\"\n");
         }
         if let Some(llm) = llm {
-            let _ = write!(out, "\n# It was not trained.\n[llm]\nweights = {}\n", path(llm)?);
+            let _ = write!(text, "\n# It was not trained.\n[llm]\nweights = {}\n", beside(out, llm)?);
         }
-        if release.encoders.iter().any(|e| e.weights.is_some() || e.arch_override.is_some()) {
+        let own = |e: &zoo_release::EncoderChoice| e.weights.is_some() || e.arch_override.is_some();
+        if !learnt.is_empty() || release.encoders.iter().any(own) {
             for (k, encoder) in release.encoders.iter().enumerate() {
-                let _ = write!(out, "\n[[encoder]]\nid = {}\n", quoted(&encoder.id));
-                if let Some(weights) = &encoder.weights {
-                    let _ = writeln!(out, "weights = {}", path(weights)?);
+                let _ = write!(text, "\n[[encoder]]\nid = {}\n", quoted(&encoder.id));
+                if learnt.contains(&k) {
+                    let _ = writeln!(text, "weights = {}", quoted(&encoder_file(k, "safetensors")));
+                } else if let Some(weights) = &encoder.weights {
+                    let _ = writeln!(text, "weights = {}", beside(out, weights)?);
                 }
                 if encoder.arch_override.is_some() {
-                    let _ = writeln!(out, "arch_override = {}", quoted(&encoder_file(k)));
+                    let _ = writeln!(text, "arch_override = {}", quoted(&encoder_file(k, "json")));
                 }
             }
         }
-        Ok(out)
+        Ok(text)
     }
 }
 
-fn encoder_file(k: usize) -> String {
-    format!("encoder-{k}.json")
+fn encoder_file(k: usize, end: &str) -> String {
+    format!("encoder-{k}.{end}")
 }
 
 /// A text as JSON and TOML write it.
@@ -136,13 +198,25 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// An absolute path, so that the folder may be moved.
-fn path(path: &Path) -> Result<String> {
-    let real = path.canonicalize().map_err(Error::io(path, "cannot find"))?;
-    Ok(quoted(&real.to_string_lossy()))
+/// The way from the folder `out` to `path`, so that both may be moved together.
+fn beside(out: &Path, path: &Path) -> Result<String> {
+    let real = |path: &Path| path.canonicalize().map_err(Error::io(path, "cannot find"));
+    let (out, path) = (real(out)?, real(path)?);
+    let common = out.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+    if common == 0 {
+        return Err(Error::Io {
+            path,
+            what: "cannot be named from the folder of the run, which is on another drive",
+            source: std::io::ErrorKind::CrossesDevices.into(),
+        });
+    }
+    let up = out.components().skip(common).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(path.components().skip(common)).collect();
+    Ok(quoted(&way.to_string_lossy().replace('\\', "/")))
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a small file, as a whole or not at all.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("")))?;
         std::io::Write::write_all(&mut file, bytes)?;
@@ -151,87 +225,14 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map(|_| ()).map_err(Error::io(path, "cannot write"))
 }
 
-/// A tensor of the model, read or made when it is written.
-enum Stored<'a> {
-    Learnt(Numbers<'a>),
-    Made { piece: &'a Piece, index: usize, seed: u64 },
-    Kept { files: Checkpoint, name: String, shape: Vec<usize>, dtype: DType },
-}
-
-impl<'a> Stored<'a> {
-    fn new(
-        piece: &'a Piece,
-        index: usize,
-        origin: &Origin,
-        files: Option<&Checkpoint>,
-        learnt: Option<&'a Slot>,
-    ) -> Result<Self> {
-        let info = &piece.tensors[index];
-        Ok(match (learnt, origin, files) {
-            (Some(slot), _, _) => Self::Learnt(Numbers(&slot.shape, &slot.value)),
-            (None, Origin::Seed(seed), _) => Self::Made { piece, index, seed: *seed },
-            (None, Origin::Files(_), Some(files)) => {
-                let short = info.key.strip_prefix("model.").filter(|_| !files.contains(&info.key));
-                let name = short.unwrap_or(&info.key).to_owned();
-                let dtype = files.load(&name)?.dtype();
-                Self::Kept { files: files.clone(), name, shape: info.shape.clone(), dtype }
-            }
-            (None, Origin::Files(_), None) => {
-                return Err(Error::Internal("files that were not opened".into()));
-            }
-        })
-    }
-}
-
-impl View for Stored<'_> {
-    fn dtype(&self) -> Dtype {
-        match self {
-            Self::Kept { dtype: DType::BF16, .. } => Dtype::BF16,
-            Self::Kept { dtype: DType::F16, .. } => Dtype::F16,
-            _ => Dtype::F32,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        match self {
-            Self::Learnt(numbers) => numbers.shape(),
-            Self::Made { piece, index, .. } => &piece.tensors[*index].shape,
-            Self::Kept { shape, .. } => shape,
-        }
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self {
-            Self::Learnt(numbers) => numbers.data(),
-            Self::Made { piece, index, seed } => {
-                initial(*seed, &piece.tensors[*index]).iter().flat_map(|x| x.to_le_bytes()).collect()
-            }
-            // It was read once already; a file that went away since gives too few bytes, which the writer refuses.
-            Self::Kept { files, name, dtype, .. } => files
-                .load(name)
-                .map_or_else(|_| Cow::Borrowed([].as_slice()), |t| Cow::Owned(bytes(&t, *dtype))),
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        let count: usize = self.shape().iter().product();
-        count * if self.dtype() == Dtype::F32 { 4 } else { 2 }
-    }
-}
-
-/// The numbers of a tensor as files hold them.
-fn bytes(tensor: &Tensor, dtype: DType) -> Vec<u8> {
-    let read = || -> candle_core::Result<Vec<u8>> {
-        let flat = tensor.flatten_all()?;
-        Ok(match dtype {
-            DType::BF16 => {
-                flat.to_vec1::<half::bf16>()?.into_iter().flat_map(half::bf16::to_le_bytes).collect()
-            }
-            DType::F16 => flat.to_vec1::<half::f16>()?.into_iter().flat_map(half::f16::to_le_bytes).collect(),
-            _ => {
-                flat.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect()
-            }
-        })
-    };
-    read().unwrap_or_default()
+/// Writes tensors to a safetensors file, as a whole or not at all.
+pub(super) fn write(path: &Path, tensors: BTreeMap<String, impl View>) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder, "cannot write"))?;
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize_to_file(tensors, Some(metadata), temporary.path())
+        .map_err(|e| Error::checkpoint(path, e.to_string()))?;
+    synced(temporary.path())?;
+    temporary.persist(path).map_err(|e| Error::io(path, "cannot write")(e.error))?;
+    Ok(())
 }

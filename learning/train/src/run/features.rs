@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 use zoo_host::Pieces;
 
+use super::eyes::Glance;
 use crate::{Error, Result};
 
 /// The name of the size among the tensors of a file.
@@ -20,6 +21,8 @@ pub(super) struct Looked {
     pub features: Vec<Tensor>,
     /// Width and height of the image.
     pub size: (u32, u32),
+    /// Of encoders that learn.
+    pub glances: Vec<Glance>,
 }
 
 /// A folder with one file for each image, named by everything that its content follows from.
@@ -49,12 +52,17 @@ impl Kept {
         self.folder.join(format!("{name}.safetensors"))
     }
 
+    /// Whether something is kept of an image.
+    pub fn has(&self, image: &Path) -> bool {
+        self.place(image).is_file()
+    }
+
     /// What was seen of an image; nothing where nobody looked yet. A file that cannot be read is as good as none.
     pub fn get(&self, image: &Path, encoders: usize) -> Option<Looked> {
         let mut stored = candle_core::safetensors::load(self.place(image), &Device::Cpu).ok()?;
         let size = stored.remove(SIZE)?.to_vec1::<u32>().ok()?;
         let features = (0..encoders).map(|k| stored.remove(&k.to_string())).collect::<Option<_>>()?;
-        Some(Looked { features, size: (*size.first()?, *size.get(1)?) })
+        Some(Looked { features, size: (*size.first()?, *size.get(1)?), glances: Vec::new() })
     }
 
     /// Keeps what was seen.

@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::{
-    Connector, ConnectorInputs, Fused, ImageBlock, ImageRefiner, LanguageModel, NoHook, PlacedImage,
-    Trainable,
+    CallContext, Connector, ConnectorInputs, Fused, ImageBlock, ImageRefiner, LanguageModel, NoHook,
+    PlacedImage, Trainable,
 };
 use zoo_data::{Dataset, Flaw, FlawKind};
-use zoo_host::{EncoderSession, Pieces};
+use zoo_host::Pieces;
 use zoo_language::tokens::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
 use zoo_nn::loss::cross_entropy;
 
+use super::ahead::Read;
 use super::begin::{self, Origin};
-use super::features::{Kept, Looked};
-use crate::recipe::{New, Recipe};
+use super::eyes::Eyes;
+use super::features::Looked;
+use super::lora;
+use crate::recipe::{Long, New, Recipe};
 use crate::{Assigned, Error, Result};
 
 /// One sample, ready to be looked at.
@@ -42,13 +46,15 @@ pub(super) struct Outcome {
 /// Encoders that look, and a connector and a language model of which parts are trained.
 pub(super) struct Learner {
     pieces: Pieces,
-    encoders: Vec<EncoderSession>,
+    eyes: Eyes,
     connector: Option<Box<dyn Connector>>,
     llm: Box<dyn LanguageModel>,
-    kept: Option<Kept>,
     dtype: DType,
     device: Device,
     max_length: usize,
+    long: Long,
+    longest: AtomicUsize,
+    largest_image: AtomicUsize,
 }
 
 /// What connector and language model begin with.
@@ -66,10 +72,11 @@ pub(super) fn origins(pieces: &Pieces, recipe: &Recipe) -> (Option<Origin>, Orig
 }
 
 impl Learner {
-    /// Opens all parts, with variables for what `assigned` trains; their values by published key. `writes` says whether
-    /// what the encoders see may be kept.
+    /// Opens connector and language model beside `eyes`, with variables for what `assigned` trains; all values by
+    /// published key. `writes` says whether what the encoders see may be kept.
     pub fn open(
         pieces: Pieces,
+        mut eyes: Eyes,
         recipe: &Recipe,
         assigned: &Assigned,
         device: &Device,
@@ -80,8 +87,13 @@ impl Learner {
             keys.filter(|key| assigned.trained.contains_key(*key)).map(str::to_owned).collect()
         };
         let trained = of(&mut begin::keys(&pieces.llm));
-        let llm = pieces.llm.open_llm(&begin::llm(&pieces.llm, &llm_origin, trained.clone())?, device)?;
+        let differences = lora::differences(recipe, &pieces.llm)?;
+        let weights = begin::llm(&pieces.llm, &llm_origin, trained.clone(), differences.clone())?;
+        let llm = pieces.llm.open_llm(&weights, device)?;
         let mut values = begin::values(&pieces.llm, &llm_origin, &trained)?;
+        if let Some(differences) = &differences {
+            values.extend(lora::values(recipe, differences, llm.trainable())?);
+        }
         let mut connector = None;
         if let (Some(piece), Some(origin)) = (&pieces.connector, &origin) {
             let trained = of(&mut begin::keys(piece));
@@ -89,16 +101,20 @@ impl Learner {
             connector = Some(piece.open_connector(&weights, device)?);
             values.extend(begin::values(piece, origin, &trained)?);
         }
-        let encoders = pieces.encoders()?;
+        eyes.assign(assigned);
+        values.extend(eyes.values()?);
         let dtype = pieces.llm.spec.precision.dtype();
         let max_length = recipe.plan.max_length.min(llm.descriptor().max_positions);
-        let kept = match &recipe.plan.features {
-            Some(folder) if writes => Some(Kept::open(folder, &pieces, dtype)?),
-            _ => None,
-        };
-        let device = device.clone();
-        let learner = Self { pieces, encoders, connector, llm, kept, dtype, device, max_length };
-        let there: BTreeSet<&String> = learner.parts().flat_map(|part| part.variables().keys()).collect();
+        if let (Some(folder), true) = (&recipe.plan.features, writes) {
+            eyes.keep(folder, &pieces)?;
+        }
+        let (device, long) = (device.clone(), recipe.plan.batch.long);
+        let [longest, largest_image] = [0, 0].map(AtomicUsize::new);
+        let learner =
+            Self { pieces, eyes, connector, llm, dtype, device, max_length, long, longest, largest_image };
+        let looking = learner.eyes.keys();
+        let there: BTreeSet<&String> =
+            learner.parts().flat_map(|part| part.variables().keys()).chain(&looking).collect();
         if let Some(key) = assigned.trained.keys().find(|key| !there.contains(key)) {
             return Err(Error::Internal(format!("`{key}` was to be trained and is no variable")));
         }
@@ -113,7 +129,12 @@ impl Learner {
         self.connector.iter().filter_map(|c| c.trainable()).chain(self.llm.trainable())
     }
 
-    /// All variables, by published key.
+    /// The encoders.
+    pub fn eyes(&self) -> &Eyes {
+        &self.eyes
+    }
+
+    /// The variables of connector and language model, by published key.
     pub fn variables(&self) -> impl Iterator<Item = (&String, &Var)> {
         self.parts().flat_map(|part| part.variables())
     }
@@ -124,11 +145,16 @@ impl Learner {
             let own = part.variables().keys().filter_map(|key| values.remove_entry(key)).collect();
             part.replace(&own)?;
         }
-        Ok(())
+        self.eyes.replace(&mut values)
     }
 
-    /// Sample `index` of `data`, or what is wrong with it.
-    pub fn sample(&self, data: &Dataset, index: usize) -> Result<Result<Sample, Flaw>> {
+    /// Sample `index` of `data`, whose image `read` decodes; or what is wrong with it.
+    pub fn sample(
+        &self,
+        data: &Dataset,
+        index: usize,
+        read: &mut dyn FnMut(&Path) -> Read,
+    ) -> Result<Result<Sample, Flaw>> {
         let (record, image) = data.read(index)?;
         let place = data.place(index);
         let flaw = |kind, message| Ok(Err(Flaw { place: place.clone(), kind, message }));
@@ -146,7 +172,7 @@ impl Learner {
             Some(_) if self.connector.is_none() => {
                 return flaw(FlawKind::Tags, "there is an image, and this model has no encoders".into());
             }
-            Some(path) => match self.looked(&path)? {
+            Some(path) => match self.looked(&path, read)? {
                 Ok(looked) => Some(looked),
                 Err(message) if !path.is_file() => return flaw(FlawKind::MissingImage, message),
                 Err(message) => return flaw(FlawKind::BadImage, message),
@@ -156,20 +182,27 @@ impl Learner {
     }
 
     /// The loss of samples as one batch, with its graph. They stand one behind the other in one row, which nothing of
-    /// any of them can tell.
-    pub fn loss(&self, samples: &[Sample]) -> Result<Outcome> {
+    /// any of them can tell. `seed` decides what is left out at random; 0 is an answer's pass, where nothing is.
+    pub fn loss(&self, samples: &[Sample], seed: u64) -> Result<Outcome> {
+        CallContext::current().with_seed(seed).scope(|| self.batch_loss(samples))
+    }
+
+    fn batch_loss(&self, samples: &[Sample]) -> Result<Outcome> {
         let fused = self.look(samples)?;
         let mut row = Row::default();
         let mut image = 0;
         for sample in samples {
             let mut block = None;
             if let (Some(_), Some(connector), Some(fused)) = (&sample.image, &self.connector, &fused) {
-                block = Some((connector.block(fused, image)?, image));
+                let tokens = connector.block(fused, image)?;
+                self.largest_image.fetch_max(tokens.tokens.dim(0)?, Ordering::Relaxed);
+                block = Some((tokens, image));
                 image += 1;
             }
-            row.push(sample, block, self.max_length)?;
+            row.push(sample, block, self.max_length, self.long)?;
         }
         let trained = row.targets.len();
+        self.longest.fetch_max(row.length(), Ordering::Relaxed);
         let mut outcome =
             Outcome { loss: None, trained, positions: row.length(), cut: row.cut, flaws: row.flaws };
         if trained == 0 {
@@ -205,23 +238,39 @@ impl Learner {
     }
 
     /// What the encoders see of an image, or why it cannot be read.
-    fn looked(&self, path: &Path) -> Result<Result<Looked, String>> {
-        if let Some(looked) = self.kept.as_ref().and_then(|kept| kept.get(path, self.encoders.len())) {
+    fn looked(&self, path: &Path, read: &mut dyn FnMut(&Path) -> Read) -> Result<Result<Looked, String>> {
+        if let Some(looked) = self.eyes.seen(path) {
             return Ok(Ok(looked));
         }
-        let image = match zoo_preprocess::open(path, &Default::default()) {
-            Ok(image) => image,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let seen = self.encoders.iter().map(|encoder| {
-            let batch = encoder.prepare(std::slice::from_ref(&image))?;
-            Ok::<_, Error>(encoder.encode(&batch)?.tokens.to_dtype(self.dtype)?)
-        });
-        let looked = Looked { features: seen.collect::<Result<_>>()?, size: image.size };
-        if let Some(kept) = &self.kept {
-            kept.put(path, &looked)?;
-        }
-        Ok(Ok(looked))
+        Ok(match read(path) {
+            Ok(image) => Ok(self.eyes.look(path, &image)?),
+            Err(message) => Err(message),
+        })
+    }
+
+    /// Positions of the longest sequence.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Positions of the longest batch so far.
+    pub fn longest(&self) -> usize {
+        self.longest.load(Ordering::Relaxed)
+    }
+
+    /// Tokens of the largest image so far.
+    pub fn image_tokens(&self) -> usize {
+        self.largest_image.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that the language model chooses among.
+    pub fn vocabulary(&self) -> usize {
+        self.llm.descriptor().vocab
+    }
+
+    /// Width of the language model.
+    pub fn width(&self) -> usize {
+        self.llm.descriptor().hidden
     }
 
     /// Bytes of what the encoders see of one image.
@@ -243,7 +292,7 @@ impl Learner {
                 .collect::<Result<_, _>>()?;
             Ok(Tensor::cat(&seen, 0)?)
         };
-        let features = (0..self.encoders.len()).map(of_encoder).collect::<Result<_>>()?;
+        let features = (0..self.eyes.len()).map(of_encoder).collect::<Result<_>>()?;
         let image_sizes = images.iter().map(|image| image.size).collect();
         Ok(Some(connector.forward(&ConnectorInputs { features, image_sizes })?))
     }
@@ -275,10 +324,26 @@ impl Row {
         self.positions.len()
     }
 
-    /// One more sample, cut at `limit` positions; `block` is its image and the place of that in the batch.
-    fn push(&mut self, sample: &Sample, block: Option<(ImageBlock, usize)>, limit: usize) -> Result<()> {
+    /// One more sample, of at most `limit` positions; `block` is its image and the place of that in the batch.
+    fn push(
+        &mut self,
+        sample: &Sample,
+        block: Option<(ImageBlock, usize)>,
+        limit: usize,
+        long: Long,
+    ) -> Result<()> {
         let start = self.length();
         let Tokenized { ids, labels } = &sample.tokens;
+        let shown = block.as_ref().map_or(Ok(0), |(block, _)| block.tokens.dim(0))?;
+        let whole = ids.len() + shown.saturating_sub(usize::from(block.is_some()));
+        if whole > limit && long == Long::LeaveOut {
+            self.flaws.push(Flaw {
+                place: sample.place.clone(),
+                kind: FlawKind::TooLong,
+                message: format!("{whole} positions with its image, of at most {limit}"),
+            });
+            return Ok(());
+        }
         let mut pieces: Vec<RowPiece> = Vec::new();
         let (mut place, mut text, mut placed) = (0, Vec::new(), None);
         let (mut asked, mut targets) = (Vec::new(), Vec::new());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use zoo_data::Flaw;
 
 use crate::{Error, Result};
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 const NAME: &str = "log.jsonl";
 
 /// One step: a line of `log.jsonl`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// Its number, from 1.
     pub step: usize,
@@ -34,12 +34,19 @@ pub struct Step {
     /// Samples that lost their end.
     pub cut: usize,
     /// Samples that were left out, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", skip_deserializing)]
     pub skipped: Vec<Flaw>,
     /// Seconds that it took.
     pub seconds: f64,
+    /// When it was done, in seconds since 1970.
+    pub time: f64,
     /// Steps of the whole run.
     pub steps: usize,
+}
+
+/// The time, as [`Step::time`].
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// Follows a run. All methods have defaults.
@@ -61,24 +68,19 @@ impl Watch for () {}
 pub(super) struct Log(File);
 
 impl Log {
-    /// Opens the log of the run in `out`, without what it says of steps after `step`.
-    pub fn open(out: &Path, step: usize) -> Result<Self> {
+    /// Opens the log of the run in `out`, without what it says of steps after `step`; also what it says of those before.
+    pub fn open(out: &Path, step: usize) -> Result<(Self, Vec<Step>)> {
         let path = out.join(NAME);
-        let kept = match File::open(&path) {
-            Ok(file) => BufReader::new(file)
-                .lines()
-                .map_while(|line| line.ok().filter(|line| before(line, step)))
-                .collect(),
-            Err(_) => Vec::new(),
-        };
+        let kept = lines(&path, step);
         let write = || {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
-            for line in kept {
+            for (line, _) in &kept {
                 writeln!(file, "{line}")?;
             }
             Ok(file)
         };
-        write().map(Self).map_err(Error::io(&path, "cannot write"))
+        let file = write().map_err(Error::io(&path, "cannot write"))?;
+        Ok((Self(file), kept.into_iter().map(|(_, step)| step).collect()))
     }
 
     pub fn line(&mut self, out: &Path, step: &Step) -> Result<()> {
@@ -87,7 +89,17 @@ impl Log {
     }
 }
 
-fn before(line: &str, step: usize) -> bool {
-    let value: Option<Value> = serde_json::from_str(line).ok();
-    value.and_then(|value| value.get("step")?.as_u64()).is_some_and(|at| at <= step as u64)
+/// What the log of the run in `out` says of steps up to `step`; nothing where there is none.
+pub(super) fn read(out: &Path, step: usize) -> Vec<Step> {
+    lines(&out.join(NAME), step).into_iter().map(|(_, step)| step).collect()
+}
+
+fn lines(path: &Path, step: usize) -> Vec<(String, Step)> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let line = |line: std::io::Result<String>| {
+        let line = line.ok()?;
+        let found: Step = serde_json::from_str(&line).ok()?;
+        (found.step <= step).then_some((line, found))
+    };
+    BufReader::new(file).lines().map_while(line).collect()
 }

@@ -1,16 +1,29 @@
 //! A run: from a recipe to steps, checkpoints and a model folder.
 
+mod ahead;
 mod begin;
 mod checkpoint;
+mod course;
+mod curves;
+mod estimate;
+mod events;
 mod export;
+mod eyes;
 mod features;
 mod learner;
 mod log;
+mod lora;
 mod optimiser;
 mod schedule;
+mod steady;
+mod step;
+mod stored;
+mod torch;
 mod trainer;
+mod world;
 
+pub use estimate::Estimate;
 pub use log::{Step, Watch};
 pub use optimiser::Optimiser;
 pub use schedule::factor;
-pub use trainer::{Begin, Ended, Estimate, Run};
+pub use trainer::{Begin, Ended, Run};

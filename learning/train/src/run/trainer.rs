@@ -1,23 +1,28 @@
-//! Step after step.
+//! A run: opened, asked, trained to its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use zoo_data::Dataset;
 use zoo_host::{ModelRequest, Zoo};
 use zoo_registry::{Problem, RegistryError};
 
+use super::ahead::Ahead;
 use super::begin::{Origin, keys};
 use super::checkpoint::{self, State, fingerprint};
+use super::course::Course;
+use super::curves;
+use super::events::Events;
 use super::export::TrainedModel;
+use super::eyes::Eyes;
 use super::learner::{Learner, origins};
-use super::log::{Log, Step, Watch};
+use super::log::{self, Log, Watch};
+use super::lora;
 use super::optimiser::Optimiser;
-use super::schedule::factor;
-use crate::order::order;
-use crate::recipe::{Assigned, Recipe};
+use super::steady::Steady;
+use super::world::{self, Alone, World};
+use crate::recipe::{Assigned, Keys, Recipe};
 use crate::{Error, Result};
 
 /// The recipe of a run in its folder.
@@ -43,42 +48,20 @@ pub enum Ended {
     Stopped,
 }
 
-/// What a run would cost, measured on a few steps.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Estimate {
-    /// Name, rate, tensors and parameters of each group.
-    pub groups: Vec<(String, f64, usize, usize)>,
-    /// Parameters of connector and language model that are not trained.
-    pub frozen: u64,
-    /// Sound records.
-    pub records: usize,
-    /// Steps of the whole run.
-    pub steps: usize,
-    /// Positions of a step, on average.
-    pub tokens_per_step: f64,
-    /// Seconds of a step, on average.
-    pub seconds_per_step: f64,
-    /// Bytes of trained values and moments in f32.
-    pub optimiser_bytes: u64,
-    /// Bytes that the features of one image take on a disk where the recipe keeps them (`features`).
-    pub feature_bytes: u64,
-    /// Losses of the steps that were measured.
-    pub losses: Vec<f64>,
-}
-
 /// A run.
 pub struct Run {
-    recipe: Recipe,
-    learner: Learner,
-    origins: (Option<Origin>, Origin),
-    optimiser: Optimiser,
-    data: Dataset,
-    lengths: Vec<i32>,
-    steps: usize,
-    samples: u64,
-    skipped: u64,
-    /// An epoch and its order.
-    epoch: Option<(usize, Vec<usize>)>,
+    pub(super) recipe: Recipe,
+    pub(super) learner: Learner,
+    pub(super) origins: (Option<Origin>, Origin),
+    pub(super) optimiser: Optimiser,
+    pub(super) data: Dataset,
+    pub(super) course: Course,
+    pub(super) ahead: Ahead,
+    pub(super) steady: Steady,
+    pub(super) world: Box<dyn World>,
+    pub(super) steps: usize,
+    pub(super) samples: u64,
+    pub(super) skipped: u64,
 }
 
 impl Run {
@@ -107,6 +90,7 @@ impl Run {
         if let Some(message) = other {
             return Err(Error::checkpoint(&plan.out, message));
         }
+        let world = if begin == Begin::Nowhere { Box::new(Alone) } else { world::open()? };
         let request = ModelRequest {
             template: plan.template.clone(),
             ..ModelRequest::new(plan.model.get_ref().as_str())
@@ -115,17 +99,22 @@ impl Run {
         if pieces.connector.is_none() && plan.connector.is_some() {
             return Err(at_model(recipe, "the recipe names a connector, and this model has no encoders"));
         }
-        let all: Vec<&str> = pieces.connector.iter().flat_map(keys).chain(keys(&pieces.llm)).collect();
-        let assigned: Assigned = recipe.assign(&all)?;
+        let model: Vec<&str> = pieces.connector.iter().flat_map(keys).chain(keys(&pieces.llm)).collect();
+        let eyes = Eyes::open(&pieces, recipe)?;
+        let (encoders, adapters) = (eyes.keys(), lora::keys(recipe, &pieces.llm)?);
+        let [encoders, adapters] =
+            [&encoders, &adapters].map(|keys| keys.iter().map(String::as_str).collect::<Vec<_>>());
+        let keys = Keys { model: &model, encoders: &encoders, adapters: &adapters };
+        let assigned: Assigned = recipe.assign(&keys)?;
         pieces.llm.plugin()?;
         if let Some(connector) = &pieces.connector {
             connector.plugin()?;
         }
 
-        let data = Dataset::open(&plan.data)?;
+        let data = Dataset::open(&recipe.sources())?;
         let origins = origins(&pieces, recipe);
         let (learner, values) =
-            Learner::open(pieces, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
+            Learner::open(pieces, eyes, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
         let mut optimiser = Optimiser::new(&plan.optimizer, &assigned, &values)?;
         let (mut samples, mut skipped) = (0, data.flaws().len() as u64);
         if let Some((_, path)) = earlier.last() {
@@ -143,18 +132,22 @@ impl Run {
             }
             (samples, skipped) = (state.samples, state.skipped);
         }
-        let (steps, lengths) = (recipe.steps(data.len()), data.lengths());
+        let course = Course::new(recipe, &data);
+        let steps = recipe.steps(course.samples());
+        let steady = Steady::new(*plan.stop.times.get_ref(), learner.vocabulary());
         let run = Self {
             recipe: recipe.clone(),
             learner,
             origins,
             optimiser,
             data,
-            lengths,
+            course,
+            ahead: Ahead::new(),
+            steady,
+            world,
             steps,
             samples,
             skipped,
-            epoch: None,
         };
         run.hand_over()?;
         Ok(run)
@@ -180,35 +173,33 @@ impl Run {
         &self.optimiser
     }
 
-    /// The loss of a sound record as the model is now; nothing where it cannot be used.
-    ///
-    /// # Errors
-    /// As [`Run::train`].
-    pub fn loss(&self, sample: usize) -> Result<Option<f64>> {
-        let Ok(sample) = self.learner.sample(&self.data, sample)? else { return Ok(None) };
-        let loss = self.learner.loss(&[sample])?.loss;
-        Ok(loss.map(|loss| loss.to_scalar::<f32>()).transpose()?.map(f64::from))
-    }
-
     /// Trains until all steps are done or `cancel` is set.
     ///
     /// # Errors
     /// [`Error::Diverged`] where loss or gradient is no number; [`Error::Io`].
     pub fn train(&mut self, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Ended> {
         let out = self.recipe.plan.out.clone();
+        if self.rank() > 0 {
+            return self.help(cancel);
+        }
         fs::create_dir_all(&out).map_err(Error::io(&out, "cannot make the folder"))?;
         self.write_beside(&out)?;
-        let mut log = Log::open(&out, self.optimiser.steps)?;
+        let (mut log, mut all) = Log::open(&out, self.optimiser.steps)?;
+        let mut events = Events::open(&out, &all)?;
+        self.steady.remember(&all);
         while self.optimiser.steps < self.steps {
-            let step = self.step()?;
+            let (step, stop) = self.step(cancel.load(Ordering::Relaxed))?;
             log.line(&out, &step)?;
+            events.step(&step)?;
             watch.step(&step);
-            let (done, stop) = (self.optimiser.steps, cancel.load(Ordering::Relaxed));
+            all.push(step);
+            let done = self.optimiser.steps;
             if done == self.steps
                 || stop
                 || done.is_multiple_of(*self.recipe.plan.checkpoints.every.get_ref())
             {
                 self.save(&out)?;
+                curves::draw(&out, &all)?;
                 watch.saved(done, &out);
             }
             if stop && done < self.steps {
@@ -218,119 +209,24 @@ impl Run {
         Ok(Ended::Finished)
     }
 
-    /// Measures `count` steps and forgets what they taught.
-    ///
-    /// # Errors
-    /// As [`Run::train`].
-    pub fn estimate(mut self, count: usize) -> Result<Estimate> {
-        let mut measured = Vec::new();
-        for _ in 0..count.min(self.steps) {
-            measured.push(self.step()?);
-        }
-        let mean = |of: fn(&Step) -> f64| measured.iter().map(of).sum::<f64>() / measured.len().max(1) as f64;
-        let groups = self.optimiser.groups().into_iter();
-        let groups: Vec<_> = groups
-            .map(|(group, tensors, numbers)| (group.name.clone(), group.rate, tensors, numbers))
-            .collect();
-        let trained: usize = groups.iter().map(|(_, _, _, numbers)| numbers).sum();
-        let pieces = self.learner.pieces();
-        let all = pieces.connector.iter().chain([&pieces.llm]).flat_map(|piece| &piece.tensors);
-        let all: u64 = all.map(|tensor| tensor.shape.iter().product::<usize>() as u64).sum();
-        Ok(Estimate {
-            groups,
-            frozen: all - trained as u64,
-            records: self.data.len(),
-            steps: self.steps,
-            tokens_per_step: mean(|step| step.tokens as f64),
-            seconds_per_step: mean(|step| step.seconds),
-            optimiser_bytes: 12 * trained as u64,
-            feature_bytes: self.learner.feature_bytes(),
-            losses: measured.iter().filter_map(|step| step.loss).collect(),
-        })
+    /// Which of several processes this is: the first, 0, writes and tells.
+    pub fn rank(&self) -> usize {
+        self.world.rank()
     }
 
-    /// One step of the optimiser.
-    fn step(&mut self) -> Result<Step> {
-        let (begun, number) = (Instant::now(), self.optimiser.steps);
-        let plan = &self.recipe.plan;
-        let factor = factor(plan.schedule.shape, *plan.schedule.warmup.get_ref(), number, self.steps);
-        let (size, rates) = (*plan.batch.size.get_ref(), self.optimiser.groups());
-        let rates = rates.into_iter().map(|(group, ..)| (group.name.clone(), group.rate * factor)).collect();
-        let mut step = Step {
-            step: number + 1,
-            loss: None,
-            gradient_norm: 0.0,
-            rates,
-            samples: 0,
-            tokens: 0,
-            trained_tokens: 0,
-            cut: 0,
-            skipped: Vec::new(),
-            seconds: 0.0,
-            steps: self.steps,
-        };
-        let indices = self.indices(number);
-        let diverged = |what, value| {
-            let batch = indices.iter().map(|&i| self.data.place(i)).collect::<Vec<_>>().join(", ");
-            Err(Error::Diverged { step: number + 1, what, value, batch })
-        };
-        let mut losses = Vec::new();
-        for batch in indices.chunks(size) {
-            let mut samples = Vec::with_capacity(batch.len());
-            for &index in batch {
-                match self.learner.sample(&self.data, index)? {
-                    Ok(sample) => samples.push(sample),
-                    Err(flaw) => step.skipped.push(flaw),
-                }
-            }
-            let outcome = self.learner.loss(&samples)?;
-            step.samples += batch.len();
-            step.tokens += outcome.positions;
-            step.trained_tokens += outcome.trained;
-            step.cut += outcome.cut;
-            step.skipped.extend(outcome.flaws);
-            let Some(loss) = outcome.loss else { continue };
-            let value = f64::from(loss.to_scalar::<f32>()?);
-            if !value.is_finite() {
-                return diverged("loss", value);
-            }
-            losses.push(value);
-            let gradients = loss.backward()?;
-            for (key, var) in self.learner.variables() {
-                if let Some(gradient) = gradients.get(var) {
-                    self.optimiser.add(key, gradient)?;
-                }
+    /// [`Run::train`] of a process that is not the first: it learns, and leaves all writing to that one.
+    fn help(&mut self, cancel: &AtomicBool) -> Result<Ended> {
+        self.steady.remember(&log::read(&self.recipe.plan.out, self.optimiser.steps));
+        while self.optimiser.steps < self.steps {
+            if self.step(cancel.load(Ordering::Relaxed))?.1 && self.optimiser.steps < self.steps {
+                return Ok(Ended::Stopped);
             }
         }
-        step.gradient_norm = self.optimiser.step(losses.len(), factor);
-        if !step.gradient_norm.is_finite() {
-            return diverged("norm of the gradient", step.gradient_norm);
-        }
-        self.hand_over()?;
-        self.samples += step.samples as u64;
-        self.skipped += step.skipped.len() as u64;
-        step.loss = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
-        step.seconds = begun.elapsed().as_secs_f64();
-        Ok(step)
-    }
-
-    /// The samples of step `step`, from 0.
-    fn indices(&mut self, step: usize) -> Vec<usize> {
-        let plan = &self.recipe.plan;
-        let together = self.recipe.samples_per_step();
-        let per_epoch = self.data.len().div_ceil(together);
-        let (epoch, within) = (step / per_epoch, step % per_epoch);
-        if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let (size, batches) = (*plan.batch.size.get_ref(), *plan.batch.accumulate.get_ref());
-            let order = order(plan.batch.order, &self.lengths, size, batches, plan.seed, epoch as u64);
-            self.epoch = Some((epoch, order));
-        }
-        let order = self.epoch.as_ref().map_or(&[][..], |(_, order)| order);
-        order.iter().skip(within * together).take(together).copied().collect()
+        Ok(Ended::Finished)
     }
 
     /// Gives the model the optimiser's values.
-    fn hand_over(&self) -> Result<()> {
+    pub(super) fn hand_over(&self) -> Result<()> {
         self.learner.replace(self.optimiser.values(self.recipe.plan.precision.dtype())?)
     }
 
@@ -346,7 +242,13 @@ impl Run {
         };
         checkpoint::save(out, &state, &self.optimiser)?;
         let (connector, llm) = &self.origins;
-        let source = TrainedModel { pieces: self.learner.pieces(), connector: connector.as_ref(), llm };
+        let source = TrainedModel {
+            recipe: &self.recipe,
+            pieces: self.learner.pieces(),
+            eyes: self.learner.eyes(),
+            connector: connector.as_ref(),
+            llm,
+        };
         source.export(out, &self.optimiser)?;
         checkpoint::prune(out, *self.recipe.plan.checkpoints.keep.get_ref())
     }

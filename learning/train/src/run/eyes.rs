@@ -1,0 +1,236 @@
+//! Encoders: those that only look, and those that learn by looking.
+//!
+//! No graph leaves an encoder, whichever door it came through: a vector-Jacobian product does. So the maps of one that
+//! learns are leaves of the graph of a batch, and once their gradients are known, the encoder is asked what these mean
+//! for its weights. It looks twice for that, and keeps nothing of one image while it looks at the next.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+use zoo_core::weights::Checkpoint;
+use zoo_core::{Differentiable, Grid};
+use zoo_host::{EncoderPiece, EncoderSession, Pieces};
+use zoo_nn::resample;
+use zoo_preprocess::Decoded;
+
+use super::features::{Kept, Looked};
+use crate::recipe::{Recipe, matches};
+use crate::{Assigned, Error, Result};
+
+/// What one encoder that learns saw of one image: leaves of a graph.
+pub(super) struct Glance {
+    eye: usize,
+    pixels: Tensor,
+    maps: Vec<Var>,
+}
+
+/// The encoders of a model.
+pub(super) struct Eyes {
+    eyes: Vec<Eye>,
+    kept: Option<Kept>,
+    dtype: DType,
+}
+
+struct Eye {
+    session: EncoderSession,
+    /// What stands before its published keys in a recipe.
+    prefix: String,
+    /// Published keys of what is trained.
+    trained: Vec<String>,
+    files: Vec<PathBuf>,
+}
+
+/// Where a checkpoint of the reference keeps encoder `k` that was trained along.
+fn prefix(k: usize) -> String {
+    format!("model.vision_tower_aux_list.{k}.vision_tower.")
+}
+
+impl Eyes {
+    /// Opens the encoders of `pieces`; those of which `recipe` trains something, with variables.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] naming the line that trains an encoder through which no gradient passes.
+    pub fn open(pieces: &Pieces, recipe: &Recipe) -> Result<Self> {
+        let mut problems = Vec::new();
+        let mut eyes = Vec::with_capacity(pieces.encoders.len());
+        for (k, piece) in pieces.encoders.iter().enumerate() {
+            let prefix = prefix(k);
+            let pattern = |name: &str| {
+                let mut all = recipe.plan.unfreeze.iter();
+                all.find(|pattern| matches(pattern.get_ref(), &format!("{prefix}{name}")))
+            };
+            let (session, trained) = open(piece, |name| pattern(name).is_some(), recipe)?;
+            // Files of another layout have other keys, which the encoder told; this is for one that tells none.
+            let meant = piece.tensors.iter().find_map(|tensor| pattern(&tensor.key));
+            if let (true, Some(pattern)) = (trained.is_empty(), meant) {
+                let message = format!(
+                    "`{}` cannot be trained: its plugin `{}` gives no gradients of its weights",
+                    piece.id,
+                    piece.plugin()
+                );
+                problems.push(recipe.problem(pattern.span(), message, None));
+            }
+            eyes.push(Eye { session, prefix, trained, files: piece.weights().to_vec() });
+        }
+        Recipe::verdict(problems)?;
+        Ok(Self { eyes, kept: None, dtype: pieces.llm.spec.precision.dtype() })
+    }
+
+    /// Keeps what is seen in the folder of the recipe.
+    pub fn keep(&mut self, folder: &Path, pieces: &Pieces) -> Result<()> {
+        self.kept = Some(Kept::open(folder, pieces, self.dtype)?);
+        Ok(())
+    }
+
+    /// Full keys of everything that can be trained by the recipe.
+    pub fn keys(&self) -> Vec<String> {
+        let of =
+            |eye: &Eye| eye.trained.iter().map(|name| format!("{}{name}", eye.prefix)).collect::<Vec<_>>();
+        self.eyes.iter().flat_map(of).collect()
+    }
+
+    /// Leaves alone what is not in `assigned`.
+    pub fn assign(&mut self, assigned: &Assigned) {
+        for eye in &mut self.eyes {
+            eye.trained.retain(|name| assigned.trained.contains_key(&format!("{}{name}", eye.prefix)));
+        }
+    }
+
+    /// What the variables begin with, by full key, as exact as their files have it.
+    pub fn values(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut out = BTreeMap::new();
+        for eye in self.eyes.iter().filter(|eye| !eye.trained.is_empty()) {
+            let files = Checkpoint::open(&eye.files).ok();
+            for name in &eye.trained {
+                let value = match files.as_ref().filter(|files| files.contains(name)) {
+                    Some(files) => files.load(name)?,
+                    None => eye.door()?.parameter(name)?,
+                };
+                out.insert(format!("{}{name}", eye.prefix), value);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Takes the values of its variables out of `values`.
+    pub fn replace(&self, values: &mut BTreeMap<String, Tensor>) -> Result<()> {
+        for eye in &self.eyes {
+            for name in &eye.trained {
+                if let Some(value) = values.remove(&format!("{}{name}", eye.prefix)) {
+                    eye.door()?.set_parameter(name, &value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the encoders see of a decoded image, or kept of the one at `path`.
+    pub fn look(&self, path: &Path, image: &Decoded) -> Result<Looked> {
+        let mut looked = Looked { features: Vec::new(), size: image.size, glances: Vec::new() };
+        for (k, eye) in self.eyes.iter().enumerate() {
+            let batch = eye.session.prepare(std::slice::from_ref(image))?;
+            if eye.trained.is_empty() {
+                looked.features.push(eye.session.encode(&batch)?.tokens.to_dtype(self.dtype)?);
+                continue;
+            }
+            let pixels = batch.pixels().clone();
+            let maps = eye.session.encoder().forward(&pixels, &eye.session.request())?;
+            let leaves =
+                maps.iter().map(|map| Var::from_tensor(&map.tokens)).collect::<Result<Vec<_>, _>>()?;
+            let last = maps.last().ok_or_else(|| Error::Internal("an encoder gave no feature map".into()))?;
+            let grid = eye.session.tokens().map_or(Ok(last.grid), Grid::of_tokens)?;
+            let parts: Vec<_> =
+                leaves.iter().zip(&maps).map(|(leaf, map)| (leaf.as_tensor(), map.grid)).collect();
+            looked.features.push(resample::joined(&parts, grid)?.to_dtype(self.dtype)?);
+            looked.glances.push(Glance { eye: k, pixels, maps: leaves });
+        }
+        if let Some(kept) = &self.kept {
+            kept.put(path, &looked)?;
+        }
+        Ok(looked)
+    }
+
+    /// What was seen of the image at `path`, where it is kept.
+    pub fn seen(&self, path: &Path) -> Option<Looked> {
+        self.kept.as_ref().and_then(|kept| kept.get(path, self.eyes.len()))
+    }
+
+    /// Whether what was seen of the image at `path` is kept.
+    pub fn keeps(&self, path: &Path) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.has(path))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.eyes.len()
+    }
+
+    /// Gives `add` the gradients of the weights, by full key, that follow from those of what was seen.
+    pub fn gradients(
+        &self,
+        looked: &Looked,
+        gradients: &GradStore,
+        mut add: impl FnMut(&str, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        for glance in &looked.glances {
+            let eye = &self.eyes[glance.eye];
+            let found: Vec<_> = glance.maps.iter().map(|map| gradients.get(map.as_tensor())).collect();
+            // A sample that was left out after all.
+            if found.iter().all(Option::is_none) {
+                continue;
+            }
+            let cotangents = glance.maps.iter().zip(found).map(|(map, gradient)| match gradient {
+                Some(gradient) => Ok(gradient.clone()),
+                None => map.as_tensor().zeros_like(),
+            });
+            let cotangents = cotangents.collect::<Result<Vec<_>, candle_core::Error>>()?;
+            let request = eye.session.request();
+            let (_, found) = eye.door()?.vjp(&glance.pixels, &request, &cotangents, &eye.trained)?;
+            for (name, gradient) in eye.trained.iter().zip(&found) {
+                add(&format!("{}{name}", eye.prefix), gradient)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All tensors of the encoders that learn: number, and full key and value by published key.
+    pub fn tensors(&self) -> impl Iterator<Item = Result<(usize, BTreeMap<String, (String, Tensor)>)>> + '_ {
+        let learning = self.eyes.iter().enumerate().filter(|(_, eye)| !eye.trained.is_empty());
+        learning.map(|(k, eye)| {
+            let door = eye.door()?;
+            let tensor = |name: String| {
+                let value = door.parameter(&name)?;
+                Ok((name.clone(), (format!("{}{name}", eye.prefix), value)))
+            };
+            Ok((k, door.parameter_names().into_iter().map(tensor).collect::<Result<_>>()?))
+        })
+    }
+}
+
+impl Eye {
+    fn door(&self) -> Result<&dyn Differentiable> {
+        let id = self.session.id();
+        let door = self.session.encoder().differentiable();
+        door.ok_or_else(|| Error::Internal(format!("`{id}` was to be trained and has no gradients")))
+    }
+}
+
+/// An encoder, and those of its keys that are `wanted`.
+fn open(
+    piece: &EncoderPiece,
+    wanted: impl Fn(&str) -> bool,
+    recipe: &Recipe,
+) -> Result<(EncoderSession, Vec<String>)> {
+    if piece.vjp && !recipe.plan.unfreeze.is_empty() {
+        let session = piece.open(true)?;
+        let names =
+            session.encoder().differentiable().map(Differentiable::parameter_names).unwrap_or_default();
+        let trained: Vec<String> = names.into_iter().filter(|name| wanted(name)).collect();
+        if !trained.is_empty() {
+            return Ok((session, trained));
+        }
+    }
+    Ok((piece.open(false)?, Vec::new()))
+}
