@@ -12,6 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::CommandFactory as _;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use zoo_core::{path_bytes, path_text};
@@ -36,10 +37,10 @@ pub fn run() {
     }
     if std::env::var_os(TERMINAL).is_some() {
         let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
-        let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: true });
+        let code = command(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: true });
         std::process::exit(code.into());
     }
-    let code = zoo::run(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
+    let code = command(arguments, zoo::Streams { out: &mut out, err: &mut err, terminal: false });
     if given.is_none() {
         assert_eq!((code, out.starts_with(b"zoo ")), (0, true), "{}", String::from_utf8_lossy(&out));
         return;
@@ -47,6 +48,16 @@ pub fn run() {
     fs::write("stdout", out).unwrap();
     fs::write("stderr", err).unwrap();
     std::process::exit(code.into());
+}
+
+/// `zoo`, or what `zoo` runs for this command, which is a program of its own and linked in here.
+fn command(arguments: Vec<OsString>, streams: zoo::Streams<'_>) -> u8 {
+    let other = zoo_learn::Cli::command();
+    let name = arguments.get(1).and_then(|name| name.to_str()).unwrap_or_default();
+    if other.get_subcommands().any(|command| command.get_name() == name) {
+        return zoo_learn::run(arguments, streams);
+    }
+    zoo::run(arguments, streams)
 }
 
 /// An argument, which need not be UTF-8.
