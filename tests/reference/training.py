@@ -114,8 +114,10 @@ def towers(model):
     for k, eye in enumerate(model.eyes):
         own = list(eye.tower.model.parameters())
         for key, value in eye.tower.public().items():
-            # transformers may call it otherwise in memory, and hold a gated network's halves apart. No two tensors are
-            # alike, but for the query token of DINOv2's training that nothing reads.
+            # It stands for masked patches while DINOv2 is trained, and nothing reads it here.
+            if key == "embeddings.mask_token":
+                continue
+            # transformers may call it otherwise in memory, and hold a gated network's halves apart. No two are alike.
             parts, row = [], 0
             while row < len(value):
                 same = [p for p in own if p.shape[1:] == value.shape[1:]

@@ -72,7 +72,8 @@ fn steps_of(family: &str, stage: &str) {
     let scale = 10.0 / (1.0 / (steps[0].gradient_norm + 1e-6)).min(1.0);
     let values = run.optimiser().values(candle_core::DType::F32).unwrap();
     let keys: Vec<&str> = golden.keys().filter_map(|key| key.strip_prefix("value:")).collect();
-    assert_eq!(keys, values.keys().map(String::as_str).collect::<Vec<_>>(), "{family} {stage}");
+    let other: Vec<&str> = values.keys().map(String::as_str).filter(|key| !keys.contains(key)).collect();
+    assert!(other.is_empty(), "{family} {stage}: {other:?} are not trained there");
     let (mut left_out, mut compared, mut worst) = (0, 0, [0f64; 2]);
     let largest = keys.iter().map(|key| numbers(&format!("size:{key}"))[0]).fold(0f32, f32::max);
     for key in keys {

@@ -42,6 +42,9 @@ struct Eye {
     files: Vec<PathBuf>,
 }
 
+/// Full key and value, by published key.
+type Keyed = BTreeMap<String, (String, Tensor)>;
+
 /// Where a checkpoint of the reference keeps encoder `k` that was trained along.
 fn prefix(k: usize) -> String {
     format!("model.vision_tower_aux_list.{k}.vision_tower.")
@@ -195,8 +198,8 @@ impl Eyes {
         Ok(())
     }
 
-    /// All tensors of the encoders that learn: number, and full key and value by published key.
-    pub fn tensors(&self) -> impl Iterator<Item = Result<(usize, BTreeMap<String, (String, Tensor)>)>> + '_ {
+    /// All tensors of the encoders that learn, with the place of each encoder.
+    pub fn tensors(&self) -> impl Iterator<Item = Result<(usize, Keyed)>> + '_ {
         let learning = self.eyes.iter().enumerate().filter(|(_, eye)| !eye.trained.is_empty());
         learning.map(|(k, eye)| {
             let door = eye.door()?;
