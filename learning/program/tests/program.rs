@@ -32,6 +32,11 @@ fn it_speaks_as_zoo_does() {
     check("train none.toml", 1, "none.toml");
     check("data check none.json --json", 1, "\"error\"");
     check("--version", 0, "zoo ");
+    check("data synth set", 1, "--train, --val or --test");
+    check("data synth set --test 2 --size 48 --write tasks,coco", 0, "2 scenes");
+    check("data synth set --test 2 --resume", 1, "leave out --resume");
+    check("data synth set --only rooms", 2, "room");
+    check("data synth none --check", 1, "no set of the world");
 }
 
 /// The help of every command, as files: what users read is reviewed like code. `ZOO_UPDATE=1` writes them anew.

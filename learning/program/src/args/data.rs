@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::SynthArgs;
+
 /// `zoo data`.
 #[derive(Debug, Args)]
 pub struct DataArgs {
@@ -17,6 +19,8 @@ pub struct DataArgs {
 pub enum DataCommand {
     /// Say what is wrong with records and images: form, speakers, tags, missing images, duplicates
     Check(CheckArgs),
+    /// Make pictures of a synthetic world, with everything that is true of them
+    Synth(Box<SynthArgs>),
 }
 
 /// `zoo data check`.

@@ -1,12 +1,14 @@
 //! What was typed. Nothing here touches the disk; what it means is decided by the commands.
 
 mod data;
+mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
 use zoo_terminal::args::Global;
 
 pub use data::{CheckArgs, DataArgs, DataCommand};
+pub use synth::SynthArgs;
 pub use train::TrainArgs;
 
 /// Train models, judge them, and look after data.

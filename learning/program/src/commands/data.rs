@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 use zoo_data::DataSource;
 
+use super::synth;
 use crate::args::{CheckArgs, DataArgs, DataCommand};
 use crate::told::plain;
 use zoo_terminal::{CliError, Context, Report, counted};
@@ -12,9 +13,10 @@ use zoo_terminal::{CliError, Context, Report, counted};
 /// Flaws that are written out for people; all of them are in `--json`.
 const SHOWN: usize = 20;
 
-pub(super) fn run(args: &DataArgs, _: &Context<'_>) -> Result<Report, CliError> {
+pub(super) fn run(args: &DataArgs, context: &Context<'_>) -> Result<Report, CliError> {
     match &args.command {
         DataCommand::Check(args) => check(args),
+        DataCommand::Synth(args) => synth::run(args, context),
     }
 }
 

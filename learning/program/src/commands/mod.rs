@@ -2,6 +2,7 @@
 //! nothing is printed here. A command returns a [`Report`], which the edge of the program shows.
 
 mod data;
+mod synth;
 mod train;
 
 use zoo_terminal::{CliError, Context, Report};
