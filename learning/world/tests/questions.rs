@@ -1,5 +1,7 @@
 //! Every stored answer follows from the picture and its masks, looked up by other means than those that made it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::collections::BTreeMap;
 
 use zoo_world::ask::{Ask, Length, Question, caption, questions};

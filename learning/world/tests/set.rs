@@ -1,5 +1,7 @@
 //! Sets on the disk: the same bytes however they came to be, complete or not there, and nothing shared between splits.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
