@@ -12,12 +12,13 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
-use std::sync::LazyLock;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use zoo_core::sdk::{OpenOptions, Plugin};
 use zoo_core::weights::{Init, TensorInfo};
 use zoo_core::{Connector, Encoder, Precision, Spec};
@@ -124,16 +125,28 @@ pub fn noise(shape: &[usize], seed: u32) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
-/// Seconds that the threads of this process have run on a core, so that other work on the machine counts little; without
-/// Linux's accounts those of the clock. What a thread did is forgotten when it ends.
-pub fn processor_time() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let threads = || -> Option<f64> {
-        let of = |thread: std::fs::DirEntry| -> Option<f64> {
-            std::fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        let threads = std::fs::read_dir("/proc/self/task").ok()?;
-        threads.map(|thread| of(thread.ok()?)).sum::<Option<f64>>()
+/// The life of a process that stays, so that it can be timed in turns with others: it opens something, says how many seconds
+/// that took, and answers requests, one JSON object a line, until its standard input ends. What goes wrong is
+/// `{"error": text}`.
+pub fn stay<T, R: DeserializeOwned>(
+    open: impl FnOnce(&[&str]) -> Result<T>,
+    mut serve: impl FnMut(&mut T, R) -> Result<Value>,
+) {
+    let begun = Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut opened = match open(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(opened) => opened,
+        Err(error) => return answer(&json!({ "error": error.to_string() })),
     };
-    threads().map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
+    answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
+    for line in stdin().lock().lines().map_while(std::io::Result::ok) {
+        let done =
+            serde_json::from_str(&line).map_err(Into::into).and_then(|request| serve(&mut opened, request));
+        answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
+    }
+}
+
+fn answer(value: &Value) {
+    // Whoever stopped reading needs no answer.
+    let _ = writeln!(stdout(), "{value}").and_then(|()| stdout().flush());
 }

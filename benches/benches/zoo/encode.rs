@@ -9,7 +9,7 @@ use serde_json::json;
 use zoo_benches::{encoder, linked, noise, spec, tensors};
 use zoo_core::{FeatureRequest, Layers, Precision, Spec};
 use zoo_host::plugins::ObjectKind;
-use zoo_measure::Machine;
+use zoo_measure::{Machine, Speed};
 use zoo_registry::{Registry, Selection, Weights};
 
 use crate::asked;
@@ -46,24 +46,25 @@ fn run(c: &mut Criterion, machine: &mut Machine, selection: &Selection<'_>) {
             });
             group.finish();
             if let Some(seconds) = spent.seconds() {
-                speed(machine, precision, 2.0 * encoder.cost(batch, side, side).macs as f64 / seconds);
+                machine.measure();
+                let peak = if precision == Precision::Bf16 { machine.bf16 } else { machine.f32 };
+                say(Speed::of(&[seconds], batch, encoder.cost(batch, side, side).macs, Some(peak)));
             }
             spent.say(batch);
         }
     }
 }
 
-/// A speed beside the machine's peaks, which are measured again: they change with what else runs.
-fn speed(machine: &mut Machine, precision: Precision, flops: f64) {
-    machine.measure();
-    let peak = if precision == Precision::Bf16 { machine.bf16 } else { machine.f32 };
-    let instructions = peak
-        .instructions
-        .map_or_else(String::new, |peak| format!("{:.0} % of the multipliers' peak, ", 100.0 * flops / peak));
-    let product = 100.0 * flops / peak.product;
+/// A speed beside the machine's peaks, which are measured again each time: they change with what else runs.
+fn say(speed: Option<Speed>) {
+    let Some(Speed { gflops: Some(gflops), of_instructions, of_product, .. }) = speed else { return };
+    let share = |share: Option<f64>, of: &str| {
+        share.map_or_else(String::new, |share| format!(", {:.0} % of {of}", 100.0 * share))
+    };
     println!(
-        "                        {:.0} GFLOP/s, {instructions}{product:.0} % of a large product's",
-        flops / 1e9
+        "                        {gflops:.0} GFLOP/s{}{}",
+        share(of_instructions, "the multipliers' peak"),
+        share(of_product, "a large product's")
     );
 }
 

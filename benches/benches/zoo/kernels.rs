@@ -4,9 +4,9 @@
 use candle_core::Tensor;
 use criterion::{Criterion, Throughput};
 use half::bf16;
-use zoo_benches::{noise, processor_time};
+use zoo_benches::noise;
 use zoo_kernels::{Activation, Epilogue, Packed, peak};
-use zoo_measure::Summary;
+use zoo_measure::{Summary, processor_time, rounds};
 
 /// Rows, outputs, inputs: of CLIP ViT-L/14 at 336 pixels, of ConvNeXt-L at 320, of an 8B language model that decodes one
 /// token and twelve.
@@ -20,9 +20,9 @@ const SIZES: [(&str, [usize; 3]); 8] = [
     ("llama-8b-output-1", [1, 4096, 4096]),
     ("llama-8b-output-12", [12, 4096, 4096]),
 ];
-/// Pairs for the ratios that are printed.
-const PAIRS: usize = 9;
-/// Products in each half of a pair, and operations if that is more: enough for the accounts, which are written every few
+/// Rounds for the ratios that are printed.
+const ROUNDS: usize = 9;
+/// Products in each turn, and operations if that is more: enough for the accounts, which are written every few
 /// milliseconds.
 const REPEATS: u64 = 3;
 const OPERATIONS: u64 = 2_000_000_000;
@@ -103,26 +103,24 @@ pub fn table() {
 }
 
 fn row(product: &Product, peaks: [f64; 2]) {
-    let speed = |run: &dyn Fn()| {
-        let repeats = (OPERATIONS / product.operations()).max(REPEATS);
+    let repeats = (OPERATIONS / product.operations()).max(REPEATS);
+    let turn = |who| {
         let begun = processor_time();
-        (0..repeats).for_each(|_| run());
-        (repeats * product.operations()) as f64 / (processor_time() - begun) / 1e9
+        (0..repeats).for_each(|_| match who {
+            0 => drop(product.candle()),
+            1 => drop(product.f32()),
+            _ => drop(product.bf16()),
+        });
+        Ok::<_, ()>(processor_time() - begun)
     };
-    let mut runs = [Vec::new(), Vec::new()];
-    for _ in 0..PAIRS {
-        let candle = speed(&|| drop(product.candle()));
-        for (runs, ours) in
-            runs.iter_mut().zip([speed(&|| drop(product.f32())), speed(&|| drop(product.bf16()))])
-        {
-            runs.push((ours, ours / candle));
-        }
-    }
+    let seconds = rounds(3, ROUNDS, 0.0, turn, || false).unwrap();
     let median = |values: Vec<f64>| Summary::of(&values).unwrap().median;
-    let cells = |runs: &[(f64, f64)], peak: f64| {
-        let speed = median(runs.iter().map(|r| r.0).collect());
-        let ratio = median(runs.iter().map(|r| r.1).collect());
+    let cells = |which: usize, peak: f64| {
+        let operations = (repeats * product.operations()) as f64;
+        let speed = median(seconds[which].iter().map(|seconds| operations / seconds / 1e9).collect());
+        let ratio =
+            median(seconds[0].iter().zip(&seconds[which]).map(|(candle, ours)| candle / ours).collect());
         format!("{speed:.0} | {:.0} % | {ratio:.2}", 100.0 * speed / peak)
     };
-    println!("| {} | {} | {} |", product.name, cells(&runs[0], peaks[0]), cells(&runs[1], peaks[1]));
+    println!("| {} | {} | {} |", product.name, cells(1, peaks[0]), cells(2, peaks[1]));
 }

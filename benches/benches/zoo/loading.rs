@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use half::bf16;
-use zoo_benches::{linked, processor_time, spec, tensors};
+use zoo_benches::{linked, spec, tensors};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Precision, Spec};
 use zoo_host::plugins::ObjectKind;
 use zoo_kernels::{Element, Packed, Stored};
-use zoo_measure::{Summary, rounds};
+use zoo_measure::{Summary, processor_time, rounds};
 use zoo_registry::Registry;
 
 const ID: &str = "clip-vit-l-14-336";

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use zoo_benches::processor_time;
+use zoo_measure::processor_time;
 
 /// Calls until now, warming up included, but not the very first, which may pack weights.
 #[derive(Default)]

@@ -20,10 +20,14 @@
 mod chart;
 mod machine;
 pub mod memory;
+mod processor;
+mod speed;
 mod summary;
 mod turns;
 
 pub use chart::{Chart, ChartError, Point, Scale, Series};
 pub use machine::{Machine, Peak};
+pub use processor::processor_time;
+pub use speed::Speed;
 pub use summary::Summary;
 pub use turns::rounds;

@@ -12,15 +12,15 @@
 //!
 //! What goes wrong is `{"error": text}`.
 
-use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use candle_core::{D, DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zoo_benches::Result;
+use zoo_benches::{Result, stay};
 use zoo_core::weights::{Checkpoint, Weights};
 use zoo_core::{Cache, LanguageModel, NoHook, Precision, Spec};
+use zoo_measure::memory;
 use zoo_nn::decoder::gguf;
 
 /// One request.
@@ -41,27 +41,11 @@ struct Reader {
 }
 
 fn main() {
-    let begun = Instant::now();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let opened = match arguments.as_slice() {
+    let open = |arguments: &[&str]| match *arguments {
         [file, dtype] => open(file, dtype),
         _ => Err("decoder FILE.gguf f32|bf16".into()),
     };
-    match opened {
-        Ok(mut reader) => {
-            answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
-            for line in stdin().lock().lines().map_while(std::io::Result::ok) {
-                let done = serve(&mut reader, &line);
-                answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
-            }
-        }
-        Err(error) => answer(&json!({ "error": error.to_string() })),
-    }
-}
-
-fn answer(value: &Value) {
-    // Whoever stopped reading needs no answer.
-    let _ = writeln!(stdout(), "{value}").and_then(|()| stdout().flush());
+    stay(open, serve);
 }
 
 fn open(file: &str, dtype: &str) -> Result<Reader> {
@@ -74,8 +58,8 @@ fn open(file: &str, dtype: &str) -> Result<Reader> {
     Ok(Reader { model, cache, position: 0, next: 0 })
 }
 
-fn serve(reader: &mut Reader, line: &str) -> Result<Value> {
-    match serde_json::from_str(line)? {
+fn serve(reader: &mut Reader, request: Request) -> Result<Value> {
+    match request {
         Request::Read(ids) => {
             reader.cache = reader.model.cache(1)?;
             let begun = Instant::now();
@@ -87,12 +71,7 @@ fn serve(reader: &mut Reader, line: &str) -> Result<Value> {
             let ids = (0..count).map(|_| reader.write()).collect::<Result<Vec<_>>>()?;
             Ok(json!({ "seconds": begun.elapsed().as_secs_f64(), "ids": ids }))
         }
-        Request::Memory {} => {
-            let status = std::fs::read_to_string("/proc/self/status")?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("");
-            let kilobytes: Option<u64> = line.trim().trim_end_matches("kB").trim().parse().ok();
-            Ok(json!({ "peak": kilobytes.map(|k| k * 1024) }))
-        }
+        Request::Memory {} => Ok(json!({ "peak": memory::peak() })),
     }
 }
 

@@ -16,14 +16,13 @@
 //! What goes wrong is `{"error": text}`.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zoo_benches::{Result, linked};
+use zoo_benches::{Result, linked, stay};
 use zoo_core::sdk::OpenOptions;
 use zoo_core::{Encoder, FeatureRequest, Precision, Preprocess, Spec};
 use zoo_measure::{Machine, memory};
@@ -52,24 +51,8 @@ trait Work {
 }
 
 fn main() {
-    let begun = Instant::now();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match work(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(mut work) => {
-            answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
-            let mut machine = Machine::new();
-            for line in stdin().lock().lines().map_while(std::io::Result::ok) {
-                let done = serve(work.as_mut(), &mut machine, &line);
-                answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
-            }
-        }
-        Err(error) => answer(&json!({ "error": error.to_string() })),
-    }
-}
-
-fn answer(value: &Value) {
-    // Whoever stopped reading needs no answer.
-    let _ = writeln!(stdout(), "{value}").and_then(|()| stdout().flush());
+    let mut machine = None;
+    stay(work, |work, request| serve(work.as_mut(), &mut machine, request));
 }
 
 fn work(arguments: &[&str]) -> Result<Box<dyn Work>> {
@@ -85,8 +68,8 @@ fn work(arguments: &[&str]) -> Result<Box<dyn Work>> {
     }
 }
 
-fn serve(work: &mut dyn Work, machine: &mut Machine, line: &str) -> Result<Value> {
-    match serde_json::from_str(line)? {
+fn serve(work: &mut dyn Work, machine: &mut Option<Machine>, request: Request) -> Result<Value> {
+    match request {
         Request::Input(file) => work.input(&file)?,
         Request::Output(file) => {
             let (name, tensor) = work.output()?;
@@ -102,6 +85,7 @@ fn serve(work: &mut dyn Work, machine: &mut Machine, line: &str) -> Result<Value
             return Ok(json!({ "seconds": seconds }));
         }
         Request::Peak {} => {
+            let machine = machine.get_or_insert_with(Machine::new);
             machine.measure();
             return Ok(json!(machine));
         }

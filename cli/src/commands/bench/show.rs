@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use zoo_core::Precision;
-use zoo_measure::Summary;
+use zoo_measure::{Speed, Summary};
 
 use super::Measured;
-use super::cell::{Cell, Speed};
+use super::cell::Cell;
 use zoo_terminal::table::{Table, bytes};
 
 /// The name of an element type.
