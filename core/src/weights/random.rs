@@ -1,5 +1,9 @@
 //! Numbers from a seed, each made where it is read: for measuring what needs no training. Nothing is written to a disk,
 //! and nothing is held but what the reader keeps.
+//!
+//! What is trained from nothing or kept in a file begins with other numbers (the host's `initial`): a stream for each tensor,
+//! whose normal numbers take as many draws as they happen to need. Such a stream is read from its beginning and by one
+//! thread; these numbers are read by all threads, from any row on.
 
 use zoo_kernels::Element;
 
