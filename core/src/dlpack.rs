@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// A tensor lent for one call. Holds candle's read lock, so that nothing writes in place meanwhile.
 pub struct Lent<'a> {
-    parts: Parts,
+    parts: Shape,
     data: *mut c_void,
     _lock: StorageRef<'a>,
 }
@@ -25,7 +25,7 @@ impl<'a> Lent<'a> {
     /// [`Error::Device`] for other memory, [`Error::Unsupported`] for element types that DLPack does not name.
     pub fn new(tensor: &'a Tensor) -> Result<Self> {
         let (lock, _) = tensor.storage_and_layout();
-        let (parts, data) = Parts::of(tensor, &lock)?;
+        let (parts, data) = Shape::of(tensor, &lock)?;
         Ok(Self { parts, data, _lock: lock })
     }
 
@@ -46,7 +46,7 @@ impl<'a> Lent<'a> {
 pub fn export(tensor: &Tensor) -> Result<Owned> {
     struct Kept {
         managed: DlManaged,
-        parts: Parts,
+        parts: Shape,
         _tensor: Tensor,
     }
     unsafe extern "C" fn delete(managed: *mut DlManaged) {
@@ -57,7 +57,7 @@ pub fn export(tensor: &Tensor) -> Result<Owned> {
     let tensor = if tensor.is_variable() { tensor.copy()?.detach() } else { tensor.clone() };
     let (parts, data) = {
         let (lock, _) = tensor.storage_and_layout();
-        Parts::of(&tensor, &lock)?
+        Shape::of(&tensor, &lock)?
     };
     let mut kept = Box::new(Kept {
         managed: DlManaged {
@@ -123,13 +123,13 @@ fn fault(what: impl std::fmt::Display) -> Error {
 }
 
 /// Shape and strides in the form that DLPack points to.
-struct Parts {
+struct Shape {
     shape: Vec<i64>,
     strides: Vec<i64>,
     dtype: DlDataType,
 }
 
-impl Parts {
+impl Shape {
     fn of(tensor: &Tensor, storage: &Storage) -> Result<(Self, *mut c_void)> {
         let Storage::Cpu(storage) = storage else {
             return Err(Error::Device("only tensors in host memory cross the plugin boundary".into()));

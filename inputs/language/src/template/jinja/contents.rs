@@ -16,7 +16,7 @@ pub(super) enum Content {
 
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ContentPart {
     Image,
     Text(String),
     /// A text with a key that nobody reads: where its value is shown, a template writes out what it was given instead
@@ -53,14 +53,14 @@ impl Contents {
     /// Those of the template, where it can be given a question in neither form.
     pub fn probe(program: &Program, known: &[String]) -> Result<Self> {
         let mut contents = Self::TEXT;
-        let user = |content: Vec<Part>| vec![Message { role: Role::User, content }];
-        let as_text = program.write(&contents, &user(vec![Part::Text(mark(0))]), true);
+        let user = |content: Vec<ContentPart>| vec![Message { role: Role::User, content }];
+        let as_text = program.write(&contents, &user(vec![ContentPart::Text(mark(0))]), true);
         contents.user = Content::Parts;
         let as_parts = program.write(&contents, &user(marked()), true);
         let understood = as_parts.as_ref().is_ok_and(|text| reads(text));
         let image = match &as_parts {
             Ok(without) if understood => {
-                let with = [vec![Part::Image], marked()].concat();
+                let with = [vec![ContentPart::Image], marked()].concat();
                 let with = program.write(&contents, &user(with), true);
                 with.ok().filter(|with| reads(with) && with != without).map(|with| (with, without.clone()))
             }
@@ -86,7 +86,7 @@ impl Contents {
                 Role::System => contents.system = content,
                 _ => contents.assistant = content,
             }
-            let question = Message { role: Role::User, content: vec![Part::Text("q".into())] };
+            let question = Message { role: Role::User, content: vec![ContentPart::Text("q".into())] };
             let asked = Message { role, content: marked() };
             let messages = if role == Role::System { [asked, question] } else { [question, asked] };
             program.write(&contents, &messages, role == Role::System).is_ok_and(|text| reads(&text))
@@ -100,8 +100,8 @@ impl Contents {
 }
 
 /// A text to be looked for, beside one that must not be shown.
-fn marked() -> Vec<Part> {
-    vec![Part::Marked(mark(0), mark(1))]
+fn marked() -> Vec<ContentPart> {
+    vec![ContentPart::Marked(mark(0), mark(1))]
 }
 
 fn reads(text: &str) -> bool {
@@ -150,7 +150,7 @@ fn bracketed(text: &str) -> Vec<&str> {
 
 /// The parts of a question. The line break between a placeholder and the text beside it is that of released models
 /// without such a template, and no part of the question.
-pub(super) fn parts(question: &str) -> Vec<Part> {
+pub(super) fn parts(question: &str) -> Vec<ContentPart> {
     let mut parts = Vec::new();
     let pieces: Vec<&str> = question.split(IMAGE_PLACEHOLDER).collect();
     for (index, piece) in pieces.iter().enumerate() {
@@ -158,10 +158,10 @@ pub(super) fn parts(question: &str) -> Vec<Part> {
         let last = index + 1 == pieces.len();
         let piece = if last { piece } else { piece.strip_suffix('\n').unwrap_or(piece) };
         if index > 0 {
-            parts.push(Part::Image);
+            parts.push(ContentPart::Image);
         }
         if !piece.is_empty() {
-            parts.push(Part::Text(piece.to_owned()));
+            parts.push(ContentPart::Text(piece.to_owned()));
         }
     }
     parts
@@ -173,13 +173,13 @@ mod tests {
 
     #[test]
     fn questions_are_cut_at_their_images() {
-        let text = |text: &str| Part::Text(text.to_owned());
+        let text = |text: &str| ContentPart::Text(text.to_owned());
         for (question, expected) in [
-            ("<image>\nWhat?", vec![Part::Image, text("What?")]),
-            ("What?\n<image>", vec![text("What?"), Part::Image]),
-            ("a<image>b\n\nc", vec![text("a"), Part::Image, text("b\n\nc")]),
+            ("<image>\nWhat?", vec![ContentPart::Image, text("What?")]),
+            ("What?\n<image>", vec![text("What?"), ContentPart::Image]),
+            ("a<image>b\n\nc", vec![text("a"), ContentPart::Image, text("b\n\nc")]),
             ("\nplain\n", vec![text("\nplain\n")]),
-            ("<image>", vec![Part::Image]),
+            ("<image>", vec![ContentPart::Image]),
         ] {
             assert_eq!(parts(question), expected, "{question:?}");
         }

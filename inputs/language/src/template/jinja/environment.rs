@@ -1,6 +1,8 @@
 //! Jinja as transformers runs it: white space around blocks trimmed, Python's methods, `raise_exception`,
 //! `strftime_now`, `tojson` with Python's spacing.
 
+use std::io;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, State, Value};
@@ -11,8 +13,46 @@ use super::{clock, dialect, json, python};
 /// template is a program of whoever made the folder, and a loop in a loop in a loop would hold up the question for days.
 const STEPS: u64 = 20_000_000;
 
+/// MiB of text that a template may write: more than any model reads.
+const LONGEST: usize = 16;
+
+/// What `source` makes of `values`.
+pub(super) fn render(source: &str, values: Value) -> Result<String, Error> {
+    let mut text = Bounded::default();
+    let environment = environment();
+    let written = environment.template_from_str(source)?.render_captured_to(values, &mut text);
+    if text.full {
+        let message = format!("it writes more than {LONGEST} MiB of text, which is no prompt");
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    written?;
+    String::from_utf8(text.bytes).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.to_string()))
+}
+
+/// A text that ends at [`LONGEST`].
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.full |= self.bytes.len() + bytes.len() > LONGEST << 20;
+        if self.full {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// An environment in which chat templates run.
-pub(super) fn environment<'source>() -> Environment<'source> {
+fn environment<'source>() -> Environment<'source> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.unwrap_or_default());
@@ -45,7 +85,7 @@ mod tests {
     #[track_caller]
     fn check(template: &str, expected: Result<&str, &str>) {
         let values = context! { messages => [context! { role => "user", content => " Hi " }], none => () };
-        match (environment().render_str(&dialect::translate(template), values), expected) {
+        match (render(&dialect::translate(template), values), expected) {
             (Ok(got), Ok(expected)) => assert_eq!(got, expected),
             (Err(got), Err(part)) => assert!(got.to_string().contains(part), "{got}"),
             (got, expected) => panic!("{got:?}, expected {expected:?}"),
@@ -67,5 +107,9 @@ mod tests {
             Ok("13"),
         );
         check("{{ strftime_now('%Q') }}", Err("does not know `%Q`"));
+        let many = "{% for i in range(30) %}{{ 'a' * 1000000 }}{% endfor %}";
+        for endless in ["{{ 'a' * 40000000 }}", many] {
+            check(endless, Err("it writes more than 16 MiB of text"));
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use minijinja::{Value, context};
 
-use self::contents::{Content, Contents, Part, parts};
+use self::contents::{Content, ContentPart, Contents, parts};
 use super::{Conversation, IMAGE_PLACEHOLDER, Role, Style, Template};
 use crate::tokens::{SpecialToken, TokenizerConfig};
 use crate::{Error, Result};
@@ -115,12 +115,12 @@ fn mark(index: usize) -> String {
 #[derive(Clone)]
 struct Message {
     role: Role,
-    content: Vec<Part>,
+    content: Vec<ContentPart>,
 }
 
 impl Message {
     fn text(role: Role, text: &str) -> Self {
-        Self { role, content: vec![Part::Text(text.to_owned())] }
+        Self { role, content: vec![ContentPart::Text(text.to_owned())] }
     }
 
     /// As `content` wants it.
@@ -130,10 +130,10 @@ impl Message {
             Role::User => "user",
             Role::Assistant => "assistant",
         };
-        let part = |part: &Part| match part {
-            Part::Image => context! { type => "image" },
-            Part::Text(text) => context! { type => "text", text => text.as_str() },
-            Part::Marked(text, other) => {
+        let part = |part: &ContentPart| match part {
+            ContentPart::Image => context! { type => "image" },
+            ContentPart::Text(text) => context! { type => "text", text => text.as_str() },
+            ContentPart::Marked(text, other) => {
                 context! { type => "text", text => text.as_str(), mark => other.as_str() }
             }
         };
@@ -143,8 +143,8 @@ impl Message {
             }
             Content::Text => {
                 let text = self.content.iter().map(|part| match part {
-                    Part::Image => IMAGE_PLACEHOLDER,
-                    Part::Text(text) | Part::Marked(text, _) => text.as_str(),
+                    ContentPart::Image => IMAGE_PLACEHOLDER,
+                    ContentPart::Text(text) | ContentPart::Marked(text, _) => text.as_str(),
                 });
                 context! { role, content => text.collect::<String>() }
             }
@@ -250,7 +250,7 @@ impl Program {
             let one = messages.iter().map(|message| {
                 let mut message = with_marks(message, &mut others);
                 for part in &mut message.content {
-                    if let Part::Text(text) = part {
+                    if let ContentPart::Text(text) = part {
                         *text = unmarked(text, &marks.texts, index);
                     }
                 }
@@ -293,7 +293,7 @@ impl Program {
         let tokens = Value::from_pairs(self.tokens.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         // transformers hands over tools and documents even where there are none.
         let values = context! { messages, add_generation_prompt, tools => (), documents => (), ..tokens };
-        environment::environment().render_str(&self.source, values).map_err(|error| {
+        environment::render(&self.source, values).map_err(|error| {
             self.fault(match (error.detail(), error.line()) {
                 (Some(detail), Some(line)) => format!("{detail} (line {line} of the template)"),
                 _ => error.to_string(),
@@ -311,7 +311,7 @@ fn with_marks(message: &Message, marks: &mut Marks) -> Message {
     let mut message = message.clone();
     if message.role != Role::Assistant {
         for part in &mut message.content {
-            if let Part::Text(text) = part {
+            if let ContentPart::Text(text) = part {
                 // A placeholder on the same line is no part of it.
                 let pieces: Vec<String> =
                     text.split(IMAGE_PLACEHOLDER).map(|piece| marks.lines(piece)).collect();
