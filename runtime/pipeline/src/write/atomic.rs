@@ -61,6 +61,12 @@ pub fn file(
     })
 }
 
+/// Sees to it that the name of the file at `path` is on the disk, where the system can say so.
+pub(super) fn synced(path: &Path) {
+    // Other systems do not open folders; a name that is lost there leaves the file as it was before.
+    let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
+}
+
 /// Gives a file its name, unless something has it, in one step: two programs that write at the same time cannot both
 /// succeed.
 fn publish(temporary: &Path, path: &Path) -> io::Result<()> {

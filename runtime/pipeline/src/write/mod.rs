@@ -19,6 +19,7 @@ use crate::look::Seen;
 use crate::read::{Item, Position};
 use crate::{Error, Failure};
 
+use atomic::synced;
 pub use atomic::{Replace, file, free, remove_temporaries};
 pub use folder::FolderSink;
 pub use names::unique;

@@ -1,32 +1,25 @@
 //! One file for all images. Until the last of them is there, rows and what is known of them lie in a folder beside it,
 //! `OUT.unfinished/`, from where a later run goes on, however this one ended.
 
+mod finish;
 mod journal;
 mod spool;
+mod work;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use zoo_core::path_text;
-
+use self::finish::{beside, complete, no_array};
 use self::journal::{Begun, Line, Shape};
-use self::spool::{Medium, Open, Spool};
+use self::spool::{Open, Spool};
+use self::work::{Work, clear, lock, unfinished};
 use super::listing::{Entry, lists, summary};
-use super::safetensors::write_mixed;
-use super::{Existing, Plain, Replace, Setting, Sink, TensorOut, WriteError, file, free, write_npy};
+use super::{Existing, Replace, Setting, Sink, TensorOut as _, WriteError, file, free};
 use crate::find::Input;
 use crate::look::Seen;
 use crate::read::{Item, Position};
 use crate::{Error, Failure, Metadata};
-
-/// Up to so many bytes, the lists of images stand in the header of a safetensors file; beyond that in a tensor, since
-/// headers have a limit.
-const LISTED: usize = 1 << 20;
-
-/// The tensor with the lists of images that are too long for the header: JSON, UTF-8.
-const LISTS: &str = "inputs.json";
 
 /// The kind of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,39 +53,6 @@ pub struct OneFile {
     start: Position,
     earlier: Vec<Failure>,
     files: Vec<PathBuf>,
-}
-
-/// The folder of a run that is not finished.
-struct Work {
-    folder: PathBuf,
-    open: Open,
-    journal: Box<dyn Medium>,
-    /// Bytes of the journal that count.
-    noted: u64,
-    /// Held as long as this run goes on.
-    _lock: File,
-}
-
-impl Work {
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn fail(&self, source: io::Error) -> WriteError {
-        WriteError::io(&self.folder, source)
-    }
-
-    fn spool(&self, index: usize, name: &str, shape: &[usize]) -> Result<Spool, WriteError> {
-        let medium = (self.open)(&self.path(&format!("{index}.f32"))).map_err(|e| self.fail(e))?;
-        Ok(Spool { name: name.to_owned(), shape: shape.to_vec(), rows: 0, medium })
-    }
-
-    fn note(&mut self, lines: &[Line]) -> Result<(), WriteError> {
-        let text = lines.iter().map(Line::text).collect::<Result<String, _>>()?;
-        self.journal.append(text.as_bytes()).map_err(|e| WriteError::io(&self.folder, e))?;
-        self.noted += text.len() as u64;
-        Ok(())
-    }
 }
 
 impl OneFile {
@@ -266,61 +226,6 @@ impl OneFile {
         &self.files
     }
 
-    /// Makes the file of what is kept, and removes the folder.
-    ///
-    /// # Errors
-    /// [`WriteError`]; the folder stays, and a later run has only this to do.
-    pub fn finish(&mut self) -> Result<(), WriteError> {
-        match self.form {
-            Form::Safetensors => self.write_safetensors()?,
-            Form::Npy => {
-                // The array last: where it is, everything is. A run that goes on may find this one there.
-                let (beside, record) = (beside(&self.path), Value::Object(self.record()));
-                file(&beside, Replace::Always, |w| writeln!(w, "{record:#}"))?;
-                let Some(spool) = self.spools.first_mut() else { return Err(no_array(&self.path)) };
-                write_npy(&self.path, self.replace, spool)?;
-                self.files = vec![self.path.clone(), beside];
-            }
-        }
-        self.discard();
-        Ok(())
-    }
-
-    fn write_safetensors(&mut self) -> Result<(), WriteError> {
-        let (mut head, lists) = (self.head(), lists(&self.entries));
-        let text = Value::Object(lists.clone()).to_string();
-        let mut long = None;
-        if text.len() <= LISTED {
-            head.extend(lists);
-        } else {
-            head.insert("inputs".into(), format!("in the tensor `{LISTS}`").into());
-            long = Some(Plain::U8(LISTS.into(), text.into_bytes()));
-        }
-        let mut tensors: Vec<&mut dyn TensorOut> =
-            self.spools.iter_mut().map(|spool| spool as &mut dyn TensorOut).collect();
-        tensors.extend(long.as_mut().map(|long| long as &mut dyn TensorOut));
-        write_mixed(&self.path, self.replace, &mut tensors, &head)?;
-        self.files = vec![self.path.clone()];
-        Ok(())
-    }
-
-    /// Ends without the file: what is kept stays for a later run, and is named; nothing stays of nothing.
-    pub fn leave(&mut self) -> Option<&Path> {
-        if self.entries.is_empty() {
-            self.discard();
-            return None;
-        }
-        Some(&self.work.folder)
-    }
-
-    fn discard(&mut self) {
-        self.spools.clear();
-        // What cannot be removed is told by the next run.
-        let _ = clear(&self.work.folder);
-        let _ = fs::remove_file(self.work.path("lock"));
-        let _ = fs::remove_dir(&self.work.folder);
-    }
-
     /// The tensors that the file will hold, in `seen`.
     fn chosen<'a>(&self, seen: &'a Seen) -> Result<Vec<&'a crate::look::Rows>, WriteError> {
         match self.form {
@@ -402,66 +307,6 @@ impl Sink for OneFile {
             let _ = self.roll_back();
         }
         noted
-    }
-}
-
-/// Where what is known of a run lies until the file at `path` is whole.
-fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".unfinished");
-    name.into()
-}
-
-/// Where what is recorded of a `.npy` file stands.
-fn beside(path: &Path) -> PathBuf {
-    path.with_extension("npy.json")
-}
-
-fn no_array(path: &Path) -> WriteError {
-    let what = "a .npy file holds one array, but an ensemble without connector has several; use .safetensors";
-    WriteError::Format { path: path.to_path_buf(), what: what.into() }
-}
-
-fn lock(folder: &Path) -> Result<File, WriteError> {
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"));
-    let lock = open.map_err(|e| WriteError::io(folder, e))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(WriteError::Busy { path: folder.to_path_buf() }),
-        // A file system without locks; then nobody can be kept out.
-        Err(fs::TryLockError::Error(_)) => Ok(lock),
-    }
-}
-
-/// Removes what a run leaves in its folder, and nothing else.
-fn clear(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().map(path_text).unwrap_or_default();
-        let temporary = name.starts_with(".zoo-") && name.ends_with(".part");
-        let ours = ["run.json", "rows.jsonl", "tensors.json"].contains(&name.as_ref());
-        let ours = ours || temporary || name.ends_with(".f32");
-        if ours {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether the finished file at `path` is what this run would make.
-fn complete(path: &Path, form: Form, inputs: &str, setting: &Setting) -> Result<(), WriteError> {
-    let recorded = match form {
-        Form::Safetensors => super::folder::metadata(path),
-        Form::Npy => journal::read::<Value>(&beside(path)),
-    };
-    let other = |what: &str| Err(WriteError::Other { path: path.to_path_buf(), what: what.into() });
-    match recorded {
-        None => other("it says nothing of how it was made"),
-        Some(recorded) if recorded["fingerprint"] != *setting.fingerprint() => {
-            other("it was made by another encoder, or with other settings")
-        }
-        Some(recorded) if recorded["inputs_sha256"] != *inputs => other("it was made of other inputs"),
-        Some(_) => Ok(()),
     }
 }
 

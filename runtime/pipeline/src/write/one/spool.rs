@@ -15,6 +15,8 @@ pub(super) trait Medium {
     fn cut(&mut self, length: u64) -> io::Result<()>;
     /// How many there are.
     fn length(&self) -> io::Result<u64>;
+    /// What was kept is on the disk when this returns.
+    fn sync(&mut self) -> io::Result<()>;
     /// All of them, from the first.
     fn read(&mut self) -> io::Result<Box<dyn Read + '_>>;
 }
@@ -31,6 +33,10 @@ impl Medium for File {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
     }
 
     fn read(&mut self) -> io::Result<Box<dyn Read + '_>> {

@@ -1,9 +1,11 @@
 use std::cell::Cell;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 
 use ::safetensors::SafeTensors;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::spool::Medium;
 use super::*;
 use crate::find::Contents;
 use crate::look::Rows;
@@ -11,6 +13,8 @@ use crate::look::Rows;
 thread_local! {
     /// Bytes that the disk still takes; what does not fit is cut off, as a full disk does it.
     static ROOM: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// How often something was made sure to be on the disk.
+    static SYNCED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A file on a disk that becomes full.
@@ -33,6 +37,11 @@ impl Medium for Filling {
         Medium::length(&self.0)
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        SYNCED.set(SYNCED.get() + 1);
+        self.0.sync()
+    }
+
     fn read(&mut self) -> io::Result<Box<dyn Read + '_>> {
         Medium::read(&mut self.0)
     }
@@ -41,6 +50,17 @@ impl Medium for Filling {
 fn filling(path: &Path) -> io::Result<Box<dyn Medium>> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     Ok(Box::new(Filling(options?)))
+}
+
+/// Both tensors and the journal, before anybody is told that they are kept.
+#[test]
+fn what_is_left_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = wanted(&folder.path().join("x.safetensors"), Existing::Refuse);
+    sink.put(&[item(0), item(1)], seen(&[0, 1])).unwrap();
+    assert_eq!(SYNCED.get(), 0);
+    assert!(sink.leave().is_some());
+    assert_eq!(SYNCED.get(), 3);
 }
 
 const IMAGES: usize = 7;
