@@ -36,6 +36,7 @@ mod schema;
 mod select;
 mod spans;
 mod stack;
+mod table;
 mod tower;
 
 pub use compose::{EnsembleShape, LayerShape, MemberShape};
@@ -46,7 +47,7 @@ pub use problem::{Location, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
     ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,
-    OneOrMany, Pixels, Row, Select, Supervision, Term, Weights, WeightsFile,
+    OneOrMany, Pixels, ProjectorRow, Row, Select, Supervision, Term, TokenCounts, Weights, WeightsFile,
 };
 pub use schema::schema;
 pub use select::Selection;

@@ -30,9 +30,11 @@ pub enum LookupError {
         /// What is wrong.
         problem: Box<Problem>,
     },
-    /// A kind of language model that no `[[decoder]]` row knows.
-    #[error("there is no decoder for language models of type `{name}`; known are {}", known.join(", "))]
-    ModelType {
+    /// A kind of language model that no `[[decoder]]` row knows, or of connector that no `[[projector]]` row knows.
+    #[error("there is no {kind} for {} of type `{name}`; known are {}", what(*kind), known.join(", "))]
+    Type {
+        /// What was looked for.
+        kind: Kind,
         /// What the file calls itself.
         name: String,
         /// Types that can be read.
@@ -80,6 +82,11 @@ impl LookupError {
             _ => None,
         }
     }
+}
+
+/// What rows of this kind read.
+fn what(kind: Kind) -> &'static str {
+    if kind == Kind::Projector { "connectors" } else { "language models" }
 }
 
 fn cannot(kind: Kind, name: &str, problem: &Problem) -> String {

@@ -6,6 +6,7 @@ use crate::parse::words;
 use crate::problem::Problem;
 use crate::registry::Registry;
 use crate::rows::Kind;
+use crate::table::AnyRow;
 
 impl Registry {
     /// A problem at a dotted path of a row, such as `select.layers`; none if there is no such row.
@@ -16,9 +17,7 @@ impl Registry {
         message: impl Into<String>,
         help: Option<String>,
     ) -> Option<Problem> {
-        let (source, spans) = self.rows().written(kind, id)?;
-        let row = Some((kind, id.to_owned()));
-        Some(Problem { row, ..source.problem(spans.at(path), message, help) })
+        Some(self.rows().get(kind, id)?.problem(path, message.into(), help))
     }
 
     /// A value that is none of those that there are: an architecture, say.
@@ -37,7 +36,7 @@ impl Registry {
     /// What a plugin has against the `arch` of a row, in serde's words or its own. The first key of `arch` that the
     /// message mentions is the place; without one it is the table.
     pub fn arch_objection(&self, row: (Kind, &str), message: &str) -> Option<Problem> {
-        let (_, spans) = self.rows().written(row.0, row.1)?;
+        let spans = self.rows().get(row.0, row.1)?.spans();
         let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let mentioned = message.split(|c: char| !part(c)).find(|word| spans.has(&["arch", word]));
         let path = mentioned.map_or_else(|| "arch".to_owned(), |key| format!("arch.{key}"));
@@ -47,13 +46,9 @@ impl Registry {
 
     /// Kinds and ids of the rows that stand in `file`, in the order of its lines. All rows without one.
     pub fn written_in(&self, file: Option<&str>) -> Vec<(Kind, String)> {
-        let mut rows: Vec<_> = self.rows().ids();
-        let place = |(kind, id): &(Kind, String)| {
-            let (source, spans) = self.rows().written(*kind, id)?;
-            (file.is_none_or(|file| source.name == file)).then_some((source.layer, spans.span.start))
-        };
-        rows.retain(|row| place(row).is_some());
-        rows.sort_by_key(place);
-        rows
+        let written = |row: &&dyn AnyRow| file.is_none_or(|file| row.source().name == file);
+        let mut rows: Vec<_> = self.rows().all().filter(written).collect();
+        rows.sort_by_key(|row| (row.source().layer, row.spans().span.start));
+        rows.iter().map(|row| (row.kind(), row.id().to_owned())).collect()
     }
 }

@@ -10,8 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::names::suggestion;
 use crate::problem::{Problem, RegistryError, RegistryText};
-use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, ModelRow, Row};
+use crate::rows::{Kind, Row};
 use crate::spans::Node;
+use crate::table::Rows;
 
 /// The version of the format that this crate reads.
 const VERSION: u32 = 1;
@@ -67,17 +68,6 @@ impl<T: Row> Entry<T> {
         let row = Some((T::KIND, self.row.id().to_owned()));
         Problem { row, ..self.source.problem(self.spans.at(path), message, help) }
     }
-}
-
-/// The rows of one file, or of all files.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rows {
-    pub encoders: Vec<Entry<EncoderRow>>,
-    pub connectors: Vec<Entry<ConnectorRow>>,
-    pub ensembles: Vec<Entry<EnsembleRow>>,
-    pub llms: Vec<Entry<LlmRow>>,
-    pub models: Vec<Entry<ModelRow>>,
-    pub decoders: Vec<Entry<DecoderRow>>,
 }
 
 /// Reads a TOML file of another kind as strictly as a registry, with the same messages. `T` should deny unknown
@@ -148,6 +138,7 @@ impl Reader {
                 Some(Kind::Llm) => self.rows.llms = self.table(value),
                 Some(Kind::Model) => self.rows.models = self.table(value),
                 Some(Kind::Decoder) => self.rows.decoders = self.table(value),
+                Some(Kind::Projector) => self.rows.projectors = self.table(value),
                 None if key.get_ref() == "version" => version = Some(value),
                 None => {
                     let known = ["version"].into_iter().chain(Kind::ALL.map(Kind::table));

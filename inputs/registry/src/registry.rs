@@ -2,11 +2,15 @@
 
 use crate::check::{self, Links};
 use crate::names::nearest;
-use crate::parse::{self, Entry, Layer, Rows};
+use crate::parse::{self, Layer};
 use crate::problem::{Problem, RegistryError};
-use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, Row};
+use crate::rows::{
+    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, ProjectorRow, Row,
+    matched,
+};
 use crate::select::Selection;
-use crate::stack::{Absent, Sheet};
+use crate::stack::Stack;
+use crate::table::Rows;
 use crate::tower::{Tower, composite};
 use crate::{LookupError, TowerError};
 
@@ -16,11 +20,7 @@ const COMPOSITE_TOKENS: usize = 24 * 24;
 /// Every row that is known, checked.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    rows: Rows,
-    /// Rows that are not used, and for which none of a later layer is.
-    absent: Vec<Absent>,
-    /// What is wrong with rows of plugins.
-    aside: Vec<Problem>,
+    stack: Stack,
 }
 
 /// Where a row was written.
@@ -50,89 +50,82 @@ impl Registry {
     }
 
     /// Several files, one over the other: a row replaces the row of the same kind and id in an earlier layer, as a
-    /// whole and in its place; a row with a new id is added at the end. Wrong rows of a [`Layer::manifest`] are set
-    /// aside: those that are wrong in themselves, that take a name of another layer's row, or that replace a row of
-    /// an earlier layer and no longer fit what that layer does with it. Neither they nor the rows that they would
-    /// replace are found, nor is any row that needs them, whichever layer it stands in.
+    /// whole and in its place; a row with a new id is added at the end. Rows of a [`Layer::manifest`] are added and replace
+    /// nothing. Those that are wrong in themselves, take a name of another row or do not fit are set aside, and so is any
+    /// row that needs one of them, whichever layer it stands in.
     ///
     /// # Errors
-    /// [`RegistryError`] with everything else that is wrong in any of the other layers. What rows say of each other
+    /// [`RegistryError`] with everything that is wrong in any of the other layers. What rows say of each other
     /// is looked at once every row is right in itself.
     pub fn load(layers: &[Layer]) -> Result<Self, RegistryError> {
-        let (mut problems, mut aside) = (Vec::new(), Vec::new());
-        let mut sheets = Vec::with_capacity(layers.len());
+        let (mut problems, mut stack) = (Vec::new(), Stack::default());
         for (index, layer) in layers.iter().enumerate() {
             let parsed = parse::parse(layer, index);
             if layer.is_guest() {
-                let (sheet, wrong) = Sheet::guest(parsed);
-                sheets.push(sheet);
-                aside.extend(wrong);
-            } else {
-                let mut found = parsed.problems;
-                found.extend(parsed.unreadable);
-                found.extend(check::duplicates(&parsed.rows));
-                found.extend(check::rows(&parsed.rows));
-                found.sort_by_key(|p| p.place.span.start);
-                problems.extend(found);
-                sheets.push(Sheet::of(parsed.rows));
+                stack.add(parsed);
+                continue;
             }
+            let mut found = parsed.problems;
+            found.extend(parsed.unreadable);
+            found.extend(check::duplicates(&parsed.rows));
+            found.extend(check::rows(&parsed.rows));
+            found.sort_by_key(|p| p.place.span.start);
+            problems.extend(found);
+            stack.lay(parsed.rows);
         }
         none_of(problems)?;
+        let mut registry = Self { stack };
         loop {
-            let (rows, absent) = Sheet::merge(&sheets);
-            let mut registry = Self { rows, absent, aside: Vec::new() };
-            let Links { wrong, out } = check::links(&registry, &registry.rows);
-            let mut left_out = false;
-            for (layer, problem) in out {
-                // The first reason is enough.
-                if sheets[layer].leave_out(problem.clone()) {
-                    left_out = true;
-                    // Files below those of plugins are right; what they miss is said to whoever asks for it.
-                    let above = layers[..=layer].iter().any(Layer::is_guest);
-                    aside.extend(above.then_some(problem));
-                }
-            }
-            if !left_out {
+            let Links { wrong, out } = check::links(&registry, &registry.stack.rows);
+            if out.is_empty() {
                 none_of(wrong)?;
-                registry.aside = aside;
                 return Ok(registry);
+            }
+            // Of several reasons the first is enough.
+            for problem in out {
+                registry.stack.leave_out(problem);
             }
         }
     }
 
     /// What is wrong with rows that plugins brought and that are therefore not used.
     pub fn set_aside(&self) -> &[Problem] {
-        &self.aside
+        &self.stack.aside
     }
 
     /// Encoders in the order of the files.
     pub fn encoders(&self) -> impl ExactSizeIterator<Item = &EncoderRow> {
-        self.rows.encoders.iter().map(|e| &e.row)
+        self.stack.rows.encoders.iter().map(|e| &e.row)
     }
 
     /// Connectors in the order of the files.
     pub fn connectors(&self) -> impl ExactSizeIterator<Item = &ConnectorRow> {
-        self.rows.connectors.iter().map(|e| &e.row)
+        self.stack.rows.connectors.iter().map(|e| &e.row)
     }
 
     /// Ensembles in the order of the files.
     pub fn ensembles(&self) -> impl ExactSizeIterator<Item = &EnsembleRow> {
-        self.rows.ensembles.iter().map(|e| &e.row)
+        self.stack.rows.ensembles.iter().map(|e| &e.row)
     }
 
     /// Language models in the order of the files.
     pub fn llms(&self) -> impl ExactSizeIterator<Item = &LlmRow> {
-        self.rows.llms.iter().map(|e| &e.row)
+        self.stack.rows.llms.iter().map(|e| &e.row)
     }
 
     /// Models in the order of the files.
     pub fn models(&self) -> impl ExactSizeIterator<Item = &ModelRow> {
-        self.rows.models.iter().map(|e| &e.row)
+        self.stack.rows.models.iter().map(|e| &e.row)
     }
 
     /// Kinds of language models in the order of the files.
     pub fn decoders(&self) -> impl DoubleEndedIterator<Item = &DecoderRow> + ExactSizeIterator {
-        self.rows.decoders.iter().map(|e| &e.row)
+        self.stack.rows.decoders.iter().map(|e| &e.row)
+    }
+
+    /// Kinds of connectors in the order of the files.
+    pub fn projectors(&self) -> impl DoubleEndedIterator<Item = &ProjectorRow> + ExactSizeIterator {
+        self.stack.rows.projectors.iter().map(|e| &e.row)
     }
 
     /// The encoder of this id, alias or tower name without suffixes.
@@ -184,28 +177,46 @@ impl Registry {
     /// later files win.
     ///
     /// # Errors
-    /// [`LookupError::ModelType`] with all that can be read; [`LookupError::SetAside`] if a plugin's row for it is
+    /// [`LookupError::Type`] with all that can be read; [`LookupError::SetAside`] if a plugin's row for it is
     /// wrong.
     pub fn decoder_for_model_type(&self, model_type: &str) -> Result<&DecoderRow, LookupError> {
-        self.decoders().rev().find(|row| row.model_types.iter().any(|t| t == model_type)).ok_or_else(|| {
-            self.unused(Kind::Decoder, model_type).unwrap_or_else(|| {
-                let known = self.decoders().flat_map(|row| row.model_types.iter().cloned()).collect();
-                LookupError::ModelType { name: model_type.to_owned(), known }
-            })
+        let found = self.decoders().rev().find(|row| row.model_types.iter().any(|t| t == model_type));
+        found.ok_or_else(|| {
+            self.untyped(Kind::Decoder, model_type, self.decoders().flat_map(|row| &row.model_types))
         })
     }
 
     /// The kind of language model whose GGUF files have this `general.architecture`; of several, the last one.
     ///
     /// # Errors
-    /// [`LookupError::ModelType`] with all that can be read; [`LookupError::SetAside`] if a plugin's row for it is
-    /// wrong.
+    /// As for [`Registry::decoder_for_model_type`].
     pub fn decoder_for_gguf(&self, architecture: &str) -> Result<&DecoderRow, LookupError> {
-        self.decoders().rev().find(|row| row.gguf.iter().any(|t| t == architecture)).ok_or_else(|| {
-            self.unused(Kind::Decoder, architecture).unwrap_or_else(|| {
-                let known = self.decoders().flat_map(|row| row.gguf.iter().cloned()).collect();
-                LookupError::ModelType { name: architecture.to_owned(), known }
-            })
+        let found = self.decoders().rev().find(|row| row.gguf.iter().any(|t| t == architecture));
+        found.ok_or_else(|| {
+            self.untyped(Kind::Decoder, architecture, self.decoders().flat_map(|row| &row.gguf))
+        })
+    }
+
+    /// The kind of connector with this `mm_projector_type`, and the number in its name, if it has one; of several, the
+    /// last one.
+    ///
+    /// # Errors
+    /// As for [`Registry::decoder_for_model_type`].
+    pub fn projector(&self, name: &str) -> Result<(&ProjectorRow, Option<(&str, usize)>), LookupError> {
+        let found = self.projectors().rev().find_map(|row| {
+            let number = row.types.iter().find_map(|pattern| matched(pattern, name))?;
+            Some((row, number))
+        });
+        found.ok_or_else(|| self.untyped(Kind::Projector, name, self.projectors().flat_map(|row| &row.types)))
+    }
+
+    /// Why there is no row for what a file calls itself; `known` is what could be read.
+    fn untyped<'a>(&self, kind: Kind, name: &str, known: impl Iterator<Item = &'a String>) -> LookupError {
+        let absent = self.unused(kind, name);
+        absent.unwrap_or_else(|| LookupError::Type {
+            kind,
+            name: name.to_owned(),
+            known: known.cloned().collect(),
         })
     }
 
@@ -288,29 +299,28 @@ impl Registry {
     }
 
     pub(crate) fn rows(&self) -> &Rows {
-        &self.rows
+        &self.stack.rows
     }
 
     /// Where the row of this kind and id was written.
     pub fn origin(&self, kind: Kind, id: &str) -> Option<Origin> {
-        let (source, spans) = self.rows.written(kind, id)?;
-        let place = source.place(spans.span.clone());
+        let row = self.rows().get(kind, id)?;
+        let place = row.source().place(row.spans().span.clone());
         Some(Origin { file: place.file, line: place.line })
     }
 
     fn find_encoder(&self, name: &str) -> Option<&EncoderRow> {
         self.encoders().find(|row| row.id == name).or_else(|| {
-            self.encoders().find(|row| row.other_names().any(|other| other.eq_ignore_ascii_case(name)))
+            self.encoders().find(|row| row.other_names().any(|(_, other)| other.eq_ignore_ascii_case(name)))
         })
     }
 
     /// Why a row of this name is not used, where there is one.
     fn unused(&self, kind: Kind, name: &str) -> Option<LookupError> {
-        let named = |out: &&Absent| {
-            out.kind == kind && out.names.iter().any(|other| other.eq_ignore_ascii_case(name))
-        };
-        let problem = Box::new(self.absent.iter().rev().find(named)?.problem.clone());
-        Some(LookupError::SetAside { kind, name: name.to_owned(), problem })
+        let mut absent = self.stack.absent.iter().rev();
+        let out = absent
+            .find(|out| out.kind == kind && out.names.iter().any(|other| other.eq_ignore_ascii_case(name)))?;
+        Some(LookupError::SetAside { kind, name: name.to_owned(), problem: Box::new(out.problem.clone()) })
     }
 
     fn unknown(&self, kind: Kind, name: &str) -> LookupError {
@@ -324,17 +334,12 @@ impl Registry {
 
     /// Every name under which a row of this kind can be found.
     pub fn names(&self, kind: Kind) -> Vec<&str> {
-        fn of<T: Row>(entries: &[Entry<T>]) -> Vec<&str> {
-            entries.iter().flat_map(|e| std::iter::once(e.row.id()).chain(e.row.other_names())).collect()
-        }
-        match kind {
-            Kind::Encoder => of(&self.rows.encoders),
-            Kind::Connector => of(&self.rows.connectors),
-            Kind::Ensemble => of(&self.rows.ensembles),
-            Kind::Llm => of(&self.rows.llms),
-            Kind::Model => of(&self.rows.models),
-            Kind::Decoder => of(&self.rows.decoders),
-        }
+        let rows = self.rows().all().filter(|row| row.kind() == kind);
+        rows.flat_map(|row| {
+            let others = row.other_names().into_iter().map(|(_, name)| name);
+            std::iter::once(row.id()).chain(others)
+        })
+        .collect()
     }
 }
 

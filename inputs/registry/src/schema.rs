@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
-use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow};
+use crate::rows::{ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, ProjectorRow};
 
 /// A registry of Zoo: encoders, connectors, ensembles, language models and models.
 #[derive(JsonSchema)]
@@ -31,6 +31,9 @@ struct File {
     /// Kinds of language models, by what their configurations call themselves.
     #[serde(default)]
     decoder: Vec<DecoderRow>,
+    /// Kinds of connectors, by what the configurations of models call them.
+    #[serde(default)]
+    projector: Vec<ProjectorRow>,
 }
 
 /// The JSON schema of a registry file, as committed in `registry.schema.json`.

@@ -87,23 +87,28 @@ fn refused(registry: &Registry, name: &str) -> String {
 }
 
 #[test]
-fn a_wrong_row_is_not_replaced_by_the_row_that_it_would_replace() {
-    let registry = load(&encoder("fly", "colour = 3"));
-    assert_eq!(aside(&registry), [(Some("fly"), 20, "unknown key `colour`")]);
-    assert!(refused(&registry, "fly-res128").contains("optics.plugin.toml:20: unknown key `colour`"));
-    assert!(registry.encoders().all(|row| row.id != "fly") && registry.encoder("eye").is_ok());
-    // Nor is anything else that needs it.
-    for error in [registry.ensemble("face").unwrap_err(), registry.model("animal").unwrap_err()] {
-        assert!(matches!(error, LookupError::SetAside { .. }), "{error:?}");
-        assert!(error.to_string().contains("optics.plugin.toml:20: unknown key `colour`"), "{error}");
+fn a_row_takes_the_place_of_none() {
+    let good = include_str!("messages/good.toml");
+    for (more, line, part) in
+        [("", 8, "the encoder `fly` stands at good.toml:"), ("colour = 3", 20, "unknown key `colour`")]
+    {
+        let registry = load(&encoder("fly", more));
+        let [(Some("fly"), at, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
+        assert!(at == line && message.contains(part), "{at}: {message}");
+        // What was there before means what it meant.
+        let alone = Registry::parse(good, "good.toml").unwrap();
+        assert_eq!(registry.encoder("fly"), alone.encoder("fly"));
+        assert!(registry.ensemble("face").is_ok() && registry.model("animal").is_ok());
     }
 }
 
 #[test]
-fn nor_is_it_found_by_another_name() {
-    let registry = load(&encoder("eye", "aliases = [\"retina\"]").replace("stride = 28", "stride = 0"));
-    for name in ["eye", "retina", "oculus", "study/eye"] {
-        assert!(refused(&registry, name).contains("`stride` lies between"), "{name}");
+fn nor_is_it_found_by_its_other_names() {
+    let registry = load(&encoder("eye", "aliases = [\"retina\"]"));
+    assert!(refused(&registry, "retina").contains("the encoder `eye` stands at good.toml:"));
+    for name in ["eye", "oculus", "study/eye"] {
+        assert_eq!(registry.encoder(name).unwrap().plugin, "optics", "{name}");
+        assert_eq!(registry.origin(Kind::Encoder, "eye").unwrap().file, "good.toml");
     }
 }
 
@@ -165,34 +170,6 @@ fn an_alias_that_is_the_users_id_is_left_to_the_user() {
 }
 
 #[test]
-fn a_row_that_replaces_another_fits_where_that_one_did() {
-    let eye = encoder("eye", "").replace("resolution = 112", "resolution = 56").replace("= 28", "= 14");
-    assert_eq!(aside(&load(&eye)), []);
-    for (from, to, why) in [
-        ("channels = 32", "channels = 48", "`eye` gives 48 channels here, but `nerve` expects 32"),
-        ("stride = 14", "stride = 7", "`eye` gives 64 tokens here, but `nerve` expects 16"),
-    ] {
-        let registry = load(&eye.replace(from, to));
-        let [(Some("eye"), 7, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
-        assert!(message.contains("does not fit the ensemble `face` at good.toml:"), "{message}");
-        assert!(message.contains(why), "{message}");
-        assert!(refused(&registry, "eye").contains("does not fit"));
-        assert!(matches!(registry.model("animal"), Err(LookupError::SetAside { .. })));
-        assert!(registry.encoder("fly").is_ok() && registry.llm("brain").is_ok());
-    }
-}
-
-#[test]
-fn so_does_a_language_model() {
-    let brain = "[[registry.llm]]\nid = \"brain\"\ndescription = \"x\"\nplugin = \"optics\"\narchitecture = \"grey\"\n\
-                 hidden = 16\nlicence = \"MIT\"\nweights = { seed = 1 }\n";
-    let registry = load(brain);
-    let [(Some("brain"), 7, message)] = aside(&registry)[..] else { panic!("{:?}", aside(&registry)) };
-    assert!(message.contains("does not fit the model `animal`"), "{message}");
-    assert!(registry.ensemble("face").is_ok() && registry.model("animal").is_err());
-}
-
-#[test]
 fn a_user_who_sees_the_row_of_a_plugin_has_to_fit_it() {
     let mine = "version = 1\n[[ensemble]]\nid = \"pair\"\ndescription = \"x\"\n\
                 members = [{ encoder = \"eagle\" }, { encoder = \"eye\" }]\nconnector = \"nerve\"\n";
@@ -219,13 +196,24 @@ fn of_two_rows_with_one_id_the_first_is_used() {
 }
 
 #[test]
-fn a_wrong_kind_of_language_model_hides_the_one_that_it_would_replace() {
-    let decoder = "[[decoder]]\nid = \"grey\"\ndescription = \"x\"\nplugin = \"cortex\"\narchitecture = \"grey\"\n\
-                   model_types = [\"matter\"]\nkeys = [\"hidden_size\"]\n";
-    let wrong = format!("{}colour = 3\n", decoder.replace("[[", "[[registry."));
-    let layers = [Layer::new("good.toml", format!("{GOOD}\n{decoder}")), manifest(&wrong)];
-    let error = Registry::load(&layers).unwrap().decoder_for_model_type("matter").unwrap_err();
-    assert!(error.to_string().contains("decoder `matter` cannot be used: optics.plugin.toml:14"), "{error}");
+fn of_two_rows_for_one_type_the_last_is_meant() {
+    let projector = |id: &str, types: &str| {
+        format!(
+            "[[projector]]\nid = \"{id}\"\ndescription = \"x\"\nplugin = \"optics\"\narchitecture = \"{id}\"\n\
+             types = {types}\ntokens = \"equal\"\n"
+        )
+    };
+    let own = format!("{GOOD}\n{}", projector("lens", "[\"lens{thickness}mm\", \"glass\"]"));
+    let guest = projector("prism", "[\"glass\"]").replace("[[", "[[registry.");
+    let registry = Registry::load(&[Layer::new("good.toml", own), manifest(&guest)]).unwrap();
+    let found = |name: &str| registry.projector(name).map(|(row, number)| (row.id(), number));
+    assert_eq!(found("glass"), Ok(("prism", None)));
+    assert_eq!(found("lens20mm"), Ok(("lens", Some(("thickness", 20)))));
+    let message = found("lensmm").unwrap_err().to_string();
+    assert!(
+        message.contains("no projector for connectors of type `lensmm`; known are lens{thickness}mm"),
+        "{message}"
+    );
 }
 
 #[test]

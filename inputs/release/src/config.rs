@@ -31,6 +31,8 @@ pub(crate) struct Vision {
     pub select_layer: i32,
     pub projector: String,
     pub image_token_len: usize,
+    /// Groups of queries, as many as `query_num_list` must have numbers.
+    pub groups: usize,
     pub query_num_list: Vec<usize>,
     pub connector_depth: usize,
     pub vision_hidden_size: usize,
@@ -140,14 +142,7 @@ impl Config {
                 towers.len()
             )));
         }
-        let groups = self.number("num_query_group")?.unwrap_or(1);
         let queries = self.numbers("query_num_list")?.unwrap_or_else(|| vec![576]);
-        if groups != queries.len() && self.text("mm_projector_type")? == Some("sva") {
-            return Err(self.fault(format!(
-                "`num_query_group` is {groups}, but `query_num_list` has {} numbers",
-                queries.len()
-            )));
-        }
         let only = self.flag("connector_only")?.unwrap_or(true);
         let inside = [
             self.number("num_of_vision_sampler_layers")?.unwrap_or(10),
@@ -161,6 +156,7 @@ impl Config {
             select_layer: self.index("mm_vision_select_layer")?.unwrap_or(-1),
             projector: self.text("mm_projector_type")?.unwrap_or("linear").to_owned(),
             image_token_len: self.number("image_token_len")?.unwrap_or(576),
+            groups: self.number("num_query_group")?.unwrap_or(1),
             query_num_list: queries,
             connector_depth: self.number("connector_depth")?.unwrap_or(1),
             vision_hidden_size: self.number("vision_hidden_size")?.unwrap_or(1024),

@@ -36,6 +36,16 @@ pub enum Error {
         /// The nearest names.
         source: zoo_registry::LookupError,
     },
+    /// A connector that no registry row knows.
+    #[error("{}: `mm_projector_type` is \"{kind}\": {source}", path.display())]
+    Projector {
+        /// The file that names it.
+        path: PathBuf,
+        /// What the file calls it.
+        kind: String,
+        /// The types that are known.
+        source: zoo_registry::LookupError,
+    },
     /// Nothing tells the conversation template.
     #[error(
         "{}: nothing here tells the conversation template, and a wrong one costs many points without being \

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use zoo_core::weights::{Checkpoint, adapter};
 use zoo_language::template::Template;
 use zoo_language::tokens::NewlineAfterImage;
-use zoo_registry::Registry;
+use zoo_registry::{ModelRow, Registry};
 
 use crate::config::Config;
 use crate::connector::{ConnectorChoice, connector};
@@ -78,7 +78,7 @@ impl Release {
             Some(vision) => {
                 choices = encoders(registry, &config, vision, &overrides, folder, &mut warnings)?;
                 let weights = connector_weights(&files, own.as_ref(), folder)?;
-                bridge = Some(connector(&config, vision, decoder.hidden, weights, &mut warnings)?);
+                bridge = Some(connector(registry, &config, vision, decoder.hidden, weights, &mut warnings)?);
                 trained_encoders(own.as_ref(), &mut warnings);
             }
             None if !overrides.encoder.is_empty() => {
@@ -107,6 +107,39 @@ impl Release {
             tokenizer_model_max_length: config.number("tokenizer_model_max_length")?,
             warnings,
         })
+    }
+
+    /// A model that is put together from its parts: the encoders and the connector that `row` names, and the language model
+    /// in `folder` with its tokenizer. Where the connector's weights are is the host's to know.
+    ///
+    /// # Errors
+    /// As [`Release::read`], and for names that are no rows.
+    pub fn compose(row: &ModelRow, folder: &Path, registry: &Registry) -> Result<Self> {
+        let lookup = |source| Error::Lookup { path: folder.to_owned(), source };
+        let llm = registry.llm(&row.llm).map_err(lookup)?;
+        let mut release = Self::read(folder, Some(&llm.id), registry)?;
+        let members = &registry.ensemble(&row.ensemble).map_err(lookup)?.members;
+        let eye = |member| {
+            let chosen = registry.member(member).map_err(lookup)?;
+            Ok(EncoderChoice {
+                id: chosen.row.id.clone(),
+                resolution: (chosen.resolution != chosen.row.resolution).then_some(chosen.resolution),
+                tokens: chosen.tokens,
+                layers: chosen.layers.clone(),
+                norm: chosen.norm,
+                weights: None,
+                arch_override: None,
+            })
+        };
+        release.encoders = members.iter().map(eye).collect::<Result<_>>()?;
+        release.connector =
+            Some(ConnectorChoice::of_row(registry.connector(&row.connector).map_err(lookup)?));
+        release.decoder.plugin.clone_from(&llm.plugin);
+        release.decoder.architecture.clone_from(&llm.architecture);
+        release.decoder.arch.extend(llm.arch.clone());
+        release.template = Some(Template::named(&row.template)?);
+        release.name.clone_from(&row.id);
+        Ok(release)
     }
 
     /// The conversation template, or the one that the user `asked` for.

@@ -449,7 +449,7 @@ fn configurations_that_cannot_be_meant_name_the_key() {
     refused(
         &with(good.clone(), "mm_projector_type", json!("qformer")),
         keep,
-        &["`mm_projector_type` is \"qformer\"", "\"sva\""],
+        &["`mm_projector_type` is \"qformer\"", "known are sva, mlp{depth}x_gelu"],
     );
     refused(
         &with(good.clone(), "mm_projector_type", json!("linear")),

@@ -116,6 +116,11 @@ impl Judge<'_> {
                     self.door(row, ObjectKind::Llm, to);
                 }
             }
+            Kind::Projector => {
+                if let Some(row) = r.projectors().find(|row| row.id == id) {
+                    self.door(row, ObjectKind::Connector, to);
+                }
+            }
             Kind::Ensemble | Kind::Model => {}
         }
     }

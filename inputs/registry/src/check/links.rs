@@ -2,10 +2,11 @@
 
 use super::row::multiples;
 use super::unique;
-use crate::parse::{Entry, Rows};
-use crate::problem::{Location, Problem};
+use crate::parse::Entry;
+use crate::problem::Problem;
 use crate::registry::Registry;
-use crate::rows::{ConnectorRow, EnsembleRow, Kind, ModelRow, Row};
+use crate::rows::{ConnectorRow, EnsembleRow, ModelRow, Row};
+use crate::table::Rows;
 use crate::{LookupError, Selection};
 
 /// What rows say of each other and is not so.
@@ -13,30 +14,32 @@ use crate::{LookupError, Selection};
 pub(crate) struct Links {
     /// In files whose user wrote them.
     pub wrong: Vec<Problem>,
-    /// Rows that have to be left out, with their layers: plugins brought them, or they need one that is left out.
-    pub out: Vec<(usize, Problem)>,
+    /// Rows that have to be left out: plugins brought them, or they need one that is left out.
+    pub out: Vec<Problem>,
 }
 
 /// Everything between rows, in the order of files and lines.
 pub(crate) fn links(registry: &Registry, rows: &Rows) -> Links {
-    let mut links = unique::across(rows);
+    let mut links = Links::default();
+    for (guest, problem) in unique::across(rows) {
+        if guest { links.out.push(problem) } else { links.wrong.push(problem) }
+    }
     if links.wrong.is_empty() && links.out.is_empty() {
         for entry in &rows.ensembles {
-            ensemble(registry, &mut About { rows, entry, links: &mut links, clean: true });
+            ensemble(registry, &mut About { entry, links: &mut links, clean: true });
         }
         for entry in &rows.models {
-            model(registry, &mut About { rows, entry, links: &mut links, clean: true });
+            model(registry, &mut About { entry, links: &mut links, clean: true });
         }
     }
     let key = |p: &Problem| (p.place.file.clone(), p.place.span.start);
     links.wrong.sort_by_key(key);
-    links.out.sort_by_key(|(_, p)| key(p));
+    links.out.sort_by_key(key);
     links
 }
 
 /// Collects what is wrong with a row.
 struct About<'a, T> {
-    rows: &'a Rows,
     entry: &'a Entry<T>,
     links: &'a mut Links,
     /// Whether nothing was found so far.
@@ -44,44 +47,21 @@ struct About<'a, T> {
 }
 
 impl<T: Row> About<'_, T> {
-    /// A problem at `path`. If one of the rows in `with` came over an earlier one when this row stood already, it is to
-    /// blame.
-    fn add(&mut self, path: &str, message: String, help: Option<String>, with: &[(Kind, &str)]) {
+    /// A problem at `path`.
+    fn add(&mut self, path: &str, message: String, help: Option<String>) {
         self.clean = false;
-        let own = &self.entry.source;
         let problem = self.entry.problem(path, message, help);
-        if own.guest {
-            self.links.out.push((own.layer, problem));
-            return;
-        }
-        let intruder = with.iter().find_map(|&(kind, id)| {
-            let (source, spans) = self.rows.written(kind, id)?;
-            (source.guest && source.layer > own.layer).then(|| (kind, id, source, spans.span.clone()))
-        });
-        let Some((kind, id, source, span)) = intruder else {
-            self.links.wrong.push(problem);
-            return;
-        };
-        let Location { file, line, .. } = &problem.place;
-        let message = format!(
-            "it does not fit the {} `{}` at {file}:{line}: {}",
-            T::KIND,
-            self.entry.row.id(),
-            problem.message
-        );
-        let help = Some("give a row that differs an id of its own".into());
-        let row = Some((kind, id.to_owned()));
-        self.links.out.push((source.layer, Problem { row, ..source.problem(span, message, help) }));
+        if self.entry.source.guest { self.links.out.push(problem) } else { self.links.wrong.push(problem) }
     }
 
     /// A name that gave nothing.
-    fn unknown(&mut self, path: &str, error: &LookupError, with: &[(Kind, &str)]) {
+    fn unknown(&mut self, path: &str, error: &LookupError) {
         let (message, help) = error.parts();
         if let LookupError::SetAside { .. } = error {
             self.clean = false;
-            self.links.out.push((self.entry.source.layer, self.entry.problem(path, message, help)));
+            self.links.out.push(self.entry.problem(path, message, help));
         } else {
-            self.add(path, message, help, with);
+            self.add(path, message, help);
         }
     }
 }
@@ -92,16 +72,11 @@ fn ensemble(registry: &Registry, about: &mut About<'_, EnsembleRow>) {
     let mut selections = Vec::new();
     for (i, member) in row.members.iter().enumerate() {
         match registry.member(member) {
-            Err(error) => {
-                let encoder =
-                    registry.resolve(&member.encoder).ok().map(|(row, _)| (Kind::Encoder, row.id.as_str()));
-                about.unknown(&format!("members.{i}.encoder"), &error, encoder.as_slice());
-            }
+            Err(error) => about.unknown(&format!("members.{i}.encoder"), &error),
             Ok(selection) => {
                 if let Err(fault) = selection.check() {
-                    let id = &selection.row.id;
-                    let message = format!("{id}: {}", fault.message);
-                    about.add(&format!("members.{i}.{}", fault.key), message, None, &[(Kind::Encoder, id)]);
+                    let message = format!("{}: {}", selection.row.id, fault.message);
+                    about.add(&format!("members.{i}.{}", fault.key), message, None);
                 }
                 selections.push(selection);
             }
@@ -110,33 +85,26 @@ fn ensemble(registry: &Registry, about: &mut About<'_, EnsembleRow>) {
     let connector = match row.connector.as_deref().map(|id| registry.connector(id)).transpose() {
         Ok(connector) => connector,
         Err(error) => {
-            about.unknown("connector", &error, &[]);
+            about.unknown("connector", &error);
             None
         }
     };
     let Some(connector) = connector.filter(|_| about.clean) else { return };
-    let with = (Kind::Connector, connector.id.as_str());
     for misfit in misfits(&selections, connector) {
-        match misfit.member {
-            Some((i, key)) => {
-                let encoder = (Kind::Encoder, selections[i].row.id.as_str());
-                let path = format!("members.{i}.{key}");
-                about.add(&path, misfit.message, Some(misfit.help), &[encoder, with]);
-            }
-            None => about.add("connector", misfit.message, Some(misfit.help), &[with]),
-        }
+        let path =
+            misfit.member.map_or_else(|| "connector".to_owned(), |(i, key)| format!("members.{i}.{key}"));
+        about.add(&path, misfit.message, Some(misfit.help));
     }
 }
 
 fn model(registry: &Registry, about: &mut About<'_, ModelRow>) {
     let entry = about.entry;
     let row = &entry.row;
-    let mut note = |path: &str, error: &LookupError| about.unknown(path, error, &[]);
+    let mut note = |path: &str, error: &LookupError| about.unknown(path, error);
     let ensemble = registry.ensemble(&row.ensemble).inspect_err(|e| note("ensemble", e)).ok();
     let connector = registry.connector(&row.connector).inspect_err(|e| note("connector", e)).ok();
     let llm = registry.llm(&row.llm).inspect_err(|e| note("llm", e)).ok();
     let Some(connector) = connector else { return };
-    let with = (Kind::Connector, connector.id.as_str());
     if let Some(llm) = llm.filter(|llm| llm.hidden != connector.output()) {
         let message = format!(
             "connector `{}` gives tokens of width {}, but `{}` takes {}",
@@ -145,19 +113,16 @@ fn model(registry: &Registry, about: &mut About<'_, ModelRow>) {
             llm.id,
             llm.hidden
         );
-        about.add("connector", message, None, &[(Kind::Llm, &llm.id), with]);
+        about.add("connector", message, None);
     }
     // What is wrong in an ensemble, or between it and its own connector, was reported at its row.
     let ensemble = ensemble.filter(|e| e.connector.as_deref() != Some(&connector.id));
     let Some(ensemble) = ensemble else { return };
     let Some(selections) = sound(registry, ensemble) else { return };
     for misfit in misfits(&selections, connector) {
-        let encoder = misfit.member.map(|(i, _)| (Kind::Encoder, selections[i].row.id.as_str()));
-        let with: Vec<_> =
-            encoder.into_iter().chain([(Kind::Ensemble, ensemble.id.as_str()), with]).collect();
         let who =
             misfit.member.map_or_else(String::new, |(i, _)| format!("member {i} of `{}`: ", row.ensemble));
-        about.add("connector", format!("{who}{}", misfit.message), Some(misfit.help), &with);
+        about.add("connector", format!("{who}{}", misfit.message), Some(misfit.help));
     }
 }
 

@@ -5,10 +5,10 @@ mod row;
 mod unique;
 
 pub(crate) use links::{Links, links};
-pub(crate) use unique::duplicates;
+pub(crate) use unique::{duplicates, taken};
 
-use crate::parse::Rows;
 use crate::problem::Problem;
+use crate::table::Rows;
 
 /// What is wrong with the rows of one file, each by itself.
 pub(crate) fn rows(rows: &Rows) -> Vec<Problem> {
@@ -19,5 +19,6 @@ pub(crate) fn rows(rows: &Rows) -> Vec<Problem> {
     rows.llms.iter().for_each(|entry| row::llm(entry, &mut problems));
     rows.models.iter().for_each(|entry| row::model(entry, &mut problems));
     rows.decoders.iter().for_each(|entry| row::decoder(entry, &mut problems));
+    rows.projectors.iter().for_each(|entry| row::projector(entry, &mut problems));
     problems
 }

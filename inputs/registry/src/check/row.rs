@@ -6,7 +6,8 @@ use zoo_core::Grid;
 use crate::parse::Entry;
 use crate::problem::Problem;
 use crate::rows::{
-    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, Row, whole,
+    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, LlmRow, ModelRow, OneOrMany, ProjectorRow, Row,
+    braces, whole,
 };
 use crate::select::Selection;
 
@@ -148,6 +149,26 @@ pub(super) fn decoder(entry: &Entry<DecoderRow>, problems: &mut Vec<Problem>) {
     for (key, list) in [("model_types", &entry.row.model_types), ("keys", &entry.row.keys)] {
         if list.is_empty() {
             problems.push(entry.problem(key, format!("`{key}` is empty"), None));
+        }
+    }
+}
+
+pub(super) fn projector(entry: &Entry<ProjectorRow>, problems: &mut Vec<Problem>) {
+    names(entry, problems);
+    if entry.row.types.is_empty() {
+        problems.push(entry.problem("types", "`types` is empty", None));
+    }
+    for (i, pattern) in entry.row.types.iter().enumerate() {
+        let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let right = match braces(pattern) {
+            Some((front, name, back)) => word(name) && !front.contains('}') && !back.contains(['{', '}']),
+            None => !pattern.is_empty() && !pattern.contains(['{', '}']),
+        };
+        if !right {
+            let help = "write a type as it stands in a config.json, or with one number's name in braces: \
+                        `mlp{depth}x_gelu`";
+            let message = format!("`{pattern}` is no type of connector");
+            problems.push(entry.problem(&format!("types.{i}"), message, Some(help.into())));
         }
     }
 }

@@ -1,120 +1,91 @@
 //! One name, one row.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::Links;
-use crate::parse::{Entry, Rows};
-use crate::problem::{Location, Problem, RegistryText};
-use crate::rows::{Kind, Row};
+use crate::problem::{Location, Problem};
+use crate::table::{AnyRow, Rows};
 
 /// A name as a row claims it.
-struct Claim {
-    name: String,
-    kind: Kind,
+struct Claim<'a> {
+    name: &'a str,
     /// Whether the name is the row's id.
     id: bool,
-    /// Index of the row among those of its kind.
-    row: usize,
-    /// Id of the row.
-    row_id: String,
-    source: Arc<RegistryText>,
-    place: Location,
+    /// Which row it is among all.
+    number: usize,
+    row: &'a dyn AnyRow,
+    path: String,
+}
+
+impl Claim<'_> {
+    fn place(&self) -> Location {
+        self.row.source().place(self.row.spans().at(&self.path))
+    }
 }
 
 /// The same id twice in one table of one file: the later one would silently hide the earlier.
 pub(crate) fn duplicates(rows: &Rows) -> Vec<Problem> {
-    let clashes = clashes(rows, |old, new| old.id && new.id && old.kind == new.kind);
-    clashes.into_iter().map(|(_, problem)| problem).collect()
+    clashes(rows, |old, new| old.id && new.id && old.row.kind() == new.row.kind())
+        .map(|(_, problem)| problem)
+        .collect()
 }
 
-/// The same name for two rows of the whole registry.
-pub(super) fn across(rows: &Rows) -> Links {
-    let mut links = Links::default();
-    for (source, problem) in
-        clashes(rows, |old, new| (old.kind, old.row) != (new.kind, new.row) || !(old.id || new.id))
-    {
-        if source.guest {
-            links.out.push((source.layer, problem));
-        } else {
-            links.wrong.push(problem);
-        }
-    }
-    links
+/// The same name for two rows of the whole registry, and whether it is a plugin's row that has to go.
+pub(super) fn across(rows: &Rows) -> impl Iterator<Item = (bool, Problem)> {
+    clashes(rows, |old, new| old.number != new.number || !(old.id || new.id))
 }
 
-/// Names that stand twice, with the file that is to blame: a plugin's, if there is one, or else the later one.
-fn clashes(rows: &Rows, counts: impl Fn(&Claim, &Claim) -> bool) -> Vec<(Arc<RegistryText>, Problem)> {
-    let mut seen: HashMap<String, Claim> = HashMap::new();
-    let mut problems = Vec::new();
+/// A row whose id or name belongs to somebody else.
+pub(crate) fn taken(row: &dyn AnyRow, owner: Location) -> Problem {
+    problem(&Claim { name: row.id(), id: true, number: 0, row, path: "id".into() }, &owner)
+}
+
+fn problem(claim: &Claim<'_>, owner: &Location) -> Problem {
+    let title = match claim.id {
+        true => format!("the {} `{}`", claim.row.kind(), claim.name),
+        false => format!("the name `{}`", claim.name),
+    };
+    let message = format!("{title} stands at {}:{} already", owner.file, owner.line);
+    let help = "a name belongs to one row; rename or remove one of them";
+    claim.row.problem(&claim.path, message, Some(help.into()))
+}
+
+/// Names that stand twice. The row that is to blame is a plugin's, if there is one, or else the later one.
+fn clashes<'a>(
+    rows: &'a Rows,
+    counts: impl Fn(&Claim<'a>, &Claim<'a>) -> bool,
+) -> impl Iterator<Item = (bool, Problem)> {
+    let mut seen: HashMap<String, Claim<'a>> = HashMap::new();
+    let mut found = Vec::new();
     for claim in claims(rows) {
         // Names are looked up without regard to case.
-        let key = claim.name.to_ascii_lowercase();
-        match seen.get_mut(&key) {
-            Some(old) if counts(old, &claim) => {
-                let mut late = claim;
-                if old.source.guest && !late.source.guest {
-                    std::mem::swap(old, &mut late);
+        match seen.entry(claim.name.to_ascii_lowercase()) {
+            std::collections::hash_map::Entry::Vacant(entry) => _ = entry.insert(claim),
+            std::collections::hash_map::Entry::Occupied(mut entry) if counts(entry.get(), &claim) => {
+                let (mut old, mut late) = (entry.get().place(), claim);
+                if entry.get().row.source().guest && !late.row.source().guest {
+                    old = late.place();
+                    late = entry.insert(late);
                 }
-                let problem = Problem {
-                    message: format!(
-                        "{} stands at {}:{} already",
-                        late.title(),
-                        old.place.file,
-                        old.place.line
-                    ),
-                    help: Some("a name belongs to one row; rename or remove one of them".into()),
-                    place: late.place,
-                    row: Some((late.kind, late.row_id)),
-                };
-                problems.push((late.source, problem));
+                found.push((late.row.source().guest, problem(&late, &old)));
             }
-            Some(_) => {}
-            None => {
-                seen.insert(key, claim);
-            }
+            std::collections::hash_map::Entry::Occupied(_) => {}
         }
     }
-    problems
+    found.into_iter()
 }
 
-impl Claim {
-    fn title(&self) -> String {
-        if self.id {
-            format!("the {} `{}`", self.kind, self.name)
-        } else {
-            format!("the name `{}`", self.name)
-        }
-    }
-}
-
-fn claims(rows: &Rows) -> Vec<Claim> {
-    let mut claims = Vec::new();
-    ids(&rows.encoders, &mut claims);
-    ids(&rows.connectors, &mut claims);
-    ids(&rows.ensembles, &mut claims);
-    ids(&rows.llms, &mut claims);
-    ids(&rows.models, &mut claims);
-    ids(&rows.decoders, &mut claims);
-    for (row, entry) in rows.encoders.iter().enumerate() {
-        for (key, names) in [("aliases", &entry.row.aliases), ("towers", &entry.row.towers)] {
-            for (i, name) in names.iter().enumerate() {
-                let place = entry.source.place(entry.spans.at(&format!("{key}.{i}")));
-                let (name, row_id) = (name.clone(), entry.row.id.clone());
-                let source = entry.source.clone();
-                claims.push(Claim { name, kind: Kind::Encoder, id: false, row, row_id, source, place });
-            }
-        }
-    }
-    claims
-}
-
-fn ids<T: Row>(entries: &[Entry<T>], claims: &mut Vec<Claim>) {
-    for (row, entry) in entries.iter().enumerate() {
-        let place = entry.source.place(entry.spans.at("id"));
-        let id = entry.row.id();
-        let (name, row_id) = (id.to_owned(), id.to_owned());
-        let source = entry.source.clone();
-        claims.push(Claim { name, kind: T::KIND, id: true, row, row_id, source, place });
-    }
+/// All ids, then all other names.
+fn claims(rows: &Rows) -> impl Iterator<Item = Claim<'_>> {
+    let ids = rows.all().enumerate().map(|(number, row)| Claim {
+        name: row.id(),
+        id: true,
+        number,
+        row,
+        path: "id".into(),
+    });
+    let others = rows.all().enumerate().flat_map(|(number, row)| {
+        let claim = move |(path, name)| Claim { name, id: false, number, row, path };
+        row.other_names().into_iter().map(claim)
+    });
+    ids.chain(others)
 }

@@ -39,4 +39,8 @@ impl Row for DecoderRow {
     fn plugin(&self) -> Option<(&str, &str)> {
         Some((&self.plugin, &self.architecture))
     }
+
+    fn types(&self) -> impl Iterator<Item = &str> {
+        self.model_types.iter().chain(&self.gguf).map(String::as_str)
+    }
 }

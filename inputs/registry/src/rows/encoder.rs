@@ -147,7 +147,9 @@ impl Row for EncoderRow {
         Some((&self.plugin, &self.architecture))
     }
 
-    fn other_names(&self) -> impl Iterator<Item = &str> {
-        self.aliases.iter().chain(&self.towers).map(String::as_str)
+    fn other_names(&self) -> impl Iterator<Item = (String, &str)> {
+        [("aliases", &self.aliases), ("towers", &self.towers)].into_iter().flat_map(|(key, names)| {
+            names.iter().enumerate().map(move |(i, name)| (format!("{key}.{i}"), name.as_str()))
+        })
     }
 }

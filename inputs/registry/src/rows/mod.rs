@@ -7,6 +7,7 @@ mod ensemble;
 mod language;
 mod one_or_many;
 mod pixels;
+mod projector;
 mod weights;
 
 use std::fmt;
@@ -19,10 +20,12 @@ pub use ensemble::{EnsembleRow, Member};
 pub use language::{LlmRow, ModelRow};
 pub use one_or_many::OneOrMany;
 pub use pixels::{Normalise, Pixels};
+pub use projector::{ProjectorRow, TokenCounts};
+pub(crate) use projector::{braces, matched};
 pub use weights::{Weights, WeightsFile};
 
 /// The kinds of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// `[[encoder]]`
     Encoder,
@@ -36,12 +39,21 @@ pub enum Kind {
     Model,
     /// `[[decoder]]`
     Decoder,
+    /// `[[projector]]`
+    Projector,
 }
 
 impl Kind {
     /// All of them, in the order of the file.
-    pub const ALL: [Self; 6] =
-        [Self::Encoder, Self::Connector, Self::Ensemble, Self::Llm, Self::Model, Self::Decoder];
+    pub const ALL: [Self; 7] = [
+        Self::Encoder,
+        Self::Connector,
+        Self::Ensemble,
+        Self::Llm,
+        Self::Model,
+        Self::Decoder,
+        Self::Projector,
+    ];
 
     /// The name of its table.
     pub const fn table(self) -> &'static str {
@@ -52,6 +64,7 @@ impl Kind {
             Self::Llm => "llm",
             Self::Model => "model",
             Self::Decoder => "decoder",
+            Self::Projector => "projector",
         }
     }
 }
@@ -75,8 +88,12 @@ pub trait Row {
     fn plugin(&self) -> Option<(&str, &str)> {
         None
     }
-    /// Other names, ids excluded.
-    fn other_names(&self) -> impl Iterator<Item = &str> {
+    /// Other names, ids excluded, with their places in the row (`aliases.0`). A name belongs to one row.
+    fn other_names(&self) -> impl Iterator<Item = (String, &str)> {
+        std::iter::empty()
+    }
+    /// What files of others call it. Of several rows with one type, the last is meant.
+    fn types(&self) -> impl Iterator<Item = &str> {
         std::iter::empty()
     }
 }
