@@ -24,7 +24,7 @@ mod view;
 use std::ffi::OsString;
 
 use zoo_terminal::args::Global;
-use zoo_terminal::{CliError, Context, Program, Report};
+use zoo_terminal::{CliError, Context, Program, Report, interrupt};
 
 pub use args::Cli;
 pub use zoo_terminal::Streams;
@@ -35,7 +35,8 @@ impl Program for Cli {
     }
 
     fn command(&self, context: &Context<'_>) -> Result<Report, CliError> {
-        commands::run(&self.command, context)
+        // Whatever computes looks at it between two blocks; it is never set for a command that does not watch.
+        interrupt::context().scope(|| commands::run(&self.command, context))
     }
 }
 

@@ -105,10 +105,14 @@ impl CallContext {
     /// # Errors
     /// [`Error::Cancelled`] when the caller has lost interest.
     pub fn step(&self, done: usize, total: usize) -> Result<()> {
-        let stopped = || self.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
         // Who watches may be the one who stops.
-        let goes_on = !stopped() && self.watch.as_ref().is_none_or(|watch| watch(done, total)) && !stopped();
+        let goes_on =
+            !self.stopped() && self.watch.as_ref().is_none_or(|watch| watch(done, total)) && !self.stopped();
         if goes_on { Ok(()) } else { Err(Error::Cancelled) }
+    }
+
+    fn stopped(&self) -> bool {
+        self.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }
 
@@ -125,6 +129,15 @@ impl fmt::Debug for CallContext {
 pub fn step(done: usize, total: usize) -> Result<()> {
     let context = CURRENT.with_borrow(|current| current.listens().then(|| current.clone()));
     context.map_or(Ok(()), |context| context.step(done, total))
+}
+
+/// Whether what this thread computes is still wanted: to be asked between two pieces of work that are no blocks of one pass,
+/// such as two images or two parts that are opened.
+///
+/// # Errors
+/// [`Error::Cancelled`] when the caller has lost interest.
+pub fn wanted() -> Result<()> {
+    CURRENT.with_borrow(|current| if current.stopped() { Err(Error::Cancelled) } else { Ok(()) })
 }
 
 #[cfg(test)]
@@ -162,6 +175,7 @@ mod tests {
         context(9, &flag).scope(pass).unwrap();
         assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [(1, 3), (2, 3), (3, 3)]);
         assert!(matches!(context(2, &flag).scope(pass), Err(Error::Cancelled)));
+        assert!(matches!(context(9, &flag).scope(wanted), Err(Error::Cancelled)) && wanted().is_ok());
         assert_eq!(*seen.lock().unwrap(), [(1, 3), (2, 3)]);
         assert!(matches!(CallContext::new().watched_by(|_, _| false).scope(pass), Err(Error::Cancelled)));
         pass().unwrap();

@@ -28,7 +28,7 @@ mod spec;
 mod traits;
 pub mod weights;
 
-pub use call::{CallContext, step};
+pub use call::{CallContext, step, wanted};
 pub use descriptor::{
     ConnectorDescriptor, ConnectorInput, Cost, EncoderDescriptor, LayerInfo, LlmDescriptor, PrefixToken,
     Resolution,

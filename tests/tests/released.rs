@@ -9,14 +9,16 @@ mod support;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zoo_core::weights::Checkpoint;
-use zoo_core::{Precision, Quantisation, Spec};
+use zoo_core::{CallContext, Precision, Quantisation, Spec};
 use zoo_host::plugins::ObjectKind;
-use zoo_host::{MemoryPolicy, ModelRequest, ModelSession, Sight, Trace, Zoo};
+use zoo_host::{EncoderMemory, HostError, MemoryPolicy, ModelRequest, ModelSession, Sight, Trace, Zoo};
 use zoo_language::template::Conversation;
 use zoo_language::tokens::NewlineAfterImage;
 use zoo_tests::golden::{BOUND, compare};
@@ -270,6 +272,95 @@ fn prompts_are_cut_like_the_references_only_when_asked() {
     };
     assert_eq!(length(true), 12);
     assert!(length(false) > 12);
+}
+
+/// The bits of everything in a trace.
+fn bits(trace: &Trace) -> Vec<Vec<u32>> {
+    let floats = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let bits = |t: &Tensor| floats(t).into_iter().map(f32::to_bits).collect();
+    let words = |t: &Tensor| ids(t).into_iter().map(|id| id as u32).collect();
+    vec![words(&trace.input_ids), bits(&trace.image_tokens), bits(&trace.logits), words(&trace.generated)]
+}
+
+/// A model without a folder of its own: rows name its encoder, its connector and the folder of its language model.
+#[test]
+fn a_model_of_rows_answers_as_its_folder_does() {
+    let checkpoints = support::checkpoints();
+    let folder = checkpoints.join("llava-1.5");
+    let small: Value =
+        serde_json::from_str(&fs::read_to_string(checkpoints.join("encoders/clip.json")).unwrap()).unwrap();
+    let mut encoder = serde_json::to_value(zoo().registry().encoder("clip-vit-l-14-336").unwrap()).unwrap();
+    for (key, value) in small.as_object().unwrap() {
+        encoder["arch"][key] = value.clone();
+    }
+    for (key, value) in [
+        ("id", json!("small-eye")),
+        ("aliases", json!([])),
+        ("towers", json!([])),
+        ("channels", small["embed_dim"].clone()),
+        ("weights", json!({ "path": checkpoints.join("encoders/clip.safetensors") })),
+    ] {
+        encoder[key] = value;
+    }
+    let arch = json!({
+        "inputs": [small["embed_dim"]], "token_len": 576, "output": 64, "depth": 2, "newline": false, "unpad": false
+    });
+    let rows = json!({
+        "version": 1,
+        "encoder": [encoder],
+        "ensemble": [{ "id": "small-eyes", "description": "x", "members": [{ "encoder": "small-eye" }] }],
+        "connector": [{
+            "id": "small-bridge", "description": "x", "plugin": "projectors", "architecture": "mlp_gelu", "arch": arch,
+            "weights": { "path": folder.join("pytorch_model.bin.index.json") }
+        }],
+        "llm": [{
+            "id": "small-llm", "description": "x", "plugin": "llama", "architecture": "llama", "hidden": 64,
+            "licence": "MIT", "weights": { "path": folder }
+        }],
+        "model": [{
+            "id": "small-llava", "description": "x", "ensemble": "small-eyes", "connector": "small-bridge",
+            "llm": "small-llm", "template": "vicuna_v1", "licence": "MIT"
+        }],
+    });
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("rows.toml");
+    fs::write(&file, toml::to_string(&rows).unwrap()).unwrap();
+    let case = Case {
+        image: Some("images/portrait.png".into()),
+        question: "Why?".into(),
+        template: "vicuna_v1".into(),
+        newline: "keep".into(),
+    };
+    let of_rows = support::zoo_with(&support::ALL, Precision::F32, vec![file]);
+    let traces = [(&of_rows, Path::new("small-llava")), (&zoo(), &folder)].map(|(zoo, model)| {
+        // One encoder at a time gives the same as encoders that stay.
+        let drop = MemoryPolicy { encoders: EncoderMemory::Dropped, ..MemoryPolicy::default() };
+        [MemoryPolicy::default(), drop].map(|memory| {
+            let session = zoo.model(&ModelRequest { memory, ..ModelRequest::new(model) }, &()).unwrap();
+            let (conversation, sight) = scene(&session, &checkpoints, &case);
+            bits(&session.trace(&conversation, &sight).unwrap())
+        })
+    });
+    assert!(traces.iter().flatten().all(|trace| *trace == traces[0][0]));
+    let error = of_rows.pieces(&ModelRequest::new("small-llava")).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("has no folder to be trained from"), "{error}");
+}
+
+/// Whoever loses interest while a model is opened or looks is heard between two parts.
+#[test]
+fn opening_and_looking_end_where_somebody_says_so() {
+    let (zoo, folder) = (zoo(), support::checkpoints().join("llava-1.5"));
+    let stop = Arc::new(AtomicBool::new(true));
+    let stopped = CallContext::new().cancelled_by(stop.clone());
+    let cancelled = |error: HostError| matches!(error, HostError::Core(zoo_core::Error::Cancelled));
+    let request = ModelRequest::new(&folder);
+    assert!(stopped.scope(|| zoo.model(&request, &())).map(|_| ()).is_err_and(cancelled));
+    let session = zoo.model(&request, &()).unwrap();
+    let image = zoo_preprocess::open(support::checkpoints().join("images/portrait.png"), &Default::default());
+    let images = [image.unwrap()];
+    assert!(stopped.scope(|| session.look(&images, &())).map(|_| ()).is_err_and(cancelled));
+    stop.store(false, Ordering::Relaxed);
+    assert!(stopped.scope(|| session.look(&images, &())).is_ok());
 }
 
 /// LLaVA as transformers publishes it (nested configuration, other keys) is the LLaVA that it was made from.

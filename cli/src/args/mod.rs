@@ -190,6 +190,9 @@ pub struct StageArgs {
     /// Trust it at once, whatever was trusted under its name before
     #[arg(long)]
     pub trust: bool,
+    /// `--overwrite`
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
 /// `zoo completions`.

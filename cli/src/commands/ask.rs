@@ -136,6 +136,7 @@ impl Asking<'_, '_> {
             }
             match session.look_each(&images, &Watched::new(self.context)) {
                 Ok(sights) => seen.extend(looked.into_iter().zip(sights)),
+                Err(error) if error.is_cancelled() => return Ok(true),
                 Err(error) if looked.len() == 1 && self.several => {
                     let (input, _) = looked[0];
                     failures.push(fail(&path_text(&input.path), &error.to_string(), self.context));
@@ -155,6 +156,7 @@ impl Asking<'_, '_> {
                             return Ok(true);
                         }
                     }
+                    Err(CliError::Host(error)) if error.is_cancelled() => return Ok(true),
                     Err(error) if self.several => {
                         failures.push(fail(&path_text(&input.path), &error.to_string(), self.context));
                     }

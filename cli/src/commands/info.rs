@@ -28,6 +28,11 @@ pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<Report, CliE
             let row = row.ok_or_else(|| CliError::Failed(format!("there is no decoder `{id}`")))?;
             Ok(judge(Kind::Decoder, plain("decoder", &row.id, &row.description, &json!(row))))
         }
+        Some(Kind::Projector) => {
+            let row = registry.projectors().find(|row| row.id == id);
+            let row = row.ok_or_else(|| CliError::Failed(format!("there is no projector `{id}`")))?;
+            Ok(judge(Kind::Projector, plain("projector", &row.id, &row.description, &json!(row))))
+        }
         // Towers are encoders, too, by names that the registry does not list.
         Some(Kind::Encoder) | None => match registry.select(id) {
             Ok(selection) => encoder(&zoo, id, &selection),
@@ -181,8 +186,9 @@ fn llm(zoo: &Zoo, row: &LlmRow) -> Report {
     out.line("architecture", format!("{} {}", row.architecture, json!(row.arch)));
     out.line("hidden", row.hidden);
     out.line("licence", &row.licence);
-    out.line("weights", source_words(&row.weights));
-    Report::new(out.text, json!({ "kind": "language model", "row": row }))
+    let (status_words, status_json) = weights_words(Ok(&zoo.llm_status(row)));
+    out.line("weights", format!("{}: {status_words}", source_words(&row.weights)));
+    Report::new(out.text, json!({ "kind": "language model", "row": row, "weights_status": status_json }))
 }
 
 fn model(zoo: &Zoo, row: &ModelRow) -> Report {
@@ -195,8 +201,8 @@ fn model(zoo: &Zoo, row: &ModelRow) -> Report {
     out.line("language model", &row.llm);
     out.line("template", &row.template);
     out.line("licence", &row.licence);
-    let source = row.weights.as_ref().map_or_else(String::new, |w| format!("{}: ", source_words(w)));
-    out.line("weights", format!("{source}{status_words}"));
+    let source = row.weights.as_ref().map_or_else(|| "those of its parts".to_owned(), source_words);
+    out.line("weights", format!("{source}: {status_words}"));
     Report::new(out.text, json!({ "kind": "model", "row": row, "weights_status": status_json }))
 }
 

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use zoo_core::path_text;
-use zoo_host::plugins::{Found, Staged};
+use zoo_host::plugins::{Found, Staged, Template};
 use zoo_host::{Folders, HostError, Judgement, Zoo};
+use zoo_pipeline::WriteError;
+use zoo_pipeline::write::Replace;
 use zoo_registry::Problem;
 
 use crate::args::{PluginsAction, PluginsArgs, StageArgs};
@@ -149,6 +151,10 @@ fn trust(zoo: &Zoo, name: &str) -> Result<Report, CliError> {
 
 fn stage(args: &StageArgs) -> Result<Report, CliError> {
     let data = Folders::from_env().data;
+    let manifest = Template::read(&args.manifest).map_err(HostError::from)?.manifest_in(&args.into);
+    if args.overwrite.replace() == Replace::Never && manifest.symlink_metadata().is_ok() {
+        return Err(WriteError::There { paths: vec![manifest] }.into());
+    }
     let staged =
         zoo_host::plugins::stage(&args.library, &args.manifest, &args.into).map_err(HostError::from)?;
     let Staged { manifest, library, .. } = &staged;

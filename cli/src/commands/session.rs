@@ -4,18 +4,17 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use zoo_core::path_text;
-use zoo_host::{EncoderRequest, EnsembleRequest};
-use zoo_pipeline::look::{Encoders, Request};
+use zoo_host::{EncoderRequest, EnsembleRequest, Eyes, EyesRequest};
 use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 
 use crate::args::{OrientationArgs, Subject};
 use zoo_terminal::CliError;
 
 /// What is to be opened; `prefix` asks one encoder for its prefix tokens too.
-pub(super) fn request(subject: &Subject, prefix: bool) -> Result<Request, CliError> {
+pub(super) fn request(subject: &Subject, prefix: bool) -> Result<EyesRequest, CliError> {
     let options = &subject.options;
     match (&subject.encoder, &subject.ensemble) {
-        (Some(id), _) => Ok(Request::Encoder(EncoderRequest {
+        (Some(id), _) => Ok(EyesRequest::Encoder(EncoderRequest {
             id: id.clone(),
             weights: subject.weights.clone(),
             arch_override: options.arch_override.as_deref().map(arch_override).transpose()?,
@@ -26,19 +25,17 @@ pub(super) fn request(subject: &Subject, prefix: bool) -> Result<Request, CliErr
             resolution: options.resolution,
         })),
         (None, Some(id)) => {
-            let request = EnsembleRequest { weights: subject.weights.clone(), features_only: false };
-            Ok(Request::Ensemble { id: id.clone(), request })
+            let weights = subject.weights.clone();
+            Ok(EyesRequest::Ensemble(EnsembleRequest { weights, ..EnsembleRequest::new(id) }))
         }
         (None, None) => Err(CliError::Usage("one of --encoder and --ensemble is needed".into())),
     }
 }
 
 /// The warning that goes with every output of untrained weights.
-pub(super) fn warning(encoders: &Encoders<'_>) -> Option<String> {
-    let id = encoders.id();
-    encoders
-        .untrained()
-        .then(|| format!("{id} is UNTRAINED: its weights are random numbers from a fixed seed"))
+pub(super) fn warning(eyes: &Eyes) -> Option<String> {
+    let id = eyes.id();
+    eyes.untrained().then(|| format!("{id} is UNTRAINED: its weights are random numbers from a fixed seed"))
 }
 
 /// Reads the file of `--arch-override`.

@@ -3,10 +3,10 @@
 use candle_core::{IndexOp, Tensor};
 use serde_json::json;
 use zoo_core::path_text;
-use zoo_host::{Encoded, EncoderSession, HostError};
-use zoo_pipeline::look::{Encoders, Opened};
+use zoo_host::{Encoded, EncoderSession, Eyes, HostError};
 use zoo_pipeline::write;
 
+use super::model::Watched;
 use super::picture;
 use super::session::{named, request, warning};
 use crate::args::{PixelArgs, ViewArgs};
@@ -21,10 +21,10 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
     let decoded = picture::open(&args.image, &args.orientation, context)?;
     let notes = picture::notes(&decoded);
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = Encoders::open(&zoo, request)?;
+    let eyes = zoo.eyes(&request)?;
 
     let image = decoded.image.clone();
-    let (encoders, attention) = look(&session, decoded, context)?;
+    let (encoders, attention) = look(&eyes, decoded, context)?;
     let shares = attention.as_ref().map(|attention| {
         encoders
             .iter()
@@ -33,12 +33,12 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
             .collect::<serde_json::Map<_, _>>()
     });
     let view = View {
-        title: session.id().to_owned(),
+        title: eyes.id().to_owned(),
         image_name: args.image.file_name().map(path_text).unwrap_or_default().into_owned(),
         image,
         encoders,
         attention,
-        untrained: session.untrained(),
+        untrained: eyes.untrained(),
     };
     let picture = draw(&view);
     write::file(&args.out, replace, |writer| {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
 
     let (width, height) = picture.dimensions();
     let mut text = format!("{}: {width} × {height} px\n", path_text(&args.out));
-    if let Some(warning) = warning(&session) {
+    if let Some(warning) = warning(&eyes) {
         text.push_str(&format!("  {warning}\n"));
     }
     let encoders: Vec<_> = view
@@ -60,10 +60,10 @@ pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliE
         "out": path_text(&args.out),
         "notes": notes,
         "size": [width, height],
-        "subject": session.id(),
+        "subject": eyes.id(),
         "encoders": encoders,
         "attention": shares,
-        "untrained": session.untrained(),
+        "untrained": eyes.untrained(),
     });
     Ok(Report::new(text, json))
 }
@@ -73,39 +73,23 @@ fn mean(values: &[f32]) -> f32 {
 }
 
 fn look(
-    session: &Encoders<'_>,
+    eyes: &Eyes,
     image: zoo_preprocess::Decoded,
     context: &Context<'_>,
 ) -> Result<(Vec<EncoderView>, Option<AttentionView>), CliError> {
-    match session.opened() {
-        Opened::One(encoder) => {
-            let seen = encoder.encode(&encoder.prepare(&[image])?)?;
-            Ok((vec![encoder_view(encoder, &seen)?], None))
-        }
-        Opened::Ensemble(ensemble) => {
-            let progress = context.progress("view", ensemble.members().len() as u64 + 1);
-            let seen = ensemble.encode(&[image], &|part| {
-                progress.message(part);
-                progress.advance(1);
-            })?;
-            progress.finish();
-            let encoders = ensemble
-                .members()
-                .iter()
-                .zip(&seen.members)
-                .map(|(member, encoded)| encoder_view(member, encoded))
-                .collect::<Result<Vec<_>, _>>()?;
-            let attention = match (&seen.fused, ensemble.connector_descriptor()) {
-                (Some(fused), Some(descriptor)) if !fused.attention.is_empty() => Some(AttentionView {
-                    connector: descriptor.id.clone(),
-                    grid: fused.grid,
-                    shares: fused.attention.iter().map(first).collect::<Result<_, _>>()?,
-                }),
-                _ => None,
-            };
-            Ok((encoders, attention))
-        }
-    }
+    let seen = eyes.look(&[image], &Watched::new(context))?;
+    let members = eyes.members().iter().zip(&seen.members);
+    let encoders =
+        members.map(|(member, encoded)| encoder_view(member, encoded)).collect::<Result<Vec<_>, _>>()?;
+    let attention = match (&seen.fused, eyes.connector_descriptor()) {
+        (Some(fused), Some(descriptor)) if !fused.attention.is_empty() => Some(AttentionView {
+            connector: descriptor.id.clone(),
+            grid: fused.grid,
+            shares: fused.attention.iter().map(first).collect::<Result<_, _>>()?,
+        }),
+        _ => None,
+    };
+    Ok((encoders, attention))
 }
 
 fn encoder_view(session: &EncoderSession, seen: &Encoded) -> Result<EncoderView, CliError> {

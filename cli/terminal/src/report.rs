@@ -9,6 +9,8 @@ use zoo_host::HostError;
 use zoo_pipeline::WriteError;
 use zoo_registry::{Problem, RegistryError};
 
+use crate::interrupt::STOPPED;
+
 /// What a command found out or did.
 #[derive(Debug)]
 pub struct Report {
@@ -82,6 +84,7 @@ impl CliError {
         match self {
             Self::Usage(_) => 2,
             Self::Ended { code, .. } => *code,
+            Self::Host(error) if error.is_cancelled() => STOPPED,
             _ => 1,
         }
     }
@@ -166,5 +169,6 @@ mod tests {
         assert_eq!(CliError::Usage(String::new()).exit_code(), 2);
         assert_eq!(CliError::Failed(String::new()).exit_code(), 1);
         assert_eq!(broken().exit_code(), 1);
+        assert_eq!(CliError::Host(HostError::Core(zoo_core::Error::Cancelled)).exit_code(), 130);
     }
 }

@@ -71,6 +71,13 @@ pub enum Error {
     Model(#[from] zoo_core::Error),
 }
 
+impl Error {
+    /// Whether nothing is wrong but that the caller lost interest: see [`zoo_core::CallContext`].
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Model(zoo_core::Error::Cancelled))
+    }
+}
+
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Self::Model(error.into())

@@ -47,6 +47,7 @@ impl Net for Mlp {
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
         let mut x = tokens.clone();
         for (i, layer) in self.layers.iter().enumerate() {
+            zoo_core::step(i, self.layers.len())?;
             if i > 0 {
                 x = self.act.forward(&x)?;
             }

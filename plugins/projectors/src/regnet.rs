@@ -24,7 +24,10 @@ impl Stage {
     }
 
     pub fn forward(&self, map: &Tensor) -> Result<Tensor> {
-        self.0.iter().try_fold(map.clone(), |map, block| block.forward(&map))
+        self.0.iter().enumerate().try_fold(map.clone(), |map, (done, block)| {
+            zoo_core::step(done, self.0.len())?;
+            block.forward(&map)
+        })
     }
 }
 

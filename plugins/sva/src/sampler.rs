@@ -33,7 +33,8 @@ impl Sampler {
     /// As [`Sampler::forward`], with the shares of each layer: `[layer][encoder]`, averaged over heads.
     pub fn by_layer(&self, queries: Tensor, scene: &Scene) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
         let (mut x, mut all) = (queries, Vec::with_capacity(self.0.len()));
-        for layer in &self.0 {
+        for (done, layer) in self.0.iter().enumerate() {
+            zoo_core::step(done, self.0.len())?;
             let (next, shares) = layer.forward(&x, scene)?;
             x = next;
             all.push(shares);

@@ -61,7 +61,9 @@ pub struct CallArgs<'a> {
     pub seed: u64,
     /// Where the caller wants the work done.
     pub device: DlDevice,
-    /// Raw stream of that device on which the inputs were made; NULL on the CPU.
+    /// Raw stream of that device on which the inputs were made; NULL on the CPU, and so in every call of a host that
+    /// computes on CPUs alone. Reserved for hosts that do not: work on a device is only in order with what was enqueued on the
+    /// same stream, and DLPack's tensors do not carry theirs.
     pub stream: *mut c_void,
     /// Becomes true when the caller has lost interest; `None` is NULL.
     pub cancel: Option<&'a AtomicBool>,

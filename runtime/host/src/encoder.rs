@@ -1,17 +1,17 @@
 //! One encoder, ready to look at images.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
-use zoo_core::sdk::OpenOptions;
 use zoo_core::{
     Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin,
-    Preprocess, Spec,
+    Preprocess,
 };
 use zoo_preprocess::{DecodeOptions, Decoded, prepare_batch};
 
-use crate::plugins::PluginDoor;
+use crate::opening::Opening;
 use crate::{HostError, finite};
 
 /// What is wanted of an encoder; whatever is absent is as in its registry row.
@@ -54,36 +54,39 @@ pub(crate) struct EncoderPlan {
     pub untrained: bool,
 }
 
-/// Everything that opens an encoder, so that it can be closed and opened again.
-pub(crate) struct EncoderOpening {
-    pub door: PluginDoor,
-    pub spec: Spec,
-    pub options: OpenOptions,
-    pub plan: EncoderPlan,
+/// Where an encoder computes, and how images are decoded for it.
+pub(crate) struct Setting {
     pub device: Device,
     pub fast_resize: bool,
 }
 
-impl EncoderOpening {
-    /// Reads the weights.
-    pub fn open(&self) -> Result<EncoderSession, HostError> {
-        self.open_with(self.options.clone())
-    }
-
-    /// Reads the weights with other options.
-    pub fn open_with(&self, options: OpenOptions) -> Result<EncoderSession, HostError> {
-        let encoder = self.door.open_encoder(&self.spec, &options)?;
-        Ok(EncoderSession::new(self.plan.clone(), encoder, self.device.clone(), self.fast_resize))
-    }
-}
-
-/// An opened encoder with its pixel pipeline and its choice of outputs.
+/// An encoder with its pixel pipeline and its choice of outputs: open, or opened for as long as it looks.
 pub struct EncoderSession {
     pub(crate) label: String,
     plan: EncoderPlan,
-    encoder: Box<dyn Encoder>,
+    opening: Opening,
+    descriptor: EncoderDescriptor,
+    /// None where it is dropped after each look.
+    staying: Option<Box<dyn Encoder>>,
+    /// Held by whoever has an encoder open that is dropped again: two at once would take the memory of two.
+    turn: Arc<Mutex<()>>,
     device: Device,
     fast_resize: bool,
+}
+
+/// An encoder while it looks.
+enum Present<'a> {
+    Staying(&'a dyn Encoder),
+    Dropped { encoder: Box<dyn Encoder>, _turn: MutexGuard<'a, ()> },
+}
+
+impl Present<'_> {
+    fn get(&self) -> &dyn Encoder {
+        match self {
+            Self::Staying(encoder) => *encoder,
+            Self::Dropped { encoder, .. } => encoder.as_ref(),
+        }
+    }
 }
 
 /// What an encoder saw, as one tensor.
@@ -102,13 +105,48 @@ pub struct Encoded {
 }
 
 impl EncoderSession {
-    pub(crate) fn new(
+    /// Reads the weights; it stays open.
+    pub(crate) fn open(plan: EncoderPlan, opening: Opening, setting: Setting) -> Result<Self, HostError> {
+        let encoder = opening.encoder()?;
+        let descriptor = encoder.descriptor().clone();
+        let session = Self::closed(plan, opening, descriptor, setting, Arc::default());
+        Ok(Self { staying: Some(encoder), ..session })
+    }
+
+    /// One that is opened to look and then dropped. All that share `turn` do so one after the other.
+    pub(crate) fn closed(
         plan: EncoderPlan,
-        encoder: Box<dyn Encoder>,
-        device: Device,
-        fast_resize: bool,
+        opening: Opening,
+        descriptor: EncoderDescriptor,
+        setting: Setting,
+        turn: Arc<Mutex<()>>,
     ) -> Self {
-        Self { label: plan.id.clone(), plan, encoder, device, fast_resize }
+        let Setting { device, fast_resize } = setting;
+        let label = plan.id.clone();
+        Self { label, plan, opening, descriptor, staying: None, turn, device, fast_resize }
+    }
+
+    /// The same, open to stay; `trainable` with its weights as variables.
+    pub(crate) fn opened(&self, trainable: bool) -> Result<Self, HostError> {
+        let setting = Setting { device: self.device.clone(), fast_resize: self.fast_resize };
+        let mut opening = self.opening.clone();
+        opening.options.trainable = trainable;
+        let opened = Self::open(self.plan.clone(), opening, setting)?;
+        Ok(Self { label: self.label.clone(), ..opened })
+    }
+
+    /// What opens it.
+    pub(crate) fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    fn present(&self) -> Result<Present<'_>, HostError> {
+        if let Some(encoder) = &self.staying {
+            return Ok(Present::Staying(encoder.as_ref()));
+        }
+        // It guards no data: who panicked while it was held has left nothing behind.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Present::Dropped { encoder: self.opening.encoder()?, _turn })
     }
 
     /// Registry id.
@@ -124,7 +162,7 @@ impl EncoderSession {
 
     /// What the plugin says of it.
     pub fn descriptor(&self) -> &EncoderDescriptor {
-        self.encoder.descriptor()
+        &self.descriptor
     }
 
     /// The pixel pipeline at the resolution in use.
@@ -158,15 +196,15 @@ impl EncoderSession {
         }
     }
 
-    /// Cost of one call on `batch` images at the resolution in use.
-    pub fn cost(&self, batch: usize) -> Cost {
+    /// Cost of one call on `batch` images at the resolution in use; none while it is not open.
+    pub fn cost(&self, batch: usize) -> Option<Cost> {
         let side = self.plan.preprocess.size as usize;
-        self.encoder.cost(batch, side, side)
+        Some(self.encoder()?.cost(batch, side, side))
     }
 
-    /// The encoder itself.
-    pub fn encoder(&self) -> &dyn Encoder {
-        self.encoder.as_ref()
+    /// The encoder itself; none where it is opened only to look.
+    pub fn encoder(&self) -> Option<&dyn Encoder> {
+        self.staying.as_deref()
     }
 
     /// Decoded images to normalised pixels on the encoder's device.
@@ -183,6 +221,25 @@ impl EncoderSession {
     /// [`HostError::Core`] for illegal sizes or layers, and for what the encoder reports; [`HostError::NotFinite`] for
     /// features that hold NaN or infinity.
     pub fn encode(&self, batch: &ImageBatch) -> Result<Encoded, HostError> {
+        self.encode_with(self.present()?.get(), batch)
+    }
+
+    /// Prepares images and looks at them, `at_once` of them in one pass: memory grows with these, what is seen does not
+    /// depend on them.
+    ///
+    /// # Errors
+    /// As [`EncoderSession::prepare`] and [`EncoderSession::encode`]; [`zoo_core::Error::Cancelled`] between two passes.
+    pub fn see(&self, images: &[Decoded], at_once: usize) -> Result<Encoded, HostError> {
+        let present = self.present()?;
+        let mut passes = Vec::new();
+        for images in images.chunks(at_once.max(1)) {
+            zoo_core::wanted()?;
+            passes.push(self.encode_with(present.get(), &self.prepare(images)?)?);
+        }
+        Encoded::together(&passes)
+    }
+
+    fn encode_with(&self, encoder: &dyn Encoder, batch: &ImageBatch) -> Result<Encoded, HostError> {
         let on_device;
         let batch = if batch.pixels().device().same_device(&self.device) {
             batch
@@ -190,7 +247,7 @@ impl EncoderSession {
             on_device = ImageBatch::new(batch.pixels().to_device(&self.device)?, batch.origins().to_vec())?;
             &on_device
         };
-        let features = self.encoder.features(batch, &self.request())?;
+        let features = encoder.features(batch, &self.request())?;
         let maps: Vec<FeatureMap> = features.into_iter().map(zoo_core::Features::into_map).collect();
         let seen = join(maps, self.plan.tokens, batch.origins().to_vec())?;
         for tensor in std::iter::once(&seen.tokens).chain(&seen.prefix) {
@@ -219,6 +276,24 @@ impl EncoderSession {
             ))));
         }
         Ok(())
+    }
+}
+
+impl Encoded {
+    /// What one encoder saw in several passes, in their order.
+    fn together(passes: &[Self]) -> Result<Self, HostError> {
+        let Some(first) = passes.first() else {
+            return Err(HostError::Internal("an encoder was given no image".into()));
+        };
+        let tokens: Vec<&Tensor> = passes.iter().map(|seen| &seen.tokens).collect();
+        let prefix: Vec<&Tensor> = passes.iter().filter_map(|seen| seen.prefix.as_ref()).collect();
+        let number = |(image, origin): (usize, &Origin)| Origin { image, ..origin.clone() };
+        Ok(Self {
+            tokens: Tensor::cat(&tokens, 0)?,
+            prefix: if prefix.is_empty() { None } else { Some(Tensor::cat(&prefix, 0)?) },
+            origins: passes.iter().flat_map(|seen| &seen.origins).enumerate().map(number).collect(),
+            ..first.clone()
+        })
     }
 }
 
@@ -266,6 +341,16 @@ mod tests {
         assert_eq!(out.layers, [(0, Grid::square(8)), (1, Grid::square(4))]);
         let first: Vec<f32> = out.tokens.get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
         assert_eq!(first, [1.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn passes_are_put_together_in_their_order() {
+        let pass = |value| join(vec![map(0, 2, 3, value)], None, origin()).unwrap();
+        let all = Encoded::together(&[pass(1.0), pass(2.0)]).unwrap();
+        assert_eq!(all.tokens.dims(), [2, 4, 3]);
+        assert_eq!(all.tokens.get(1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(), [2.0; 12]);
+        assert_eq!(all.origins.iter().map(|origin| origin.image).collect::<Vec<_>>(), [0, 1]);
+        assert!(Encoded::together(&[]).is_err());
     }
 
     #[test]

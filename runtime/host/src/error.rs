@@ -74,6 +74,15 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// Whether nothing is wrong but that the caller lost interest: see [`zoo_core::CallContext`].
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Core(error) => matches!(error, zoo_core::Error::Cancelled),
+            Self::Language(error) => error.is_cancelled(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(path: &Path, what: &'static str, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), what, source }
     }

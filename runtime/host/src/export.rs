@@ -5,7 +5,6 @@ use std::path::Path;
 use zoo_core::weights::Checkpoint;
 use zoo_core::{Error, Quantisation};
 use zoo_nn::decoder::gguf::{Export, ExportOptions};
-use zoo_release::Release;
 
 use crate::{HostError, Zoo};
 
@@ -17,8 +16,7 @@ impl Zoo {
     /// Those of reading the folder; [`HostError::Core`] for a kind of language model or of weights that GGUF files
     /// do not hold.
     pub fn export(&self, model: impl AsRef<Path>, format: Quantisation) -> Result<Export, HostError> {
-        let source = self.model_source(model.as_ref())?;
-        let release = Release::read(&source.folder, source.name.as_deref(), self.registry())?;
+        let (release, _) = self.release(model.as_ref())?;
         let decoder = &release.decoder;
         let mut rows = self.registry().decoders();
         let row =

@@ -2,7 +2,8 @@
 //! that it is then loaded like any other.
 //!
 //! Every tensor has its own stream, keyed by the seed and the tensor's name: the file does not depend on the
-//! order of the manifest, on threads or on the machine.
+//! order of the manifest, on threads or on the machine. Files of released models rest on these numbers. Weights that are
+//! only to be measured (`Options::random_weights`) come from a generator of `zoo-core` that needs no stream.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -21,14 +21,15 @@
 
 mod device;
 mod encoder;
-mod ensemble;
 mod error;
 mod export;
+mod eyes;
 mod finite;
 mod generate;
 mod inspect;
 mod judge;
 mod model;
+mod opening;
 mod paths;
 pub mod plugins;
 mod weights;
@@ -36,8 +37,8 @@ mod zoo;
 
 pub use device::DeviceChoice;
 pub use encoder::{Encoded, EncoderRequest, EncoderSession};
-pub use ensemble::{EnsembleOutput, EnsembleRequest, EnsembleSession};
 pub use error::HostError;
+pub use eyes::{EnsembleRequest, Eyes, EyesRequest, Seen};
 pub use generate::initial;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use judge::Judgement;

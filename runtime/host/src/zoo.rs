@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use candle_core::Device;
 use serde_json::{Map, Value};
-use zoo_core::sdk::{DeviceName, OpenOptions, Plugin};
+use zoo_core::sdk::Plugin;
 use zoo_core::{Precision, Spec, path_text};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
-use crate::encoder::{EncoderOpening, EncoderPlan, EncoderRequest, EncoderSession};
-use crate::ensemble::{EnsembleRequest, EnsembleSession, OpenConnector};
+use crate::encoder::{EncoderPlan, EncoderRequest, EncoderSession, Setting};
+use crate::eyes::{EnsembleRequest, Eyes, EyesRequest};
 use crate::inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
+use crate::opening::Opening;
 use crate::plugins::{ObjectKind, PluginSet};
 use crate::weights::{WeightedRow, WeightsStatus, in_folder};
 use crate::{DeviceChoice, Folders, HostError, judge};
@@ -140,12 +141,19 @@ impl Zoo {
         self.open_encoder(&selection, request)
     }
 
-    /// Opens all members of an ensemble, and its connector.
+    /// Opens an encoder, or all encoders of an ensemble and its connector.
     ///
     /// # Errors
     /// [`HostError`] of the first part that cannot be opened.
-    pub fn ensemble(&self, id: &str, request: &EnsembleRequest) -> Result<EnsembleSession, HostError> {
-        let row = self.registry.ensemble(id)?;
+    pub fn eyes(&self, request: &EyesRequest) -> Result<Eyes, HostError> {
+        match request {
+            EyesRequest::Encoder(request) => Ok(Eyes::one(self.encoder(request)?, self)),
+            EyesRequest::Ensemble(request) => self.ensemble(request),
+        }
+    }
+
+    fn ensemble(&self, request: &EnsembleRequest) -> Result<Eyes, HostError> {
+        let row = self.registry.ensemble(&request.id)?;
         let replacement = |id: &str| request.weights.as_deref().and_then(|f| in_folder(f, id));
         if let Some(folder) = request.weights.as_deref().filter(|f| !f.is_dir()) {
             return Err(HostError::WeightsMissing(format!(
@@ -163,14 +171,13 @@ impl Zoo {
             };
             members.push(self.open_encoder(&selection, &request)?);
         }
-        let connector = match &row.connector {
-            Some(id) if !request.features_only => {
-                let row = self.registry.connector(id)?;
-                Some(self.open_connector(row, replacement(id))?)
-            }
-            _ => None,
-        };
-        Ok(EnsembleSession::new(row.id.clone(), members, connector))
+        let eyes = Eyes::new(row.id.clone(), members, self);
+        let Some(id) = row.connector.as_deref().filter(|_| !request.features_only) else { return Ok(eyes) };
+        let row = self.registry.connector(id)?;
+        let opening = self.opening(&self.connector_part(row), replacement(id))?;
+        let connector = opening.connector()?;
+        judge::refuse(&self.registry, row, judge::connector_shapes(row, connector.descriptor()))?;
+        Ok(eyes.with_connector(connector, opening.untrained))
     }
 
     /// What an encoder is, without its weights: descriptor, tensors, cost.
@@ -219,8 +226,8 @@ impl Zoo {
         self.status(&self.connector_part(row))
     }
 
-    /// Downloads the weights of an encoder, a connector, or all parts of an ensemble; of a sharded checkpoint the
-    /// shards that the part stands in. Nothing to do for weights that are not on the Hub.
+    /// Downloads the weights of an encoder, a connector, a language model, or all parts of an ensemble or model; of a
+    /// sharded checkpoint the shards that the part stands in. Nothing to do for weights that are not on the Hub.
     ///
     /// # Errors
     /// [`HostError::Lookup`] for a name that is none of these, [`HostError::Hub`] for a download that failed.
@@ -240,6 +247,9 @@ impl Zoo {
         if let Ok(row) = self.registry.model(id) {
             return self.pull_model(row, progress);
         }
+        if let Ok(row) = self.registry.llm(id) {
+            return self.pull_llm(row, progress);
+        }
         if let Ok(row) = self.registry.connector(id) {
             return self.fetch(&self.connector_part(row), progress);
         }
@@ -251,7 +261,8 @@ impl Zoo {
         selection: &Selection<'_>,
         request: &EncoderRequest,
     ) -> Result<EncoderSession, HostError> {
-        let session = self.encoder_opening(selection, request)?.open()?;
+        let (plan, opening) = self.encoder_opening(selection, request)?;
+        let session = EncoderSession::open(plan, opening, self.setting())?;
         if request.arch_override.is_none() {
             self.fits(selection.row, session.descriptor())?;
         }
@@ -259,41 +270,19 @@ impl Zoo {
         Ok(session)
     }
 
-    /// An encoder that is ready to be opened: its plugin is loaded and its files are there.
+    /// What is wanted of an encoder, and what opens it.
     pub(crate) fn encoder_opening(
         &self,
         selection: &Selection<'_>,
         request: &EncoderRequest,
-    ) -> Result<EncoderOpening, HostError> {
-        let row = selection.row;
-        let door = self.plugins.get(&row.plugin)?;
-        let part = self.encoder_part(row, request.arch_override.as_ref());
-        let (files, untrained) = self.files(&part, request.weights.clone())?;
-        let options = self.open_options(files, row.weights.layout(), request.weights.is_some());
-        let plan = plan(selection, request, untrained);
-        Ok(EncoderOpening {
-            door,
-            spec: part.spec,
-            options,
-            plan,
-            device: self.device.clone(),
-            fast_resize: self.fast_resize,
-        })
+    ) -> Result<(EncoderPlan, Opening), HostError> {
+        let part = self.encoder_part(selection.row, request.arch_override.as_ref());
+        let opening = self.opening(&part, request.weights.clone())?;
+        Ok((plan(selection, request, opening.untrained), opening))
     }
 
-    fn open_connector(
-        &self,
-        row: &ConnectorRow,
-        replacement: Option<PathBuf>,
-    ) -> Result<OpenConnector, HostError> {
-        let door = self.plugins.get(&row.plugin)?;
-        let part = self.connector_part(row);
-        let replaced = replacement.is_some();
-        let (files, untrained) = self.files(&part, replacement)?;
-        let layout = row.weights.as_ref().and_then(Weights::layout);
-        let connector = door.open_connector(&part.spec, &self.open_options(files, layout, replaced))?;
-        judge::refuse(&self.registry, row, judge::connector_shapes(row, connector.descriptor()))?;
-        Ok(OpenConnector { connector, dtype: self.precision.dtype(), device: self.device.clone(), untrained })
+    pub(crate) fn setting(&self) -> Setting {
+        Setting { device: self.device.clone(), fast_resize: self.fast_resize }
     }
 
     fn inspect_selection(
@@ -331,19 +320,6 @@ impl Zoo {
         judge::spec(row, &arch, self.precision)
     }
 
-    fn open_options(&self, weights: Vec<PathBuf>, layout: Option<&str>, replaced: bool) -> OpenOptions {
-        // A file that the user brings need not have the layout that the row insists on.
-        let layout = layout.filter(|_| !replaced).map(str::to_owned);
-        OpenOptions {
-            weights,
-            layout,
-            device: DeviceName::of(&self.device),
-            trainable: false,
-            quantise: None,
-            random: self.random.filter(|_| !replaced),
-        }
-    }
-
     fn encoder_part<'a>(&self, row: &'a EncoderRow, replace: Option<&Map<String, Value>>) -> WeightedRow<'a> {
         WeightedRow {
             row: Kind::Encoder,
@@ -354,7 +330,7 @@ impl Zoo {
         }
     }
 
-    fn connector_part<'a>(&self, row: &'a ConnectorRow) -> WeightedRow<'a> {
+    pub(crate) fn connector_part<'a>(&self, row: &'a ConnectorRow) -> WeightedRow<'a> {
         WeightedRow {
             row: Kind::Connector,
             object: ObjectKind::Connector,

@@ -13,13 +13,13 @@
 //!
 //! ```no_run
 //! use std::sync::atomic::AtomicBool;
-//! use zoo_host::{EncoderRequest, Options, Zoo};
-//! use zoo_pipeline::look::{Encoders, Request};
+//! use zoo_host::{EncoderRequest, EyesRequest, Options, Zoo};
+//! use zoo_pipeline::look::Encoders;
 //! use zoo_pipeline::write::{Existing, FolderSink, Setting};
 //! use zoo_pipeline::{Control, Reading, Silent, find, run};
 //!
 //! let zoo = Zoo::open(Options::default())?;
-//! let encoders = Encoders::open(&zoo, Request::Encoder(EncoderRequest::new("trilobite-clip")))?;
+//! let encoders = Encoders::open(&zoo, &EyesRequest::Encoder(EncoderRequest::new("trilobite-clip")))?;
 //! let found = find::find(&["photos"]);
 //! let reading = Reading::new(4, 2, encoders.decode_options(&Default::default()));
 //! let setting = Setting::new(encoders.identity().clone(), Default::default());

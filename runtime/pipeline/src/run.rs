@@ -42,10 +42,16 @@ pub struct Control<'a> {
 pub enum End {
     /// Every input was dealt with.
     Complete,
-    /// [`Control::cancel`] was set.
+    /// [`Control::cancel`] was set, or the context of the call lost interest.
     Cancelled,
     /// Nothing more could be kept.
     Stopped(WriteError),
+}
+
+impl From<WriteError> for End {
+    fn from(error: WriteError) -> Self {
+        Self::Stopped(error)
+    }
 }
 
 /// What a run did.
@@ -96,8 +102,8 @@ pub fn run_from(
         }
         match run.work(work) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                end = End::Stopped(error);
+            Err(why) => {
+                end = why;
                 ControlFlow::Break(())
             }
         }
@@ -115,7 +121,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn work(&mut self, work: Work) -> Result<(), WriteError> {
+    /// Deals with a piece of work, or says why it is the last.
+    fn work(&mut self, work: Work) -> Result<(), End> {
         match work {
             Work::Bad(input, failure) => {
                 self.fail(self.number(input), None, failure)?;
@@ -124,9 +131,13 @@ impl Run<'_> {
             Work::Batch(batch) => {
                 let files = batch.files();
                 match self.look(&batch) {
+                    Err(error) if error.is_cancelled() => return Err(End::Cancelled),
                     Err(_) if batch.items().len() > 1 => {
                         for single in batch.singles() {
                             let result = self.look(&single);
+                            if result.as_ref().is_err_and(LookError::is_cancelled) {
+                                return Err(End::Cancelled);
+                            }
                             self.keep(single.into_items(), result)?;
                         }
                     }

@@ -50,7 +50,7 @@ impl Bill {
 ///
 /// # Errors
 /// As [`crate::run()`], for the first shard.
-pub fn bill(zoo: &Zoo, encoders: Vec<zoo_pipeline::look::Request>, request: &Request) -> Result<Bill> {
+pub fn bill(zoo: &Zoo, encoders: Vec<zoo_host::EyesRequest>, request: &Request) -> Result<Bill> {
     let stores = Stores::new(request.patience)?;
     let plan = plan(&stores, &request.sources, request.reach)?;
     let looking = Lookers::open(zoo, encoders, request.keep, request.unit)?;

@@ -4,10 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use serde_json::json;
 use zoo_core::path_text;
-use zoo_host::{EncoderRequest, EnsembleRequest};
+use zoo_host::{EncoderRequest, EnsembleRequest, EyesRequest};
 use zoo_pipeline::Failure;
 use zoo_pipeline::find::list;
-use zoo_pipeline::look::Request as Looking;
 use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt, table, threads};
 
@@ -46,7 +45,7 @@ fn extract(args: &ExtractArgs, context: &Context<'_>) -> Result<Report, CliError
 }
 
 /// What is opened.
-fn looking(args: &ExtractArgs) -> Result<Vec<Looking>, CliError> {
+fn looking(args: &ExtractArgs) -> Result<Vec<EyesRequest>, CliError> {
     let several = args.encoder.len() + args.ensemble.len() > 1;
     if several && (args.weights.is_some() || args.layer.is_some() || args.resolution.is_some()) {
         let what = "--weights, --layer and --resolution are of one encoder; give several rows of a --registry file instead";
@@ -55,12 +54,19 @@ fn looking(args: &ExtractArgs) -> Result<Vec<Looking>, CliError> {
     let encoder = |id: &String| {
         let (weights, layers) = (args.weights.clone(), args.layer.map(|layer| vec![layer]));
         let resolution = args.resolution;
-        Looking::Encoder(EncoderRequest { weights, layers, resolution, ..EncoderRequest::new(id.as_str()) })
+        EyesRequest::Encoder(EncoderRequest {
+            weights,
+            layers,
+            resolution,
+            ..EncoderRequest::new(id.as_str())
+        })
     };
     let ensemble = |id: &String| {
-        let request =
-            EnsembleRequest { weights: args.weights.clone(), features_only: args.keep != KeepArg::Maps };
-        Looking::Ensemble { id: id.clone(), request }
+        EyesRequest::Ensemble(EnsembleRequest {
+            id: id.clone(),
+            weights: args.weights.clone(),
+            features_only: args.keep != KeepArg::Maps,
+        })
     };
     Ok(args.encoder.iter().map(encoder).chain(args.ensemble.iter().map(ensemble)).collect())
 }

@@ -18,7 +18,7 @@
 //! let zoo = Zoo::open(Options::default())?;
 //! let request = Request::new(vec!["photos/".into(), "s3://bucket/shards/0001.tar".into()], "features/");
 //! let never = AtomicBool::new(false);
-//! let encoders = vec![zoo_pipeline::look::Request::Encoder(EncoderRequest::new("trilobite-clip"))];
+//! let encoders = vec![zoo_host::EyesRequest::Encoder(EncoderRequest::new("trilobite-clip"))];
 //! let done = run(&zoo, encoders, &request, &Silent, &never)?;
 //! println!("{} rows, {} of them errors", done.rows, done.failures);
 //! # Ok::<(), zoo_extract::Error>(())

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
-use zoo_host::Zoo;
+use zoo_host::{EyesRequest, Zoo};
 use zoo_pipeline::Metadata;
-use zoo_pipeline::look::{Encoders, Look, LookError, Request, Rows, Seen};
+use zoo_pipeline::look::{Encoders, Look, LookError, Rows, Seen};
 use zoo_pipeline::read::{Batch, Item};
 use zoo_preprocess::{DecodeOptions, Decoded, Format};
 
@@ -48,21 +48,20 @@ impl<'z> Lookers<'z> {
     ///
     /// # Errors
     /// [`Error::Host`]; [`Error::Request`] for two of one name, or [`Keep::Cls`] of what has no prefix token.
-    pub fn open(zoo: &'z Zoo, requests: Vec<Request>, keep: Keep, unit: bool) -> Result<Self> {
+    pub fn open(zoo: &'z Zoo, requests: Vec<EyesRequest>, keep: Keep, unit: bool) -> Result<Self> {
         let mut encoders: Vec<Encoders<'z>> = Vec::new();
         for mut request in requests {
             match &mut request {
-                Request::Encoder(request) => request.prefix = keep == Keep::Cls,
-                Request::Ensemble { id, .. } if keep == Keep::Cls => {
-                    return Err(Error::Request(format!(
-                        "{id}: an ensemble has no prefix token; take the mean"
-                    )));
+                EyesRequest::Encoder(request) => request.prefix = keep == Keep::Cls,
+                EyesRequest::Ensemble(ensemble) if keep == Keep::Cls => {
+                    let message = format!("{}: an ensemble has no prefix token; take the mean", ensemble.id);
+                    return Err(Error::Request(message));
                 }
-                Request::Ensemble { .. } => {}
+                EyesRequest::Ensemble(_) => {}
             }
-            let opened = Encoders::open(zoo, request)?;
-            if encoders.iter().any(|before| before.id() == opened.id()) {
-                return Err(Error::Request(format!("`{}` is asked for twice", opened.id())));
+            let opened = Encoders::open(zoo, &request)?;
+            if encoders.iter().any(|before| before.eyes().id() == opened.eyes().id()) {
+                return Err(Error::Request(format!("`{}` is asked for twice", opened.eyes().id())));
             }
             encoders.push(opened);
         }
@@ -76,7 +75,7 @@ impl<'z> Lookers<'z> {
     pub fn identity(&self) -> Metadata {
         let mut out = Metadata::new();
         for encoders in &self.encoders {
-            out.insert(encoders.id().to_owned(), encoders.identity().clone().into());
+            out.insert(encoders.eyes().id().to_owned(), encoders.identity().clone().into());
         }
         out.insert("kept".into(), self.keep.name().into());
         out.insert("unit length".into(), self.unit.into());
@@ -92,7 +91,7 @@ impl<'z> Lookers<'z> {
 
     /// Whether any weights were never trained.
     pub fn untrained(&self) -> bool {
-        self.encoders.iter().any(Encoders::untrained)
+        self.encoders.iter().any(|encoders| encoders.eyes().untrained())
     }
 
     /// Time spent computing so far.
@@ -167,11 +166,11 @@ impl Look for Lookers<'_> {
             for rows in seen.tensors {
                 let Some(mut rows) = self.reduce(rows) else { continue };
                 if self.encoders.len() > 1 {
-                    rows.name = format!("{}/{}", encoders.id(), rows.name);
+                    rows.name = format!("{}/{}", encoders.eyes().id(), rows.name);
                 }
                 all.tensors.push(rows);
             }
-            all.record.insert(encoders.id().to_owned(), seen.record.into());
+            all.record.insert(encoders.eyes().id().to_owned(), seen.record.into());
         }
         self.busy.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
         Ok(all)

@@ -160,7 +160,7 @@ pub struct Done {
 /// What concerns all shards. One shard that cannot be read is told in [`Done::lost`], and the others go on.
 pub fn run(
     zoo: &Zoo,
-    encoders: Vec<zoo_pipeline::look::Request>,
+    encoders: Vec<zoo_host::EyesRequest>,
     request: &Request,
     watch: &dyn Watch,
     cancel: &AtomicBool,

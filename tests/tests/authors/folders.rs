@@ -99,16 +99,24 @@ fn what_is_advised_can_be_pasted() {
     let said = stage(&place, "my plugins", &[]);
     pasted(&place, &said, "next: ", "\n");
     // Other builds of the same plugin.
-    let again = |build: &str, more: &[&str]| {
+    let again = |build: &str, more: &[&str], code: i32| {
         let other = place.path("other").join(library("zoo-toy").file_name().unwrap());
         fs::create_dir_all(other.parent().unwrap()).unwrap();
         fs::write(&other, [&fs::read(library("zoo-toy")).unwrap(), build.as_bytes()].concat()).unwrap();
         let template = sources("tests/plugins/toy/plugin.toml");
         let [other, template] = [other, template].map(|path| path.display().to_string());
         let arguments = ["plugins", "stage", &other, "--manifest", &template, "--into", "my plugins"];
-        place.run_with(&[&arguments[..], more].concat(), 0).out
+        let ran = place.run_with(&[&arguments[..], more].concat(), code);
+        ran.out + &ran.err
     };
-    let said = again("2", &[]);
+    let stays = |text: &str| {
+        assert!(
+            text.contains("toy.plugin.toml: this file is there already; --overwrite replaces it"),
+            "{text}"
+        )
+    };
+    stays(&again("2", &[], 1));
+    let said = again("2", &["--overwrite"], 0);
     assert!(
         said.contains("has changed since it was trusted") && said.contains("or stage it with --trust"),
         "{said}"
@@ -119,7 +127,7 @@ fn what_is_advised_can_be_pasted() {
     assert!(refused.contains("has changed since it was trusted"), "{refused}");
     pasted(&place, &refused, "run `", "`");
     place.run_with(&check, 0);
-    let said = again("3", &["--trust"]);
+    let said = again("3", &["--trust", "--overwrite"], 0);
     assert!(said.contains("trusted now"), "{said}");
     pasted(&place, &said, "next: ", "\n");
 }

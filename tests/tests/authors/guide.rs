@@ -76,7 +76,7 @@ fn the_example_runs_in_every_element_type_through_both_doors() {
         let zoo = zoo(Precision::F32);
         let session = zoo.encoder(&EncoderRequest::new("grids-16")).unwrap();
         assert!(session.untrained());
-        values(&session.encoder().forward(&pixels(), &session.request()).unwrap()[0].tokens)
+        values(&session.encoder().unwrap().forward(&pixels(), &session.request()).unwrap()[0].tokens)
     };
     let size = (exact.iter().map(|x| x * x).sum::<f32>() / exact.len() as f32).sqrt();
     for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::Bf16, 0.05), (Precision::F16, 0.01)] {
@@ -84,8 +84,8 @@ fn the_example_runs_in_every_element_type_through_both_doors() {
         let session = zoo.encoder(&EncoderRequest::new("grids-16")).unwrap();
         let linked = linked(&zoo, precision, false);
         for layers in [FeatureRequest::layer(-1, true), FeatureRequest::layer(0, false)] {
-            let [a, b] =
-                [session.encoder(), &*linked].map(|e| e.forward(&pixels(), &layers).unwrap().remove(0));
+            let [a, b] = [session.encoder().unwrap(), &*linked]
+                .map(|e| e.forward(&pixels(), &layers).unwrap().remove(0));
             assert_eq!((a.tokens.dims(), a.tokens.dtype()), (&[2, 196, 24][..], precision.dtype()));
             assert_eq!(values(&a.tokens), values(&b.tokens), "{precision:?}");
         }

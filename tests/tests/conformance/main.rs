@@ -62,7 +62,7 @@ impl Doors {
     }
 
     fn library(&self) -> &dyn Encoder {
-        self.session.encoder()
+        self.session.encoder().unwrap()
     }
 }
 

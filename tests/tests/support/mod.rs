@@ -82,10 +82,15 @@ pub fn staged(plugins: &[&str]) -> PathBuf {
 
 /// The shipped registry over these plugins, with folders of its own.
 pub fn zoo(plugins: &[&str], precision: Precision) -> Zoo {
+    zoo_with(plugins, precision, Vec::new())
+}
+
+/// The same with more registry files.
+pub fn zoo_with(plugins: &[&str], precision: Precision, registries: Vec<PathBuf>) -> Zoo {
     let own = |name: &str| folder().join(name);
     let folders = Folders { config: own("config"), data: own("data"), cache: own("cache") };
-    let options =
-        Options { plugin_dirs: vec![staged(plugins)], offline: true, precision, ..Options::default() };
+    let plugin_dirs = vec![staged(plugins)];
+    let options = Options { plugin_dirs, registries, offline: true, precision, ..Options::default() };
     Zoo::open_in(options, folders).unwrap()
 }
 

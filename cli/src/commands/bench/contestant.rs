@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use zoo_core::{ImageBatch, Origin};
-use zoo_host::{Encoded, EncoderSession, EnsembleSession, HostError};
+use zoo_host::{Encoded, EncoderSession, Eyes, HostError};
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
 use super::cell::MemberTime;
@@ -14,12 +14,6 @@ use zoo_terminal::CliError;
 
 /// Width and height of the photos that ensembles look at.
 const PHOTO: (u32, u32) = (640, 480);
-
-/// Something opened.
-pub enum Opened {
-    Encoder(EncoderSession),
-    Ensemble(EnsembleSession),
-}
 
 /// What is done with it.
 pub enum Work {
@@ -53,96 +47,74 @@ impl Call {
 
 impl Work {
     /// Does it once. What comes out is given back after the clock has stopped.
-    pub fn run(&self, session: &Opened) -> Result<Call, CliError> {
+    pub fn run(&self, eyes: &Eyes) -> Result<Call, CliError> {
         let begun = Instant::now();
         let seconds = || begun.elapsed().as_secs_f64();
-        match (session, self) {
-            (Opened::Encoder(session), Self::Pixels(batch)) => {
-                let _seen = session.encode(batch)?;
-                Ok(Call { seconds: seconds(), ..Call::default() })
+        match self {
+            Self::Pixels(batch) => {
+                let _seen = eyes.alone().ok_or_else(stray)?.encode(batch)?;
             }
-            (Opened::Ensemble(session), Self::Photos(photos)) => {
+            Self::Photos(photos) => {
                 let marks = RefCell::new(Vec::new());
-                let seen =
-                    session.encode(photos, &|part| marks.borrow_mut().push((part.to_owned(), seconds())))?;
+                let mark = |part: &str| marks.borrow_mut().push((part.to_owned(), seconds()));
+                let seen = eyes.look(photos, &mark)?;
                 let end = seconds();
                 let marks = marks.into_inner();
                 let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([end]);
                 let parts = marks.iter().zip(ends).enumerate().map(|(index, ((id, at), next))| MemberTime {
                     id: id.clone(),
-                    macs: session.members().get(index).map_or(0, |m| m.cost(photos.len()).macs),
+                    macs: eyes.members().get(index).map_or(0, |member| macs(member, photos.len())),
                     seconds: vec![next - at],
                     alone: Vec::new(),
                 });
-                Ok(Call { seconds: end, parts: parts.collect(), members: seen.members })
+                return Ok(Call { seconds: end, parts: parts.collect(), members: seen.members });
             }
-            (Opened::Ensemble(session), Self::Member(index, photos)) => {
-                let member = session.members().get(*index).ok_or_else(stray)?;
-                let _seen = member.encode(&member.prepare(photos)?)?;
-                Ok(Call { seconds: seconds(), ..Call::default() })
+            Self::Member(index, photos) => {
+                let member = eyes.members().get(*index).ok_or_else(stray)?;
+                let _seen = member.see(photos, photos.len())?;
             }
-            (Opened::Ensemble(session), Self::Fusion(members)) => {
+            Self::Fusion(members) => {
                 let photos = members.first().map_or(0, |seen| seen.origins.len());
-                let _fused = session.fuse(members, vec![PHOTO; photos])?;
-                Ok(Call { seconds: seconds(), ..Call::default() })
+                let _fused = eyes.fused(members, vec![PHOTO; photos], &())?;
             }
-            _ => Err(stray().into()),
         }
+        Ok(Call { seconds: seconds(), ..Call::default() })
     }
 
     /// The parts of an ensemble that looks at `photos`, of which the connector is the last.
-    pub fn parts(session: &Opened, photos: &Rc<[Decoded]>, members: Vec<Encoded>) -> Vec<Self> {
-        let Opened::Ensemble(session) = session else { return Vec::new() };
-        let encoders = (0..session.members().len()).map(|index| Self::Member(index, photos.clone()));
-        encoders.chain(session.connector().map(|_| Self::Fusion(members))).collect()
-    }
-}
-
-fn stray() -> HostError {
-    HostError::Internal("work for another session".into())
-}
-
-impl Opened {
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Encoder(session) => session.id(),
-            Self::Ensemble(session) => session.id(),
-        }
+    pub fn parts(eyes: &Eyes, photos: &Rc<[Decoded]>, members: Vec<Encoded>) -> Vec<Self> {
+        let encoders = (0..eyes.members().len()).map(|index| Self::Member(index, photos.clone()));
+        encoders.chain(eyes.connector().map(|_| Self::Fusion(members))).collect()
     }
 
-    pub fn untrained(&self) -> bool {
-        match self {
-            Self::Encoder(session) => session.untrained(),
-            Self::Ensemble(session) => session.untrained(),
-        }
-    }
-
-    /// Something to look at, and the multiply-accumulates of doing so.
-    pub fn work(
-        &self,
+    /// Something for `eyes` to look at, pixels where there is a `resolution`, and the multiply-accumulates of doing so.
+    pub fn of(
+        eyes: &Eyes,
         device: &Device,
         resolution: Option<usize>,
         batch: usize,
-    ) -> Result<(Work, u64), CliError> {
-        match (self, resolution) {
-            (Self::Encoder(session), Some(side)) => {
-                // Says which sizes would be legal.
-                session.descriptor().grid(0, side, side).map_err(HostError::from)?;
-                let pixels =
-                    Tensor::randn(0f32, 1.0, (batch, 3, side, side), device).map_err(HostError::from)?;
-                let size = (side as u32, side as u32);
-                let origins =
-                    (0..batch).map(|image| Origin { image, size, crop: None, padded: false }).collect();
-                let pixels = ImageBatch::new(pixels, origins).map_err(HostError::from)?;
-                Ok((Work::Pixels(pixels), session.encoder().cost(batch, side, side).macs))
-            }
-            (Self::Ensemble(session), None) => {
-                let macs = session.members().iter().map(|member| member.cost(batch).macs).sum();
-                Ok((Work::Photos((0..batch as u32).map(photo).collect()), macs))
-            }
-            _ => Err(stray().into()),
-        }
+    ) -> Result<(Self, u64), CliError> {
+        let Some(side) = resolution else {
+            let macs = eyes.members().iter().map(|member| macs(member, batch)).sum();
+            return Ok((Self::Photos((0..batch as u32).map(photo).collect()), macs));
+        };
+        let encoder = eyes.alone().and_then(EncoderSession::encoder).ok_or_else(stray)?;
+        // Says which sizes would be legal.
+        encoder.descriptor().grid(0, side, side).map_err(HostError::from)?;
+        let pixels = Tensor::randn(0f32, 1.0, (batch, 3, side, side), device).map_err(HostError::from)?;
+        let size = (side as u32, side as u32);
+        let origins = (0..batch).map(|image| Origin { image, size, crop: None, padded: false }).collect();
+        let pixels = ImageBatch::new(pixels, origins).map_err(HostError::from)?;
+        Ok((Self::Pixels(pixels), encoder.cost(batch, side, side).macs))
     }
+}
+
+fn macs(encoder: &EncoderSession, batch: usize) -> u64 {
+    encoder.cost(batch).map_or(0, |cost| cost.macs)
+}
+
+fn stray() -> HostError {
+    HostError::Internal("work for other eyes".into())
 }
 
 /// A picture with structure at several scales.

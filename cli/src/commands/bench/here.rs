@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use zoo_core::Precision;
-use zoo_host::{EncoderRequest, EnsembleRequest, HostError, Zoo};
+use zoo_core::{CallContext, Precision};
+use zoo_host::{EncoderRequest, EnsembleRequest, Eyes, EyesRequest, HostError, Zoo};
 use zoo_measure::{Machine, memory, rounds};
 
 use super::Measured;
 use super::cell::{Cell, MemberTime};
-use super::contestant::{Call, Opened, Work};
+use super::contestant::{Call, Work};
 use crate::args::BenchArgs;
 use zoo_terminal::{CliError, Context, interrupt};
 
@@ -21,8 +21,8 @@ const SEED: u64 = 0;
 
 /// One configuration, or a part of it by itself.
 struct Contestant {
-    /// Index of its session.
-    session: usize,
+    /// Index of what looks.
+    eyes: usize,
     /// Index of what its times belong to, and that of the part.
     cell: usize,
     part: Option<usize>,
@@ -32,7 +32,7 @@ struct Contestant {
 /// Everything that is measured here, opened.
 #[derive(Default)]
 struct Field {
-    sessions: Vec<Opened>,
+    eyes: Vec<Eyes>,
     cells: Vec<Cell>,
     contestants: Vec<Contestant>,
 }
@@ -40,6 +40,11 @@ struct Field {
 /// Opens everything, and lets each configuration have its turn in every round. Ctrl-C ends it after the call that is
 /// running, and leaves what was measured.
 pub(super) fn measure(args: &BenchArgs, context: &Context<'_>) -> Result<Measured, CliError> {
+    // A call that was cut short is no measurement.
+    CallContext::new().scope(|| uncut(args, context))
+}
+
+fn uncut(args: &BenchArgs, context: &Context<'_>) -> Result<Measured, CliError> {
     let stop = interrupt::flag();
     let random = args.random_weights.then_some(SEED);
     let zoos = args.dtype.iter().map(|&dtype| Ok((dtype, context.measuring(dtype.into(), random)?)));
@@ -135,25 +140,23 @@ impl Field {
         let resident = memory::resident();
         memory::forget_peak();
         let begun = Instant::now();
-        let session = open(zoo, args, id, encoder).map_err(explain)?;
+        let eyes = open(zoo, args, id, encoder).map_err(explain)?;
         let load_seconds = begun.elapsed().as_secs_f64();
         let opening = memory::peak();
-        let sides = match &session {
-            Opened::Encoder(session) if args.resolution.is_empty() => {
-                vec![Some(session.preprocess().size as usize)]
-            }
-            Opened::Encoder(_) => args.resolution.iter().copied().map(Some).collect(),
-            Opened::Ensemble(_) => vec![None],
+        let sides = match eyes.alone() {
+            Some(encoder) if args.resolution.is_empty() => vec![Some(encoder.preprocess().size as usize)],
+            Some(_) => args.resolution.iter().copied().map(Some).collect(),
+            None => vec![None],
         };
-        self.sessions.push(session);
-        let session = self.sessions.len() - 1;
+        self.eyes.push(eyes);
+        let place = self.eyes.len() - 1;
         // What configurations before hold for the connector, and what is no part of the memory of this one.
         let mut kept = 0;
         for resolution in sides {
             for batch in args.batch.iter().map(|batch| batch.get()) {
-                let (work, macs) = self.sessions[session].work(zoo.device(), resolution, batch)?;
+                let (work, macs) = Work::of(&self.eyes[place], zoo.device(), resolution, batch)?;
                 memory::forget_peak();
-                let first = work.run(&self.sessions[session])?;
+                let first = work.run(&self.eyes[place])?;
                 // An `Option` that is none is the smallest, so both must be there.
                 let peak_memory = opening
                     .zip(memory::peak())
@@ -161,20 +164,20 @@ impl Field {
                     .map(|((a, b), r)| a.max(b.saturating_sub(kept)).saturating_sub(r));
                 kept += first.kept();
                 let parts = match &work {
-                    Work::Photos(photos) => Work::parts(&self.sessions[session], photos, first.members),
+                    Work::Photos(photos) => Work::parts(&self.eyes[place], photos, first.members),
                     _ => Vec::new(),
                 };
                 let cell = self.cells.len();
-                let contestant = |(part, work)| Contestant { session, cell, part, work };
+                let contestant = |(part, work)| Contestant { eyes: place, cell, part, work };
                 let parts = parts.into_iter().enumerate().map(|(index, work)| (Some(index), work));
                 self.contestants.extend(std::iter::once((None, work)).chain(parts).map(contestant));
                 self.cells.push(Cell {
-                    id: self.sessions[session].id().to_owned(),
+                    id: self.eyes[place].id().to_owned(),
                     dtype,
                     threads,
                     resolution,
                     batch,
-                    untrained: self.sessions[session].untrained(),
+                    untrained: self.eyes[place].untrained(),
                     macs,
                     load_seconds,
                     first_seconds: first.seconds,
@@ -189,19 +192,17 @@ impl Field {
 
     /// One call.
     fn run(&self, which: usize) -> Result<Call, CliError> {
-        let Contestant { session, work, .. } = &self.contestants[which];
-        work.run(&self.sessions[*session])
+        let Contestant { eyes, work, .. } = &self.contestants[which];
+        work.run(&self.eyes[*eyes])
     }
 }
 
-fn open(zoo: &Zoo, args: &BenchArgs, id: &str, encoder: bool) -> Result<Opened, HostError> {
+fn open(zoo: &Zoo, args: &BenchArgs, id: &str, encoder: bool) -> Result<Eyes, HostError> {
     let weights = args.weights.clone();
-    if encoder {
-        let request = EncoderRequest { weights, ..EncoderRequest::new(id) };
-        return Ok(Opened::Encoder(zoo.encoder(&request)?));
-    }
-    let request = EnsembleRequest { weights, features_only: false };
-    Ok(Opened::Ensemble(zoo.ensemble(id, &request)?))
+    zoo.eyes(&match encoder {
+        true => EyesRequest::Encoder(EncoderRequest { weights, ..EncoderRequest::new(id) }),
+        false => EyesRequest::Ensemble(EnsembleRequest { weights, ..EnsembleRequest::new(id) }),
+    })
 }
 
 /// Weights that are not here need not be downloaded to be measured.

@@ -37,7 +37,7 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
 
     let zoo = context.computing(&args.pixels)?;
     told.message("opening");
-    let encoders = Encoders::open(&zoo, request)?;
+    let encoders = Encoders::open(&zoo, &request)?;
     let decode = encoders.decode_options(&decode_options(&args.pixels.orientation));
     let mut common = run_record(&zoo);
     common.extend(pixel_record(&decode));
@@ -75,7 +75,7 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     match ended(end, &written, inputs.len()) {
         Some(error) => Err(error),
         None if written.is_empty() => Err(nothing(&failures, &passed)),
-        None => Ok(report(&encoders, &written, &failures, &passed)),
+        None => Ok(report(encoders.eyes(), &written, &failures, &passed)),
     }
 }
 

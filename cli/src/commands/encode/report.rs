@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use zoo_core::path_text;
+use zoo_host::Eyes;
 use zoo_pipeline::find::Passed;
-use zoo_pipeline::look::Encoders;
 use zoo_pipeline::write::{FolderSink, OneFile};
 use zoo_pipeline::{End, Failure, Metadata};
 
@@ -106,12 +106,7 @@ pub(super) fn nothing(failures: &[Failure], passed: &[Passed]) -> CliError {
     CliError::Ended { message, json, code: 1 }
 }
 
-pub(super) fn report(
-    encoders: &Encoders<'_>,
-    written: &Written,
-    failures: &[Failure],
-    passed: &[Passed],
-) -> Report {
+pub(super) fn report(eyes: &Eyes, written: &Written, failures: &[Failure], passed: &[Passed]) -> Report {
     let mut text = String::new();
     let files = match written.files.len() {
         0 | 1 => String::new(),
@@ -121,7 +116,7 @@ pub(super) fn report(
         "{}: {} seen by {}{files}\n",
         path_text(&written.out),
         counted(written.images, "image"),
-        encoders.id()
+        eyes.id()
     ));
     if written.kept > 0 {
         text.push_str(&format!("  {} of an earlier run kept\n", counted(written.kept, "file")));
@@ -130,7 +125,7 @@ pub(super) fn report(
     for (name, shape) in &written.tensors {
         text.push_str(&format!("  {name:width$}  {shape:?}\n"));
     }
-    if let Some(warning) = warning(encoders) {
+    if let Some(warning) = warning(eyes) {
         text.push_str(&format!("  {warning}\n"));
     }
     let peak = zoo_measure::memory::peak();
@@ -143,7 +138,7 @@ pub(super) fn report(
         "kept": written.kept,
         "files": texts(&written.files),
         "tensors": written.tensors.iter().map(|(name, shape)| (name.clone(), json!(shape))).collect::<Metadata>(),
-        "untrained": encoders.untrained(),
+        "untrained": eyes.untrained(),
         "peak_resident_bytes": peak,
         "metadata": Value::Object(written.metadata.clone()),
     });

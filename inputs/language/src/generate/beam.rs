@@ -92,7 +92,11 @@ impl Generator<'_> {
                 .running
                 .iter()
                 .map(|beam| (beam.ids.last().copied().unwrap_or_default(), length + beam.ids.len() - 1));
-            logits = self.decode(&last.collect::<Vec<_>>(), embeddings.device(), &mut cache)?;
+            let last: Vec<_> = last.collect();
+            logits = match self.decode(&last, embeddings.device(), &mut cache) {
+                Err(error) if error.is_cancelled() => return search.finish(Some(Finish::Cancelled)),
+                rows => rows?,
+            };
         }
         search.finish(None)
     }

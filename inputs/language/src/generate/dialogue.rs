@@ -154,7 +154,12 @@ impl<'a> Dialogue<'a> {
                 size += entry.length();
                 chunk.push(entry);
             }
-            logits = self.read(&chunk, image, prompt.refine, rest.peek().is_none())?;
+            logits = match self.read(&chunk, image, prompt.refine, rest.peek().is_none()) {
+                Err(error) if error.is_cancelled() => {
+                    return Ok((writing.finish(Finish::Cancelled, control.piece)?, reading));
+                }
+                read => read?,
+            };
             image += chunk.iter().filter(|entry| matches!(entry, Entry::Image(_))).count();
             self.known.extend(chunk);
             progress(self.length(), length);

@@ -53,7 +53,8 @@ impl Options {
 
 /// How the caller follows an answer.
 pub struct Control<'a> {
-    /// Set from anywhere to end the answer. Looked at before the prompt is read and before each token.
+    /// Set from anywhere to end the answer. Looked at before the prompt is read and before each token; a
+    /// [`zoo_core::CallContext`] that is entered ends it between two layers, too.
     pub cancel: &'a AtomicBool,
     /// Receives the text as soon as it is certain: whole characters, and nothing that may turn out to be the
     /// beginning of a stop string.

@@ -42,7 +42,10 @@ impl<'a> Generator<'a> {
             return writing.finish(finish, control.piece);
         }
         let mut cache = self.model.cache(1)?;
-        let logits = self.prefill(embeddings, &mut cache, hook, 1)?.concat();
+        let logits = match self.prefill(embeddings, &mut cache, hook, 1) {
+            Err(error) if error.is_cancelled() => return writing.finish(Finish::Cancelled, control.piece),
+            read => read?.concat(),
+        };
         self.write(
             writing,
             logits,
@@ -73,8 +76,10 @@ impl<'a> Generator<'a> {
                 break Finish::ContextFull;
             }
             let last = writing.ids().last().copied().unwrap_or_default();
-            let rows = self.decode(&[(last, position)], place.device, place.cache)?;
-            logits = rows.into_iter().next().unwrap_or_default();
+            match self.decode(&[(last, position)], place.device, place.cache) {
+                Err(error) if error.is_cancelled() => break Finish::Cancelled,
+                rows => logits = rows?.into_iter().next().unwrap_or_default(),
+            }
         };
         writing.finish(finish, piece)
     }

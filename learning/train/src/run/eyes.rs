@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 use zoo_core::weights::Checkpoint;
-use zoo_core::{Differentiable, Grid};
+use zoo_core::{Differentiable, Encoder, Grid};
 use zoo_host::{EncoderPiece, EncoderSession, Pieces};
 use zoo_nn::resample;
 use zoo_preprocess::Decoded;
@@ -139,7 +139,7 @@ impl Eyes {
                 continue;
             }
             let pixels = batch.pixels().clone();
-            let maps = eye.session.encoder().forward(&pixels, &eye.session.request())?;
+            let maps = eye.encoder()?.forward(&pixels, &eye.session.request())?;
             let leaves =
                 maps.iter().map(|map| Var::from_tensor(&map.tokens)).collect::<Result<Vec<_>, _>>()?;
             let last = maps.last().ok_or_else(|| Error::Internal("an encoder gave no feature map".into()))?;
@@ -213,9 +213,14 @@ impl Eyes {
 }
 
 impl Eye {
+    fn encoder(&self) -> Result<&dyn Encoder> {
+        let id = self.session.id();
+        self.session.encoder().ok_or_else(|| Error::Internal(format!("`{id}` was to stay open")))
+    }
+
     fn door(&self) -> Result<&dyn Differentiable> {
         let id = self.session.id();
-        let door = self.session.encoder().differentiable();
+        let door = self.encoder()?.differentiable();
         door.ok_or_else(|| Error::Internal(format!("`{id}` was to be trained and has no gradients")))
     }
 }
@@ -228,8 +233,8 @@ fn open(
 ) -> Result<(EncoderSession, Vec<String>)> {
     if piece.vjp && !recipe.plan.unfreeze.is_empty() {
         let session = piece.open(true)?;
-        let names =
-            session.encoder().differentiable().map(Differentiable::parameter_names).unwrap_or_default();
+        let names = session.encoder().and_then(Encoder::differentiable).map(Differentiable::parameter_names);
+        let names = names.unwrap_or_default();
         let trained: Vec<String> = names.into_iter().filter(|name| wanted(name)).collect();
         if !trained.is_empty() {
             return Ok((session, trained));

@@ -4,8 +4,8 @@ use zoo_language::generate::Generator;
 use zoo_language::template::Conversation;
 use zoo_language::tokens::{IGNORE_LABEL, Tokenized};
 
-use super::eyes::Sight;
 use super::session::ModelSession;
+use super::sight::Sight;
 use crate::HostError;
 
 /// A given answer and how probable it is.

@@ -12,9 +12,9 @@ use zoo_language::generate::{Control, Generated, Generator, Options};
 use zoo_language::template::Conversation;
 use zoo_preprocess::Decoded;
 
-use super::eyes::Sight;
 use super::request::ModelProgress;
 use super::session::ModelSession;
+use super::sight::Sight;
 use crate::HostError;
 
 /// An answer, and where the model looked for it.
@@ -91,7 +91,7 @@ impl ModelSession {
             )));
         };
         let size = image.size;
-        let inputs = self.eyes.inputs(image, progress)?;
+        let inputs = self.connector_inputs(image, progress)?;
         let mut looks = Vec::new();
         for layer in connector.attention(&inputs)? {
             let region = unpad(layer.grid, size);

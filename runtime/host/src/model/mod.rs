@@ -3,7 +3,6 @@
 
 mod choose;
 mod explain;
-mod eyes;
 mod memory;
 mod once;
 mod open;
@@ -12,14 +11,15 @@ mod pieces;
 mod plan;
 mod request;
 mod session;
+mod sight;
 mod source;
 mod trace;
 
 pub use choose::Choice;
 pub use explain::{Explanation, LayerSite, Look};
-pub use eyes::Sight;
 pub use pieces::{EncoderPiece, Piece, Pieces};
 pub use plan::{MemoryPart, MemoryPlan};
 pub use request::{EncoderMemory, MemoryPolicy, ModelProgress, ModelRequest, Phase};
 pub use session::ModelSession;
+pub use sight::Sight;
 pub use trace::Trace;

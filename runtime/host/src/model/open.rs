@@ -1,18 +1,14 @@
 //! Opening a model.
 
-use std::sync::Mutex;
-
 use zoo_language::template::Template;
 use zoo_language::tokens::Tokenizer;
 use zoo_release::Release;
 
-use super::eyes::{Eye, Eyes};
 use super::once::Once;
 use super::parts::ModelParts;
 use super::plan::plan;
 use super::request::{ModelProgress, ModelRequest, Phase};
 use super::session::ModelSession;
-use crate::encoder::{EncoderOpening, EncoderRequest};
 use crate::{HostError, Zoo};
 
 /// The template of a folder's own Jinja (`chat_template.jinja`, `tokenizer_config.json`).
@@ -37,40 +33,34 @@ impl Zoo {
         let release = &parts.release;
         let template = template(release, request.template.as_deref())?;
         let tokenizer = tokenizer(release, template)?;
-        let openings = self.eye_openings(&parts)?;
+        let closed = self.closed_eyes(&parts)?;
         let plan = plan(&parts, &request.memory)?;
         plan.check()?;
 
-        let ModelParts { release, connector, llm, .. } = parts;
-        let now = if plan.keep_encoders { openings.len() + 1 } else { 0 };
+        let ModelParts { release, connector, llm: (llm, _), .. } = parts;
+        let now = if plan.keep_encoders { closed.members().len() + 1 } else { 0 };
         progress.begins(Phase::Open, now + usize::from(connector.is_some()));
-        let untrained = openings.iter().any(|o| o.plan.untrained);
-        let encoders = openings.into_iter().map(|opening| {
-            if !plan.keep_encoders {
-                return Ok(Eye::Closed(opening));
-            }
-            progress.part(&opening.plan.id);
-            opening.open().map(Eye::Open)
-        });
-        let encoders = encoders.collect::<Result<_, HostError>>()?;
-        let connector = connector.map(|opening| {
-            progress.part(&opening.spec.id);
-            opening.connector()
-        });
-        let (dtype, device) = (self.precision().dtype(), self.device().clone());
-        let eyes = Eyes {
-            encoders,
-            connector: connector.transpose()?,
-            dtype,
-            device: device.clone(),
-            turn: Mutex::default(),
-        };
         let model = Once::default();
-        if plan.keep_encoders {
-            progress.part(&llm.spec.id);
-            model.get_or_open(|| llm.llm())?;
-        }
+        let open = || {
+            let eyes = if plan.keep_encoders { closed.opened(progress)? } else { closed };
+            zoo_core::wanted()?;
+            let eyes = match &connector {
+                None => eyes,
+                Some((opening, _)) => {
+                    progress.part(&opening.spec.id);
+                    eyes.with_connector(opening.connector()?, opening.untrained)
+                }
+            };
+            zoo_core::wanted()?;
+            if plan.keep_encoders {
+                progress.part(&llm.spec.id);
+                model.get_or_open(|| llm.llm())?;
+            }
+            Ok::<_, HostError>(eyes)
+        };
+        let eyes = open();
         progress.ends();
+        let eyes = eyes?;
         let newline = request.newline.unwrap_or(release.newline);
         let cut = release.tokenizer_model_max_length.filter(|_| request.reference_length);
         Ok(ModelSession {
@@ -83,17 +73,8 @@ impl Zoo {
             eyes,
             opening: llm,
             model,
-            device,
-            untrained,
+            device: self.device().clone(),
         })
-    }
-
-    /// All encoders, with their files: what is missing is found before anything is loaded.
-    pub(super) fn eye_openings(&self, parts: &ModelParts) -> Result<Vec<EncoderOpening>, HostError> {
-        let one = |(request, _): &(EncoderRequest, _)| {
-            self.encoder_opening(&self.registry().select(&request.id)?, request)
-        };
-        parts.encoders.iter().map(one).collect()
     }
 }
 

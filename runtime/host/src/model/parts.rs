@@ -1,61 +1,33 @@
 //! The parts of a model: ready to be opened, and asked what they are beforehand.
 
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
-use zoo_core::sdk::{DeviceName, Inspection, OpenOptions, Plugin};
-use zoo_core::{Connector, LanguageModel, Quantisation, Spec};
+use zoo_core::sdk::Inspection;
+use zoo_core::{ConnectorDescriptor, Spec};
 use zoo_release::Release;
 
 use super::ModelRequest;
-use crate::encoder::EncoderRequest;
+use crate::encoder::{EncoderRequest, EncoderSession};
+use crate::eyes::Eyes;
 use crate::inspect::EncoderInspection;
-use crate::plugins::{ObjectKind, PluginDoor};
-use crate::{HostError, Zoo};
+use crate::opening::Opening;
+use crate::plugins::ObjectKind;
+use crate::{HostError, Zoo, judge};
 
 /// A model folder whose parts were asked for what they are. No weights are read yet.
 pub(crate) struct ModelParts {
     pub release: Release,
+    /// Whether it is put together from rows, and not read from a folder.
+    pub composed: bool,
     pub encoders: Vec<(EncoderRequest, EncoderInspection)>,
-    pub connector: Option<Opening>,
-    pub llm: Opening,
-}
-
-/// Everything that opens a connector or a language model.
-pub(crate) struct Opening {
-    door: PluginDoor,
-    pub spec: Spec,
-    pub options: OpenOptions,
-    pub inspection: Inspection,
-}
-
-impl Opening {
-    /// The plugin, where it is linked into this program.
-    pub fn linked(&self) -> Option<&'static Plugin> {
-        match self.door {
-            PluginDoor::Static(plugin) => Some(plugin),
-            PluginDoor::Dynamic(_) => None,
-        }
-    }
-
-    /// Name of the plugin.
-    pub fn plugin(&self) -> &str {
-        self.door.name()
-    }
-
-    pub fn connector(&self) -> Result<Box<dyn Connector>, HostError> {
-        Ok(self.door.open_connector(&self.spec, &self.options)?)
-    }
-
-    pub fn llm(&self) -> Result<Box<dyn LanguageModel>, HostError> {
-        Ok(self.door.open_llm(&self.spec, &self.options)?)
-    }
+    pub connector: Option<(Opening, Inspection)>,
+    pub llm: (Opening, Inspection),
 }
 
 impl Zoo {
     /// Reads the folder of `request` and asks the plugins what its parts are.
     pub(crate) fn parts(&self, request: &ModelRequest) -> Result<ModelParts, HostError> {
-        let source = self.model_source(&request.model)?;
-        let release = Release::read(&source.folder, source.name.as_deref(), self.registry())?;
+        let (release, composed) = self.release(&request.model)?;
         let mut encoders = Vec::with_capacity(release.encoders.len());
         for choice in &release.encoders {
             let request = EncoderRequest {
@@ -71,9 +43,17 @@ impl Zoo {
             let inspection = self.inspect_encoder(&request)?;
             encoders.push((request, inspection));
         }
-        let connector = match &release.connector {
-            None => None,
-            Some(choice) => {
+        let connector = match (&release.connector, composed) {
+            (None, _) => None,
+            (Some(_), Some(row)) => {
+                let row = self.registry().connector(&row.connector)?;
+                let opening = self.opening(&self.connector_part(row), None)?;
+                let inspection = opening.inspect()?;
+                let said: ConnectorDescriptor = inspection.descriptor()?;
+                judge::refuse(self.registry(), row, judge::connector_shapes(row, &said))?;
+                Some((opening, inspection))
+            }
+            (Some(choice), None) => {
                 let inputs: Vec<_> = encoders.iter().map(|(_, e)| (e.channels, e.grid.cells())).collect();
                 let spec = Spec {
                     id: format!("{}-connector", release.name),
@@ -82,7 +62,10 @@ impl Zoo {
                     precision: self.precision(),
                 };
                 let weights = choice.weights.clone();
-                Some(self.opening(&choice.plugin, ObjectKind::Connector, spec, weights, None)?)
+                let opening =
+                    self.opening_of_files(&choice.plugin, ObjectKind::Connector, spec, weights, None)?;
+                let inspection = opening.inspect()?;
+                Some((opening, inspection))
             }
         };
         let decoder = &release.decoder;
@@ -93,22 +76,24 @@ impl Zoo {
             precision: self.precision(),
         };
         let weights = decoder.weights.clone();
-        let llm = self.opening(&decoder.plugin, ObjectKind::Llm, spec, weights, request.quantise)?;
-        Ok(ModelParts { release, encoders, connector, llm })
+        let opening =
+            self.opening_of_files(&decoder.plugin, ObjectKind::Llm, spec, weights, request.quantise)?;
+        let inspection = opening.inspect()?;
+        let llm = (opening, inspection);
+        Ok(ModelParts { release, composed: composed.is_some(), encoders, connector, llm })
     }
 
-    fn opening(
-        &self,
-        plugin: &str,
-        kind: ObjectKind,
-        spec: Spec,
-        weights: Vec<PathBuf>,
-        quantise: Option<Quantisation>,
-    ) -> Result<Opening, HostError> {
-        let door = self.plugins().get(plugin)?;
-        let inspection = door.inspect(kind, &spec)?;
-        let device = DeviceName::of(self.device());
-        let options = OpenOptions { weights, device, quantise, ..OpenOptions::default() };
-        Ok(Opening { door, spec, options, inspection })
+    /// The encoders of a model, with their files: what is missing is found before anything is loaded. None is open; one at a
+    /// time is while it looks.
+    pub(super) fn closed_eyes(&self, parts: &ModelParts) -> Result<Eyes, HostError> {
+        let turn = Arc::new(Mutex::new(()));
+        let one = |(request, inspection): &(EncoderRequest, EncoderInspection)| {
+            let selection = self.registry().select(&request.id)?;
+            let (plan, opening) = self.encoder_opening(&selection, request)?;
+            let said = inspection.descriptor.clone();
+            Ok(EncoderSession::closed(plan, opening, said, self.setting(), turn.clone()))
+        };
+        let members = parts.encoders.iter().map(one).collect::<Result<_, HostError>>()?;
+        Ok(Eyes::new(parts.release.name.clone(), members, self))
     }
 }

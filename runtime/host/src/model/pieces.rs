@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
-use zoo_core::sdk::{OpenOptions, Plugin};
+use zoo_core::sdk::{Inspection, Plugin};
 use zoo_core::weights::{TensorInfo, Weights};
 use zoo_core::{Connector, LanguageModel, Spec};
 use zoo_language::template::Template;
@@ -11,10 +11,11 @@ use zoo_language::tokens::Tokenizer;
 use zoo_release::Release;
 
 use super::open::{template, tokenizer};
-use super::parts::{ModelParts, Opening};
+use super::parts::ModelParts;
 use super::request::ModelRequest;
-use crate::encoder::{EncoderOpening, EncoderRequest, EncoderSession};
+use crate::encoder::{EncoderRequest, EncoderSession};
 use crate::inspect::EncoderInspection;
+use crate::opening::Opening;
 use crate::{HostError, Zoo};
 
 /// The parts of a model. No weights are read yet.
@@ -41,7 +42,7 @@ pub struct EncoderPiece {
     pub tensors: Vec<TensorInfo>,
     /// Whether its plugin gives gradients.
     pub vjp: bool,
-    opening: EncoderOpening,
+    closed: EncoderSession,
 }
 
 /// A connector or a language model that is yet to be opened.
@@ -58,12 +59,12 @@ pub struct Piece {
 impl EncoderPiece {
     /// Its plugin.
     pub fn plugin(&self) -> &str {
-        self.opening.door.name()
+        self.closed.opening().plugin()
     }
 
     /// The files of its weights.
     pub fn weights(&self) -> &[PathBuf] {
-        &self.opening.options.weights
+        &self.closed.opening().options.weights
     }
 
     /// Opens it; `trainable` with its weights as variables, through whichever door.
@@ -71,19 +72,14 @@ impl EncoderPiece {
     /// # Errors
     /// Those of its plugin.
     pub fn open(&self, trainable: bool) -> Result<EncoderSession, HostError> {
-        self.opening.open_with(OpenOptions { trainable, ..self.opening.options.clone() })
+        self.closed.opened(trainable)
     }
 }
 
 impl Piece {
-    fn new(opening: Opening) -> Self {
+    fn new((opening, inspection): (Opening, Inspection)) -> Self {
         let plugin = opening.linked().ok_or_else(|| opening.plugin().to_owned());
-        Self {
-            spec: opening.spec,
-            tensors: opening.inspection.tensors,
-            weights: opening.options.weights,
-            plugin,
-        }
+        Self { spec: opening.spec, tensors: inspection.tensors, weights: opening.options.weights, plugin }
     }
 
     /// The plugin, which must be linked into the program: no graph passes a dynamic library.
@@ -128,18 +124,25 @@ impl Zoo {
     /// As [`Zoo::model`].
     pub fn pieces(&self, request: &ModelRequest) -> Result<Pieces, HostError> {
         let parts = self.parts(request)?;
+        if parts.composed {
+            return Err(HostError::Mismatch(format!(
+                "{}: a model that is put together from registry rows has no folder to be trained from; write a folder \
+                 with its config.json and a zoo.toml (docs/training.md)",
+                parts.release.name
+            )));
+        }
         let template = template(&parts.release, request.template.as_deref())?;
         let tokenizer = tokenizer(&parts.release, template)?;
-        let encoders = self.eye_openings(&parts)?;
-        let ModelParts { release, connector, llm, encoders: inspected } = parts;
+        let closed = self.closed_eyes(&parts)?.into_members();
+        let ModelParts { release, connector, llm, encoders, .. } = parts;
         let piece =
-            |(opening, (_, found)): (EncoderOpening, (EncoderRequest, EncoderInspection))| EncoderPiece {
-                id: opening.plan.id.clone(),
+            |(closed, (_, found)): (EncoderSession, (EncoderRequest, EncoderInspection))| EncoderPiece {
+                id: closed.id().to_owned(),
                 tensors: found.tensors,
                 vjp: found.descriptor.vjp,
-                opening,
+                closed,
             };
-        let encoders = encoders.into_iter().zip(inspected).map(piece).collect();
+        let encoders = closed.into_iter().zip(encoders).map(piece).collect();
         let (connector, llm) = (connector.map(Piece::new), Piece::new(llm));
         Ok(Pieces { release, template, tokenizer, connector, llm, encoders })
     }

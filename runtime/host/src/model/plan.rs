@@ -8,8 +8,9 @@ use zoo_core::weights::TensorInfo;
 use zoo_core::{LlmDescriptor, Precision, Quantisation};
 
 use super::memory;
-use super::parts::{ModelParts, Opening};
+use super::parts::ModelParts;
 use super::request::{EncoderMemory, MemoryPolicy, ModelRequest};
+use crate::opening::Opening;
 use crate::{HostError, Zoo};
 
 /// Positions that a plan has room for, unless the language model has fewer: an image, a question and an answer.
@@ -125,7 +126,8 @@ impl Zoo {
 pub(super) fn plan(parts: &ModelParts, policy: &MemoryPolicy) -> Result<MemoryPlan, HostError> {
     let mut all = Vec::new();
     let (mut encoders, mut largest, mut working, mut features) = (0, 0, 0, 0);
-    let precision = parts.llm.spec.precision;
+    let (llm, inspection) = &parts.llm;
+    let precision = llm.spec.precision;
     for (request, inspection) in &parts.encoders {
         let (count, weights) = plain(&inspection.tensors, precision);
         let activations = inspection.cost.activation_bytes;
@@ -137,14 +139,14 @@ pub(super) fn plan(parts: &ModelParts, policy: &MemoryPolicy) -> Result<MemoryPl
         all.push(part(&request.id, "encoder", name(precision), count, weights, activations));
     }
     let mut connector = 0;
-    if let Some(opening) = &parts.connector {
-        let (count, weights) = plain(&opening.inspection.tensors, precision);
+    if let Some((opening, inspection)) = &parts.connector {
+        let (count, weights) = plain(&inspection.tensors, precision);
         connector = weights + features;
         all.push(part(&opening.spec.id, "connector", name(precision), count, weights, features));
     }
-    let said: LlmDescriptor = parts.llm.inspection.descriptor()?;
+    let said: LlmDescriptor = inspection.descriptor()?;
     let positions = POSITIONS.min(said.max_positions);
-    let llm = language_model(&parts.llm, &said, positions)?;
+    let llm = language_model(llm, &inspection.tensors, &said, positions)?;
     let cache = said.cache_bytes_per_position * positions as u64;
     let answering = connector + llm.weights + llm.activations + cache;
     let resident = encoders + answering.max(connector + llm.weights + working);
@@ -197,10 +199,11 @@ fn plain(tensors: &[TensorInfo], precision: Precision) -> (u64, u64) {
 
 fn language_model(
     opening: &Opening,
+    tensors: &[TensorInfo],
     said: &LlmDescriptor,
     positions: usize,
 ) -> Result<MemoryPart, HostError> {
-    let (spec, tensors) = (&opening.spec, &opening.inspection.tensors);
+    let spec = &opening.spec;
     let (count, mut weights) = plain(tensors, spec.precision);
     let mut dtype = name(spec.precision);
     if let Some(file) = opening.options.weights.iter().find(|p| is_gguf(p)) {

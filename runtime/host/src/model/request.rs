@@ -55,13 +55,13 @@ pub enum EncoderMemory {
 /// What takes time when a model is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// ModelParts are loaded.
+    /// Parts are loaded.
     Open,
     /// Encoders and connector look at images.
     Look,
 }
 
-/// Follows the work of a model. All methods have defaults.
+/// Follows the work of a model or of its eyes. All methods have defaults.
 pub trait ModelProgress {
     /// A phase of so many parts begins.
     fn begins(&self, phase: Phase, parts: usize) {
@@ -77,3 +77,10 @@ pub trait ModelProgress {
 
 /// Nobody follows.
 impl ModelProgress for () {}
+
+/// A closure is told of parts.
+impl<F: Fn(&str)> ModelProgress for F {
+    fn part(&self, name: &str) {
+        self(name);
+    }
+}

@@ -7,15 +7,14 @@ use zoo_core::{Connector, ImageRefiner, LanguageModel, LayerHook, NoHook};
 use zoo_language::generate::{Assembled, Beams, Control, Generated, Generator, Hypothesis, Options};
 use zoo_language::template::{Conversation, Template};
 use zoo_language::tokens::{NewlineAfterImage, Tokenized, Tokenizer};
-use zoo_preprocess::Decoded;
 use zoo_release::Release;
 
-use super::eyes::{Eyes, Sight};
 use super::once::Once;
-use super::parts::Opening;
 use super::plan::MemoryPlan;
-use super::request::ModelProgress;
+use super::sight::Sight;
 use crate::HostError;
+use crate::eyes::Eyes;
+use crate::opening::Opening;
 
 /// Encoders, connector, language model, tokenizer and template of one model. It keeps nothing between requests:
 /// what was seen is a [`Sight`], what was said a [`Conversation`].
@@ -32,7 +31,6 @@ pub struct ModelSession {
     /// Opened at once, or when it is first asked where memory is short.
     pub(super) model: Once<Box<dyn LanguageModel>>,
     pub(super) device: Device,
-    pub(super) untrained: bool,
 }
 
 impl ModelSession {
@@ -73,12 +71,12 @@ impl ModelSession {
 
     /// Whether an encoder has weights from a seed and not from training.
     pub fn untrained(&self) -> bool {
-        self.untrained
+        self.eyes.untrained()
     }
 
     /// Its connector; none for a language model on its own.
     pub fn connector(&self) -> Option<&dyn Connector> {
-        self.eyes.connector.as_deref()
+        self.eyes.connector()
     }
 
     /// Its language model, which is loaded now if memory was too short to do it before.
@@ -95,36 +93,9 @@ impl ModelSession {
         Options { stop_ids: self.release.eos.clone(), ..Options::of(self.template) }
     }
 
-    /// Looks at the images of one conversation.
-    ///
-    /// # Errors
-    /// [`HostError`] of the part that fails; a language model on its own has nothing to look with.
-    pub fn look(&self, images: &[Decoded], progress: &dyn ModelProgress) -> Result<Sight, HostError> {
-        self.can_look(images)?;
-        self.eyes.look_together(images, progress)
-    }
-
-    /// Looks at images of as many conversations. Encoders that are dropped after looking are loaded once for all.
-    ///
-    /// # Errors
-    /// As [`ModelSession::look`].
-    pub fn look_each(
-        &self,
-        images: &[Decoded],
-        progress: &dyn ModelProgress,
-    ) -> Result<Vec<Sight>, HostError> {
-        self.can_look(images)?;
-        self.eyes.look(images, progress)
-    }
-
-    fn can_look(&self, images: &[Decoded]) -> Result<(), HostError> {
-        if images.is_empty() || self.connector().is_some() {
-            return Ok(());
-        }
-        Err(HostError::Conversation(format!(
-            "{} is a language model without encoders: ask it without an image",
-            self.id()
-        )))
+    /// Its encoders and its connector.
+    pub fn eyes(&self) -> &Eyes {
+        &self.eyes
     }
 
     /// Token ids of a conversation.

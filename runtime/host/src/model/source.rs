@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zoo_hub::{Error as HubError, Progress};
 use zoo_models::Shipped;
-use zoo_registry::{ModelRow, Weights};
+use zoo_registry::{Kind, LlmRow, ModelRow, Row, Weights};
 use zoo_release::Release;
 
 use crate::paths::folder_of;
@@ -31,14 +31,15 @@ fn whole(index: &Path) -> Result<Vec<String>, String> {
     listed(index, || None)
 }
 
-/// A model folder on this machine.
-pub(crate) struct ModelFolder {
-    pub folder: PathBuf,
-    /// Name of the model, where the folder's own name is not it.
-    pub name: Option<String>,
+/// What a model is made from.
+enum ModelSource<'a> {
+    /// A folder on this machine; the name of the model, where the folder's own name is not it.
+    Folder(PathBuf, Option<String>),
+    /// The parts that its registry row names.
+    Parts(&'a ModelRow),
 }
 
-/// A model on the Hub: repository, revision and the file or index with its weights.
+/// A model folder on the Hub: repository, revision and the file or index with its weights.
 struct HubModel<'a> {
     id: &'a str,
     repo: &'a str,
@@ -49,14 +50,13 @@ struct HubModel<'a> {
 
 impl<'a> HubModel<'a> {
     fn of(row: &'a ModelRow) -> Option<Self> {
-        match &row.weights {
-            Some(Weights::Hub { repo, revision, files, .. }) => {
-                let file = files.first()?;
-                let (weights, sha256) = (file.name.as_str(), file.sha256.as_deref());
-                Some(Self { id: &row.id, repo, revision, weights, sha256 })
-            }
-            _ => None,
-        }
+        Self::at(&row.id, row.weights.as_ref()?)
+    }
+
+    fn at(id: &'a str, weights: &'a Weights) -> Option<Self> {
+        let Weights::Hub { repo, revision, files, .. } = weights else { return None };
+        let file = files.first()?;
+        Some(Self { id, repo, revision, weights: &file.name, sha256: file.sha256.as_deref() })
     }
 }
 
@@ -79,40 +79,59 @@ impl Zoo {
         zoo_models::ALL.iter().copied().filter(|shipped| self.registry().model(shipped.id).is_err())
     }
 
-    /// The folder of a model: a registry id whose files are in the cache, a model that the program carries with it, or
-    /// a folder.
-    pub(crate) fn model_source(&self, path: &Path) -> Result<ModelFolder, HostError> {
+    /// What a model is: that of a registry id, one that the program carries with it, or that of a folder; and its row, where
+    /// it is put together from the parts that the row names.
+    ///
+    /// # Errors
+    /// As [`Release::read`]; [`HostError::WeightsMissing`] for files that are not on this machine.
+    pub(crate) fn release(&self, model: &Path) -> Result<(Release, Option<&ModelRow>), HostError> {
+        match self.model_source(model)? {
+            ModelSource::Folder(folder, name) => {
+                Ok((Release::read(&folder, name.as_deref(), self.registry())?, None))
+            }
+            ModelSource::Parts(row) => {
+                let llm = self.registry().llm(&row.llm)?;
+                let folder = self.folder_of(llm, Some(&llm.weights))?.ok_or_else(|| no_folder(llm))?;
+                Ok((Release::compose(row, &folder, self.registry())?, Some(row)))
+            }
+        }
+    }
+
+    fn model_source(&self, path: &Path) -> Result<ModelSource<'_>, HostError> {
+        let folder = |path: &Path| Ok(ModelSource::Folder(path.to_owned(), None));
         // A name that is not UTF-8 is that of a folder.
-        let Some(model) = path.to_str() else {
-            return Ok(ModelFolder { folder: path.to_owned(), name: None });
-        };
+        let Some(model) = path.to_str() else { return folder(path) };
         let row = match (self.registry().model(model), zoo_models::named(model)) {
             (Ok(row), _) => row,
             (Err(_), Some(shipped)) => {
                 let folder = shipped.unpack(&self.folders().data.join("models"))?;
-                return Ok(ModelFolder { folder, name: Some(shipped.id.to_owned()) });
+                return Ok(ModelSource::Folder(folder, Some(shipped.id.to_owned())));
             }
             (Err(_), None) if !path.exists() && names_repository(model) => {
                 return Err(self.repository(model));
             }
             (Err(_), None) if path.exists() || path.components().count() > 1 || path.is_absolute() => {
-                return Ok(ModelFolder { folder: path.to_owned(), name: None });
+                return folder(path);
             }
             (Err(error), None) => return Err(error.into()),
         };
-        match (&row.weights, HubModel::of(row)) {
-            (_, Some(hub)) => {
-                let folder = self.cached(&hub)?;
-                Ok(ModelFolder { folder, name: hub.repo.rsplit('/').next().map(str::to_owned) })
-            }
-            (Some(Weights::Path { path, .. }), None) => {
-                Ok(ModelFolder { folder: self.beside(row).join(path), name: Some(row.id.clone()) })
-            }
-            _ => Err(HostError::WeightsMissing(format!(
-                "registry row `{}`: a model is opened from a folder; write `weights = {{ repo = …, file = … }}` or \
-                 `weights = {{ path = … }}` into the row",
-                row.id
-            ))),
+        if row.weights.is_none() {
+            return Ok(ModelSource::Parts(row));
+        }
+        let folder = self.folder_of(row, row.weights.as_ref())?.ok_or_else(|| no_folder(row))?;
+        let name = match HubModel::of(row) {
+            Some(hub) => hub.repo.rsplit('/').next().map(str::to_owned),
+            None => Some(row.id.clone()),
+        };
+        Ok(ModelSource::Folder(folder, name))
+    }
+
+    /// The folder in which the weights of a row are, with everything that belongs to them; none where the row names none.
+    fn folder_of<R: Row>(&self, row: &R, weights: Option<&Weights>) -> Result<Option<PathBuf>, HostError> {
+        match weights {
+            Some(Weights::Path { path, .. }) => Ok(Some(self.beside(row).join(path))),
+            Some(weights) => HubModel::at(row.id(), weights).map(|hub| self.cached(&hub)).transpose(),
+            None => Ok(None),
         }
     }
 
@@ -134,9 +153,23 @@ impl Zoo {
         })
     }
 
-    /// Where the weights of a model are, without touching the network.
+    /// Where the weights of a model are, without touching the network; of one that is put together from its parts, those of
+    /// its language model.
     pub fn model_status(&self, row: &ModelRow) -> WeightsStatus {
-        match (&row.weights, HubModel::of(row)) {
+        match (&row.weights, self.registry().llm(&row.llm)) {
+            (Some(weights), _) => self.folder_status(row, weights),
+            (None, Ok(llm)) => self.llm_status(llm),
+            (None, Err(_)) => WeightsStatus::None,
+        }
+    }
+
+    /// Where the weights of a language model are, without touching the network.
+    pub fn llm_status(&self, row: &LlmRow) -> WeightsStatus {
+        self.folder_status(row, &row.weights)
+    }
+
+    fn folder_status<R: Row>(&self, row: &R, weights: &Weights) -> WeightsStatus {
+        match (weights, HubModel::at(row.id(), weights)) {
             (_, Some(hub)) => match self.locate(&hub) {
                 Ok(folder) => WeightsStatus::Cached(vec![folder]),
                 Err(missing) => {
@@ -144,14 +177,14 @@ impl Zoo {
                     WeightsStatus::Missing { repo: hub.repo.to_owned(), files }
                 }
             },
-            (Some(Weights::Path { path, .. }), None) => WeightsStatus::Local(self.beside(row).join(path)),
+            (Weights::Path { path, .. }, None) => WeightsStatus::Local(self.beside(row).join(path)),
             _ => WeightsStatus::None,
         }
     }
 
     /// The folder of the registry file in which `row` stands.
-    fn beside(&self, row: &ModelRow) -> PathBuf {
-        let origin = self.registry().origin(zoo_registry::Kind::Model, &row.id);
+    fn beside<R: Row>(&self, row: &R) -> PathBuf {
+        let origin = self.registry().origin(R::KIND, row.id());
         origin.map(|o| folder_of(&o.file)).unwrap_or_default()
     }
 
@@ -189,15 +222,42 @@ impl Zoo {
         }
     }
 
-    /// Downloads a model: its folder, all shards, and the encoders that its configuration names.
+    /// Downloads a model: its folder and the encoders that its configuration names, or the parts that its row names.
     pub(crate) fn pull_model(
         &self,
         row: &ModelRow,
         progress: &dyn Progress,
     ) -> Result<Vec<PathBuf>, HostError> {
-        let Some(HubModel { repo, revision, weights, sha256, .. }) = HubModel::of(row) else {
-            return Ok(Vec::new());
-        };
+        if row.weights.is_none() {
+            let mut files = self.pull_llm(self.registry().llm(&row.llm)?, progress)?;
+            files.extend(self.pull(&row.connector, progress)?);
+            for member in &self.registry().ensemble(&row.ensemble)?.members {
+                files.extend(self.pull(&member.encoder, progress)?);
+            }
+            return Ok(files);
+        }
+        let Some(hub) = HubModel::of(row) else { return Ok(Vec::new()) };
+        let (folder, mut files) = self.pull_folder(&hub, progress)?;
+        let name = hub.repo.rsplit('/').next();
+        for encoder in Release::read(&folder, name, self.registry())?.encoders {
+            files.extend(self.pull(&encoder.id, progress)?);
+        }
+        Ok(files)
+    }
+
+    /// Downloads a language model with its tokenizer.
+    pub(crate) fn pull_llm(&self, row: &LlmRow, progress: &dyn Progress) -> Result<Vec<PathBuf>, HostError> {
+        let Some(hub) = HubModel::at(&row.id, &row.weights) else { return Ok(Vec::new()) };
+        Ok(self.pull_folder(&hub, progress)?.1)
+    }
+
+    /// Downloads a model folder with all shards of its weights.
+    fn pull_folder(
+        &self,
+        hub: &HubModel<'_>,
+        progress: &dyn Progress,
+    ) -> Result<(PathBuf, Vec<PathBuf>), HostError> {
+        let HubModel { repo, revision, weights, sha256, .. } = *hub;
         let config = self.hub().fetch(repo, CONFIG, revision, None, progress)?;
         let folder = config.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut files = vec![config];
@@ -223,10 +283,17 @@ impl Zoo {
             }
         }
         files.extend(self.hub().fetch_checkpoint(repo, weights, revision, sha256, &whole, progress)?);
-        let name = repo.rsplit('/').next();
-        for encoder in Release::read(&folder, name, self.registry())?.encoders {
-            files.extend(self.pull(&encoder.id, progress)?);
-        }
-        Ok(files)
+        Ok((folder, files))
     }
+}
+
+/// A row whose weights are no folder.
+fn no_folder<R: Row>(row: &R) -> HostError {
+    let kind = R::KIND;
+    let folder = if kind == Kind::Llm { "a language model's folder" } else { "a model's folder" };
+    HostError::WeightsMissing(format!(
+        "the {kind} `{}`: it is opened from {folder}; write `weights = {{ repo = …, file = … }}` or `weights = {{ path = \
+         … }}` into its row",
+        row.id()
+    ))
 }

@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, IndexOp, Tensor};
 use zoo_language::template::Conversation;
 
-use super::eyes::Sight;
 use super::session::ModelSession;
+use super::sight::Sight;
 use crate::{HostError, finite};
 
 /// Tokens that a trace writes.

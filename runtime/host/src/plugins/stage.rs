@@ -40,6 +40,11 @@ impl Template {
         Self::parse(&text(path)?).map_err(|why| PluginError::Manifest { path: path.to_path_buf(), why })
     }
 
+    /// Its manifest in the plugin folder `dest`.
+    pub fn manifest_in(&self, dest: &Path) -> PathBuf {
+        dest.join(format!("{}{SUFFIX}", self.name))
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let template: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         check_name(&template.name)?;

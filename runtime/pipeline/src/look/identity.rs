@@ -5,34 +5,29 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 use zoo_core::path_text;
-use zoo_host::{EncoderSession, HostError, Zoo};
+use zoo_host::{EncoderSession, Eyes, EyesRequest, HostError, Zoo};
 
-use super::encoders::{Opened, Request};
 use crate::Metadata;
 
 /// Of opened encoders: a map, so that what differs can be named.
-pub(super) fn of(zoo: &Zoo, request: &Request, opened: &Opened) -> Result<Metadata, HostError> {
+pub(super) fn of(zoo: &Zoo, request: &EyesRequest, eyes: &Eyes) -> Result<Metadata, HostError> {
     let mut out = super::run_record(zoo);
-    let weights = match request {
-        Request::Encoder(request) => &request.weights,
-        Request::Ensemble { request, .. } => &request.weights,
-    };
-    if let Some(path) = weights {
+    if let Some(path) = request.weights() {
         out.insert("weights".into(), files(path));
     }
-    match opened {
-        Opened::One(encoder) => {
-            if let Request::Encoder(request) = request {
-                out.insert("arch_override".into(), json!(request.arch_override));
+    match request {
+        EyesRequest::Encoder(request) => {
+            out.insert("arch_override".into(), json!(request.arch_override));
+            out.insert("encoder".into(), eyes.id().into());
+            for encoder in eyes.members() {
+                out.extend(member(zoo, encoder)?);
             }
-            out.insert("encoder".into(), encoder.id().into());
-            out.extend(member(zoo, encoder)?);
         }
-        Opened::Ensemble(ensemble) => {
-            out.insert("ensemble".into(), json!(zoo.registry().ensemble(ensemble.id())?));
-            let members = ensemble.members().iter().map(|encoder| member(zoo, encoder).map(Value::Object));
+        EyesRequest::Ensemble(_) => {
+            out.insert("ensemble".into(), json!(zoo.registry().ensemble(eyes.id())?));
+            let members = eyes.members().iter().map(|encoder| member(zoo, encoder).map(Value::Object));
             out.insert("members".into(), members.collect::<Result<_, _>>()?);
-            if let Some(descriptor) = ensemble.connector_descriptor() {
+            if let Some(descriptor) = eyes.connector_descriptor() {
                 let row = zoo.registry().connector(&descriptor.id)?;
                 out.insert("connector".into(), json!(row));
                 out.insert("connector_plugin".into(), zoo.plugins().signature(&row.plugin).into());

@@ -10,7 +10,7 @@ use zoo_host::HostError;
 use crate::Metadata;
 use crate::read::Batch;
 
-pub use encoders::{Encoders, Opened, Request};
+pub use encoders::Encoders;
 pub use record::{pixel_record, resize_mode, run_record};
 
 /// Rows of one f32 tensor: its first axis counts images.
@@ -64,6 +64,13 @@ pub enum LookError {
     /// Pixels for something that prepares its own.
     #[error("normalised pixels are made for one encoder; give an ensemble images, or one encoder the pixels")]
     Pixels,
+}
+
+impl LookError {
+    /// Whether nothing is wrong but that the caller lost interest.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Host(error) if error.is_cancelled())
+    }
 }
 
 /// Something that computes with batches.

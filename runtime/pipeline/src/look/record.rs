@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use zoo_core::sdk::DeviceName;
-use zoo_host::{Encoded, EncoderSession, EnsembleOutput, EnsembleSession, Zoo};
+use zoo_host::{Encoded, EncoderSession, Eyes, Seen, Zoo};
 use zoo_preprocess::DecodeOptions;
 
 use crate::Metadata;
@@ -55,19 +55,19 @@ pub(super) fn encoder_record(zoo: &Zoo, session: &EncoderSession, seen: &Encoded
 }
 
 /// An ensemble and what it gave.
-pub(super) fn ensemble_record(zoo: &Zoo, session: &EnsembleSession, seen: &EnsembleOutput) -> Metadata {
+pub(super) fn ensemble_record(zoo: &Zoo, eyes: &Eyes, seen: &Seen) -> Metadata {
     let mut out = Metadata::new();
-    out.insert("ensemble".into(), session.id().into());
-    let members = session.members().iter().zip(&seen.members);
+    out.insert("ensemble".into(), eyes.id().into());
+    let members = eyes.members().iter().zip(&seen.members);
     let members = members.map(|(member, encoded)| Value::Object(encoder_record(zoo, member, encoded)));
     out.insert("encoders".into(), members.collect());
-    if let (Some(descriptor), Some(fused)) = (session.connector_descriptor(), &seen.fused) {
+    if let (Some(descriptor), Some(fused)) = (eyes.connector_descriptor(), &seen.fused) {
         out.insert("connector".into(), descriptor.id.clone().into());
         if let Ok(row) = zoo.registry().connector(&descriptor.id) {
             out.insert("connector_plugin".into(), zoo.plugins().signature(&row.plugin).into());
         }
         out.insert("grid".into(), json!([fused.grid.h, fused.grid.w]));
     }
-    out.insert("untrained".into(), session.untrained().into());
+    out.insert("untrained".into(), eyes.untrained().into());
     out
 }

@@ -6,8 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use image::{Rgb, RgbImage};
 use zoo_extract::{Done, Error, Request, Silent, run};
-use zoo_host::{EncoderRequest, Options, Zoo};
-use zoo_pipeline::look::Request as Looking;
+use zoo_host::{EncoderRequest, EyesRequest, Options, Zoo};
 
 /// The encoder that looks here: as small as its family allows, so that a picture takes a moment.
 pub const ENCODER: &str = "mini";
@@ -42,7 +41,7 @@ pub fn zoo(folder: &Path) -> Zoo {
 
 /// Extracts with the small encoder.
 pub fn extract(folder: &Path, request: &Request) -> Result<Done, Error> {
-    let encoders = vec![Looking::Encoder(EncoderRequest::new(ENCODER))];
+    let encoders = vec![EyesRequest::Encoder(EncoderRequest::new(ENCODER))];
     run(&zoo(folder), encoders, request, &Silent, &AtomicBool::new(false))
 }
 
