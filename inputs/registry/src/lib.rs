@@ -47,7 +47,8 @@ pub use problem::{Location, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
     ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,
-    OneOrMany, Pixels, ProjectorRow, Row, Select, Supervision, Term, TokenCounts, Weights, WeightsFile,
+    OneOrMany, Pixels, ProjectorRow, Row, Select, Supervision, Term, TokenCounts, TypeNumber, Weights,
+    WeightsFile,
 };
 pub use schema::schema;
 pub use select::Selection;

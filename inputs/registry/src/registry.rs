@@ -6,7 +6,7 @@ use crate::parse::{self, Layer};
 use crate::problem::{Problem, RegistryError};
 use crate::rows::{
     ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Kind, LlmRow, Member, ModelRow, ProjectorRow, Row,
-    matched,
+    TypeNumber, matched,
 };
 use crate::select::Selection;
 use crate::stack::Stack;
@@ -202,7 +202,7 @@ impl Registry {
     ///
     /// # Errors
     /// As for [`Registry::decoder_for_model_type`].
-    pub fn projector(&self, name: &str) -> Result<(&ProjectorRow, Option<(&str, usize)>), LookupError> {
+    pub fn projector(&self, name: &str) -> Result<(&ProjectorRow, TypeNumber<'_>), LookupError> {
         let found = self.projectors().rev().find_map(|row| {
             let number = row.types.iter().find_map(|pattern| matched(pattern, name))?;
             Some((row, number))

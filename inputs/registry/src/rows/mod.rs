@@ -20,7 +20,7 @@ pub use ensemble::{EnsembleRow, Member};
 pub use language::{LlmRow, ModelRow};
 pub use one_or_many::OneOrMany;
 pub use pixels::{Normalise, Pixels};
-pub use projector::{ProjectorRow, TokenCounts};
+pub use projector::{ProjectorRow, TokenCounts, TypeNumber};
 pub(crate) use projector::{braces, matched};
 pub use weights::{Weights, WeightsFile};
 

@@ -58,8 +58,11 @@ impl Row for ProjectorRow {
     }
 }
 
-/// What a type of connector says: the number in it, if it has one.
-pub(crate) fn matched<'p>(pattern: &'p str, name: &str) -> Option<Option<(&'p str, usize)>> {
+/// The number in the name of a type, if there is one: which of the architecture's it is, and how much.
+pub type TypeNumber<'p> = Option<(&'p str, usize)>;
+
+/// Whether `name` is such a type, and the number in it.
+pub(crate) fn matched<'p>(pattern: &'p str, name: &str) -> Option<TypeNumber<'p>> {
     let Some((front, word, back)) = braces(pattern) else { return (pattern == name).then_some(None) };
     let digits = name.strip_prefix(front)?.strip_suffix(back)?;
     let number = digits.parse().ok().filter(|n| *n > 0 && !digits.starts_with(['0', '+']))?;
