@@ -72,7 +72,7 @@ pub(crate) fn connector(
     warnings: &mut Vec<String>,
 ) -> Result<ConnectorChoice> {
     let kind = vision.projector.as_str();
-    let lookup = |source| Error::Projector { path: config.path().to_owned(), kind: kind.to_owned(), source };
+    let lookup = |source| Error::Projector { path: config.path().to_owned(), source };
     let (row, number) = registry.projector(kind).map_err(lookup)?;
     if let (TokenCounts::Equal, Some([first, ..])) = (row.tokens, vision.token_lens.as_deref())
         && vision.token_lens.iter().flatten().any(|n| n != first)

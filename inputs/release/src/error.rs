@@ -37,12 +37,10 @@ pub enum Error {
         source: zoo_registry::LookupError,
     },
     /// A connector that no registry row knows.
-    #[error("{}: `mm_projector_type` is \"{kind}\": {source}", path.display())]
+    #[error("{}: `mm_projector_type`: {source}", path.display())]
     Projector {
         /// The file that names it.
         path: PathBuf,
-        /// What the file calls it.
-        kind: String,
         /// The types that are known.
         source: zoo_registry::LookupError,
     },
