@@ -67,7 +67,7 @@ pub enum Command {
     Quantize(QuantizeArgs),
     /// Train the connector or the whole of a model on conversations about images
     Train(ElsewhereArgs),
-    /// Look at data for training
+    /// Look at, check, curate, mix, convert and compare data for training
     Data(ElsewhereArgs),
     /// Turn very many images into vectors or feature maps, on as many machines as there are
     Extract(ElsewhereArgs),

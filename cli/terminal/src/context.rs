@@ -71,6 +71,12 @@ impl<'a> Context<'a> {
         Progress::new(what, total, self.global.quiet, moving)
     }
 
+    /// Progress over steps whose number nobody knows yet.
+    pub fn counting(&self, what: &str) -> Progress {
+        let moving = self.terminal && std::io::stderr().is_terminal() && !capability::dumb();
+        Progress::counting(what, self.global.quiet, moving)
+    }
+
     /// Progress of downloads.
     pub fn downloads(&self) -> Downloads {
         Downloads::new(

@@ -30,6 +30,16 @@ impl Progress {
         Self { what: what.to_owned(), bar, lines: !moving && !quiet, last: Cell::new(Instant::now()) }
     }
 
+    /// `what` in steps whose number nobody knows yet.
+    pub fn counting(what: &str, quiet: bool, moving: bool) -> Self {
+        let progress = Self::new(what, 0, quiet, moving);
+        progress.bar.unset_length();
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {pos} {msg} {per_sec}") {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
     /// What is being worked on.
     pub fn message(&self, message: &str) {
         self.bar.set_message(message.to_owned());
@@ -55,9 +65,9 @@ impl Progress {
     fn speak(&self, message: &str) {
         if self.lines && self.last.get().elapsed() >= EVERY {
             self.last.set(Instant::now());
-            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let total = self.bar.length().map_or_else(String::new, |total| format!("/{total}"));
             let space = if message.is_empty() { "" } else { " " };
-            eprintln!("{}: {done}/{total}{space}{message}", self.what);
+            eprintln!("{}: {}{total}{space}{message}", self.what, self.bar.position());
         }
     }
 }

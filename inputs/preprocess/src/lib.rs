@@ -57,5 +57,5 @@ pub use image::RgbImage;
 pub use normalize::normalize;
 pub use picture::Picture;
 pub use pipeline::{Prepared, prepare, prepare_batch, render};
-pub use resize::resize;
+pub use resize::{Kernel, resize};
 pub use sniff::{Format, HEAD, sniff};

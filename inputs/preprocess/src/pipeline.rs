@@ -21,7 +21,7 @@ pub fn render(image: &impl Picture, pipeline: &Preprocess) -> Result<RgbImage> {
     check(pipeline)?;
     picture::check(image)?;
     let size = pipeline.size;
-    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter)?;
+    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter.into())?;
     match &pipeline.then {
         None => Ok(squared),
         Some(then) => center_crop(&resize(&squared, then.resize, then.resize, then.filter)?, size),

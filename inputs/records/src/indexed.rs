@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::folder::{Stem, Stems};
 use crate::json::Texts;
-use crate::table::Source;
+use crate::table::{Choice, Source};
 use crate::tar::Groups;
 use crate::{Error, Form, Place, Result, Row, Spot, Table, Unread, csv};
 
@@ -53,8 +53,19 @@ impl Entry {
 }
 
 impl Indexed {
-    pub(crate) fn new(table: Table) -> Result<Self> {
-        let parts = table.sources.iter().map(part).collect::<Result<Vec<_>>>()?;
+    pub(crate) fn new(table: Table, mut visit: Visit<'_>) -> Result<Self> {
+        let mut parts = Vec::new();
+        for source in &table.sources {
+            // Texts are shown while they are found; other forms are read once more.
+            if let Some(visit) = &mut visit
+                && !matches!(source.form, Form::Json | Form::Jsonl)
+            {
+                for row in Table::unread_of(std::slice::from_ref(source), &table.choice) {
+                    visit(&row?);
+                }
+            }
+            parts.push(part(source, &table.choice, &mut visit)?);
+        }
         let mut before = vec![0];
         for part in &parts {
             let rows = match part {
@@ -163,7 +174,10 @@ impl Indexed {
     }
 }
 
-fn part(source: &Source) -> Result<Part> {
+/// Shows rows to whom, if anybody.
+type Visit<'a> = Option<&'a mut dyn FnMut(&Unread)>;
+
+fn part(source: &Source, choice: &Arc<Choice>, visit: &mut Visit<'_>) -> Result<Part> {
     if source.packed {
         let message = "rows of a compressed file are read in order only; unpack it first (`gunzip`)";
         return Err(Error::file(&source.path, message));
@@ -173,7 +187,11 @@ fn part(source: &Source) -> Result<Part> {
         (Form::Json | Form::Jsonl, _) => {
             let entry = |text: Result<crate::json::Text, _>| {
                 let text = text.map_err(|stop| source.stop(stop))?;
-                Entry::new(source, text.at.start, text.at.end, text.line)
+                let entry = Entry::new(source, text.at.start, text.at.end, text.line)?;
+                if let Some(visit) = visit {
+                    visit(&source.of_json(choice, text.line, text.bytes));
+                }
+                Ok(entry)
             };
             Part::Texts(Texts::new(source.reader()?).map(entry).collect::<Result<_>>()?)
         }

@@ -181,6 +181,11 @@ impl Row {
         self.maybe(column).map(|value| of_column(&self.place, column, value, &self.root)).transpose()
     }
 
+    /// The row as a JSON object; what JSON does not have is written as [`Value::to_json`] does.
+    pub fn json(&self) -> String {
+        serde_json::Value::Object(crate::value::object(&self.fields)).to_string()
+    }
+
     /// An error about one column of this row.
     pub fn wrong(&self, column: &str, message: impl std::fmt::Display) -> Error {
         Error::row(&self.place, format!("column `{column}`: {message}"))

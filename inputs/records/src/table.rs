@@ -93,18 +93,26 @@ impl Table {
         self.unread().map(|row| row?.parse())
     }
 
-    /// As [`Table::rows`], cut but not parsed, for callers that parse on many threads.
-    pub fn unread(&self) -> impl Iterator<Item = Result<Unread>> + '_ {
-        let mut sources = self.sources.iter();
+    /// As [`Table::rows`], cut but not parsed, for callers that parse on many threads. An error is that of a file, and the
+    /// last item.
+    pub fn unread(&self) -> impl Iterator<Item = Result<Unread>> + Send + '_ {
+        Self::unread_of(&self.sources, &self.choice)
+    }
+
+    pub(crate) fn unread_of<'a>(
+        sources: &'a [Source],
+        choice: &'a Arc<Choice>,
+    ) -> impl Iterator<Item = Result<Unread>> + Send + 'a {
+        let mut sources = sources.iter();
         let mut pass: Option<Pass<'_>> = None;
         let mut over = false;
         std::iter::from_fn(move || {
             while !over {
                 if let Some(row) = pass.as_mut().and_then(Pass::next) {
-                    over = !matches!(row, Ok(_) | Err(Error::Row { .. }));
+                    over = row.is_err();
                     return Some(row);
                 }
-                match Pass::new(sources.next()?, &self.choice) {
+                match Pass::new(sources.next()?, choice) {
                     Ok(next) => pass = Some(next),
                     Err(error) => {
                         over = true;
@@ -121,7 +129,15 @@ impl Table {
     /// # Errors
     /// As reading in order; files that are compressed as a whole.
     pub fn index(self) -> Result<Indexed> {
-        Indexed::new(self)
+        Indexed::new(self, None)
+    }
+
+    /// As [`Table::index`], and shows every row to `visit` on the way. JSON is read once for both.
+    ///
+    /// # Errors
+    /// As [`Table::index`].
+    pub fn index_each(self, mut visit: impl FnMut(&Unread)) -> Result<Indexed> {
+        Indexed::new(self, Some(&mut visit))
     }
 }
 

@@ -1,62 +1,182 @@
-//! What is wrong with a data set, before it is trained on.
+//! What is wrong with a data set, before it is trained on, and what of it can be put right.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use zoo_records::{Row, Unread};
 
-use crate::{DataSource, Dataset, Flaw, FlawKind, Result};
+use crate::dataset::json;
+use crate::job::Job;
+use crate::output::{Output, Target};
+use crate::repair::{Files, repair};
+use crate::{DataSource, Flaw, FlawKind, Record, Result};
+
+/// How records are looked at.
+#[derive(Debug, Clone, Default)]
+pub struct CheckPlan {
+    /// Also decode every image.
+    pub decode: bool,
+    /// Write the sound records here, those that can be repaired among them.
+    pub repair: Option<Target>,
+}
 
 /// What was found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Checked {
     /// Records that can be learnt from.
     pub sound: usize,
     /// Of these, records with an image.
     pub with_image: usize,
+    /// Of these, records that were repaired.
+    pub repaired: usize,
     /// Words of all sound records.
     pub words: u64,
-    /// How many flaws there are of each kind.
+    /// How many flaws there are of each kind. What was repaired is none.
     pub counts: BTreeMap<FlawKind, usize>,
-    /// All of them, in the order of the files.
+    /// The first ones, in the order of the files.
     pub flaws: Vec<Flaw>,
+    /// What was changed, the first ones.
+    pub changes: Vec<Change>,
 }
 
-/// Looks at every record and at every image; images are decoded where `decode` asks for it.
+/// What was changed in a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `file:line` of the record.
+    pub place: String,
+    /// In words.
+    pub what: String,
+}
+
+/// Flaws and changes that are listed; all are counted.
+const LISTED: usize = 10_000;
+
+/// One record, looked at.
+struct Looked {
+    place: String,
+    record: Result<Record, (FlawKind, String)>,
+    hash: [u8; 16],
+    changes: Vec<String>,
+    /// Where it is to be written.
+    row: Option<Row>,
+}
+
+/// Looks at every record and at every image. With [`CheckPlan::repair`], writes the records that are sound or can be
+/// made so; flaws are then what is wrong with those that are left out.
 ///
 /// # Errors
-/// As [`Dataset::open`].
-pub fn check(sources: &[DataSource], decode: bool) -> Result<Checked> {
-    let data = Dataset::open(sources)?;
-    let mut out =
-        Checked { sound: 0, with_image: 0, words: 0, counts: BTreeMap::new(), flaws: data.flaws().to_vec() };
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for (sample, length) in data.lengths().into_iter().enumerate() {
-        let (record, image) = data.read(sample)?;
-        let mut flaw = |kind, message| out.flaws.push(Flaw { place: data.place(sample), kind, message });
-        let content = format!("{:?}\n{:?}", record.image, record.conversation);
-        if let Some(first) = seen.insert(content, sample) {
-            flaw(FlawKind::Duplicate, format!("the same as {}", data.place(first)));
-            continue;
-        }
-        if let Some(image) = &image {
-            if let Some(message) = missing(image) {
-                flaw(FlawKind::MissingImage, message);
-                continue;
+/// Files that cannot be read or written. What is wrong with a record is a flaw.
+pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Result<Checked> {
+    let mut out = plan.repair.as_ref().map(Output::create).transpose()?;
+    let mut checked = Checked::default();
+    let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
+    let mut places: Vec<(u32, u32)> = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        let files = Files::of(&source.images);
+        let look = |row: Unread| look(row, source, plan, &files);
+        let mut rows = 0_u32;
+        job.each(&source.table()?, look, |looked| {
+            places.push((number as u32, rows));
+            rows += 1;
+            let flaw = match &looked.record {
+                Err((kind, message)) => Some((*kind, message.clone())),
+                Ok(_) => {
+                    let this = places.len() as u32 - 1;
+                    let first = *seen.entry(looked.hash).or_insert(this);
+                    (first != this).then(|| {
+                        let (source, row) = places[first as usize];
+                        let file = sources[source as usize].records.display().to_string();
+                        (FlawKind::Duplicate, format!("the same as record {} of {file}", row + 1))
+                    })
+                }
+            };
+            if let Some((kind, message)) = flaw {
+                *checked.counts.entry(kind).or_default() += 1;
+                if checked.flaws.len() < LISTED {
+                    checked.flaws.push(Flaw { place: looked.place, kind, message });
+                }
+                return Ok(());
             }
-            if decode && let Err(error) = zoo_preprocess::open(image, &Default::default()) {
-                flaw(FlawKind::BadImage, error.to_string());
-                continue;
+            if let Ok(record) = &looked.record {
+                checked.sound += 1;
+                checked.with_image += usize::from(record.image.is_some());
+                checked.words += u64::from(record.length().unsigned_abs());
             }
+            checked.repaired += usize::from(!looked.changes.is_empty());
+            for what in looked.changes {
+                if checked.changes.len() < LISTED {
+                    checked.changes.push(Change { place: looked.place.clone(), what });
+                }
+            }
+            match (&mut out, &looked.row) {
+                (Some(out), Some(row)) => out.write(row),
+                _ => Ok(()),
+            }
+        })?;
+        if rows == 0 {
+            return Err(crate::Error::data(
+                &source.records,
+                "there is no record here; each is one JSON object",
+            ));
         }
-        out.sound += 1;
-        out.with_image += usize::from(image.is_some());
-        out.words += u64::from(length.unsigned_abs());
     }
-    for flaw in &out.flaws {
-        *out.counts.entry(flaw.kind).or_default() += 1;
+    if let (Some(out), Some(target)) = (out, &plan.repair) {
+        out.finish()?;
+        let lines = checked.changes.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let lines = lines.map_err(|error| crate::Error::Internal(error.to_string()))?;
+        let mut text = lines.join("\n");
+        text.push('\n');
+        crate::files::write(&changes(&target.path), text.as_bytes())?;
     }
-    Ok(out)
+    Ok(checked)
+}
+
+/// The file that lists what was changed in those of `path`.
+pub fn changes(path: &Path) -> PathBuf {
+    path.with_extension("changes.jsonl")
+}
+
+fn look(row: Unread, source: &DataSource, plan: &CheckPlan, files: &Files) -> Looked {
+    let place = row.place().to_string();
+    let mut looked = Looked {
+        place,
+        record: json(&row).and_then(|text| Record::parse(&text)),
+        hash: [0; 16],
+        changes: Vec::new(),
+        row: None,
+    };
+    if plan.repair.is_some() {
+        match row.parse() {
+            Ok(mut row) => {
+                looked.changes = repair(&mut row, files);
+                if !looked.changes.is_empty() {
+                    looked.record = Record::parse(row.json().as_bytes());
+                }
+                looked.row = Some(row);
+            }
+            Err(error) => looked.record = Err((FlawKind::Form, error.to_string())),
+        }
+    }
+    let image = match &looked.record {
+        Ok(record) => {
+            let content = format!("{:?}\n{:?}", record.image, record.conversation);
+            looked.hash.copy_from_slice(&Sha256::digest(content.as_bytes())[..16]);
+            record.image.as_ref().map(|path| source.images.join(path))
+        }
+        Err(_) => None,
+    };
+    if let Some(image) = image {
+        if let Some(message) = missing(&image) {
+            looked.record = Err((FlawKind::MissingImage, message));
+        } else if plan.decode
+            && let Err(error) = zoo_preprocess::open(&image, &Default::default())
+        {
+            looked.record = Err((FlawKind::BadImage, error.to_string()));
+        }
+    }
+    looked
 }
 
 /// What to say of an image that is not there; nothing where it is.

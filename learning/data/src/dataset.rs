@@ -1,31 +1,47 @@
 //! All records of a run: found once, read by place.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use zoo_records::{Indexed, Options, Table, Unread, Value};
 
-use crate::index::{self, Index};
-use crate::{Error, Flaw, Record, Result};
+use crate::{Error, Flaw, FlawKind, Record, Result};
 
 /// A file of records and the folder that their images are in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
-    /// Conversations as LLaVA writes them: a JSON list, or JSONL.
+    /// Conversations as LLaVA writes them: a JSON list, JSONL, or another table with the same columns.
     pub records: PathBuf,
     /// The folder that paths of images count from; the recipe's own where it is absent.
     #[serde(default)]
     pub images: PathBuf,
 }
 
+impl DataSource {
+    /// The records as a table.
+    pub(crate) fn table(&self) -> Result<Table> {
+        let options = Options { images: Some(self.images.clone()), ..Options::default() };
+        Ok(Table::open(&[&self.records], options)?)
+    }
+}
+
 /// All records of a run: where each stands, how long it is, and which are sound. Texts stay in their files.
 pub struct Dataset {
-    sources: Vec<(DataSource, Index)>,
+    sources: Vec<Part>,
     /// Source and record of each sound one, in the order of the files.
     sound: Vec<(u32, u32)>,
     flaws: Vec<Flaw>,
     fingerprint: String,
+}
+
+/// A source, and its records.
+struct Part {
+    source: DataSource,
+    rows: Indexed,
+    lengths: Vec<i32>,
 }
 
 impl Dataset {
@@ -38,25 +54,25 @@ impl Dataset {
             Self { sources: Vec::new(), sound: Vec::new(), flaws: Vec::new(), fingerprint: String::new() };
         let mut hash = Sha256::new();
         for (number, source) in sources.iter().enumerate() {
-            let mut index = Index::default();
-            index::scan(&source.records, |place, line, bytes| {
-                hash.update(bytes);
-                let (length, flaw) = match Record::parse(bytes) {
-                    Ok(record) => (record.length(), None),
-                    Err(flaw) => (0, Some(flaw)),
-                };
-                match flaw {
-                    None => out.sound.push((number as u32, index.len() as u32)),
-                    Some((kind, message)) => {
-                        out.flaws.push(Flaw { place: label(&source.records, line), kind, message });
+            let mut lengths = Vec::new();
+            let rows = source.table()?.index_each(|row| {
+                let record = json(row).and_then(|text| {
+                    hash.update(&text);
+                    Record::parse(&text)
+                });
+                match &record {
+                    Ok(_) => out.sound.push((number as u32, lengths.len() as u32)),
+                    Err((kind, message)) => {
+                        let place = row.place().to_string();
+                        out.flaws.push(Flaw { place, kind: *kind, message: message.clone() });
                     }
                 }
-                index.push(place, line, length);
+                lengths.push(record.map_or(0, |record| record.length()));
             })?;
-            if index.len() == 0 {
+            if rows.is_empty() {
                 return Err(Error::data(&source.records, "there is no record here; each is one JSON object"));
             }
-            out.sources.push((source.clone(), index));
+            out.sources.push(Part { source: source.clone(), rows, lengths });
         }
         if out.sound.is_empty() {
             let path = sources.first().map(|s| s.records.clone()).unwrap_or_default();
@@ -89,7 +105,7 @@ impl Dataset {
 
     /// Words of each sound record; negative for those without an image.
     pub fn lengths(&self) -> Vec<i32> {
-        self.sound.iter().map(|&(s, r)| self.sources[s as usize].1.length(r as usize)).collect()
+        self.sound.iter().map(|&(s, r)| self.sources[s as usize].lengths[r as usize]).collect()
     }
 
     /// Which of the sources a sound record is of, counted from 0.
@@ -100,8 +116,8 @@ impl Dataset {
     /// Where a sound record stands: `file:line`.
     pub fn place(&self, sample: usize) -> String {
         let (s, r) = self.sound[sample];
-        let (source, index) = &self.sources[s as usize];
-        label(&source.records, index.line(r as usize))
+        let part = &self.sources[s as usize];
+        part.rows.place(r as usize).map_or_else(|error| error.to_string(), |place| place.to_string())
     }
 
     /// A sound record, and the file of its image.
@@ -110,16 +126,26 @@ impl Dataset {
     /// [`Error::Data`] when the file was changed since it was opened.
     pub fn read(&self, sample: usize) -> Result<(Record, Option<PathBuf>)> {
         let (s, r) = self.sound[sample];
-        let (source, index) = &self.sources[s as usize];
-        let bytes = index.bytes(&source.records, r as usize)?;
-        let record = Record::parse(&bytes).map_err(|(_, message)| {
-            Error::data(&source.records, format!("the file changed while it was in use: {message}"))
+        let part = &self.sources[s as usize];
+        let row = part.rows.unread(r as usize)?;
+        let record = json(&row).and_then(|text| Record::parse(&text)).map_err(|(_, message)| {
+            Error::data(&part.source.records, format!("the file changed while it was in use: {message}"))
         })?;
-        let image = record.image.as_ref().map(|path| source.images.join(path));
+        let image = record.image.as_ref().map(|path| part.source.images.join(path));
         Ok((record, image))
     }
 }
 
-fn label(path: &Path, line: u32) -> String {
-    format!("{}:{line}", path.display())
+/// The text of a record, whatever table it is in.
+pub(crate) fn json(row: &Unread) -> Result<Cow<'_, [u8]>, (FlawKind, String)> {
+    if let Some(text) = row.json() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let row = row.clone().parse().map_err(|error| (FlawKind::Form, error.to_string()))?;
+    if matches!(row.get("image"), Some(Value::Bytes(_) | Value::Map(_))) {
+        let message =
+            "the picture is inside the table; `zoo data convert --pictures FOLDER` puts it into a file";
+        return Err((FlawKind::Form, message.to_owned()));
+    }
+    Ok(Cow::Owned(row.json().into_bytes()))
 }

@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Records that cannot be read at all, or a data set with nothing to learn from.
+    /// Records that cannot be read at all, a data set with nothing to learn from, or a recipe that cannot be meant.
     #[error("{}: {message}", path.display())]
     Data {
         /// The file.
@@ -17,6 +17,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// Rows that cannot be read or written.
+    #[error(transparent)]
+    Rows(#[from] zoo_records::Error),
     /// The file system.
     #[error("{}: {what}: {source}", path.display())]
     Io {
@@ -27,6 +30,18 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A picture that cannot be used.
+    #[error("{0}")]
+    Picture(String),
+    /// Something that was asked over the network.
+    #[error("{0}")]
+    Remote(String),
+    /// Somebody ended the job.
+    #[error("stopped; nothing half-written is left")]
+    Stopped,
+    /// A broken promise inside the program.
+    #[error("internal: {0}")]
+    Internal(String),
 }
 
 impl Error {

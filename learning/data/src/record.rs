@@ -103,7 +103,7 @@ impl Record {
         let words: usize = written.conversations.iter().map(|m| m.value.split_whitespace().count()).sum();
         let words = i32::try_from(words).unwrap_or(i32::MAX).max(1);
         let words = if written.image.is_some() { words } else { -words };
-        let image = written.image.flatten();
+        let image = written.image.flatten().filter(|image| is_image(image));
         let mut messages = Vec::with_capacity(written.conversations.len());
         let mut tagged = 0;
         for (index, message) in written.conversations.into_iter().enumerate() {
@@ -160,6 +160,11 @@ impl Record {
     }
 }
 
+/// Whether a record whose `image` is written so has one: the public files have several ways to say that there is none.
+pub(crate) fn is_image(image: &str) -> bool {
+    !matches!(image, "" | "None" | "none" | "nan")
+}
+
 /// The turn with its image first and on a line of its own, as the reference writes it.
 fn to_the_front(text: &str) -> String {
     let rest = text.replace(IMAGE_PLACEHOLDER, "");
@@ -214,5 +219,9 @@ mod tests {
         // An image that is null counts as one when samples are sorted by kind.
         assert!(parse(&said(r#""image": null, "#, &[ask, answer])).unwrap().length() > 0);
         assert!(parse(&said("", &[ask, answer])).unwrap().length() < 0);
+        for none in ["", "None", "none", "nan"] {
+            let record = parse(&said(&format!("\"image\": \"{none}\", "), &[ask, answer])).unwrap();
+            assert_eq!((record.image.as_deref(), record.length()), (None, 2), "{none:?}");
+        }
     }
 }

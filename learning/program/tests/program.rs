@@ -31,6 +31,12 @@ fn it_speaks_as_zoo_does() {
     check("train", 2, "RECIPE.toml");
     check("train none.toml", 1, "none.toml");
     check("data check none.json --json", 1, "\"error\"");
+    check("data curate cambrian-t350 --plan", 0, "5836500 in all");
+    check("data curate cambrian-t350 --out out.jsonl", 2, "--plan does the arithmetic");
+    check("data convert none.parquet --out out.csv", 1, "none.parquet");
+    check("data leak none.jsonl --against nothing", 2, "a name and a path are expected");
+    check("data split none.jsonl --into a.jsonl", 2, "a file and its share are expected");
+    check("data engine none.txt --out e --model-url http://x/v1 --model m --offline", 1, "none.txt");
     check("--version", 0, "zoo ");
     check("data synth set", 1, "--train, --val or --test");
     check("data synth set --test 2 --size 48 --write tasks,coco", 0, "2 scenes");
@@ -44,7 +50,21 @@ fn it_speaks_as_zoo_does() {
 fn help_is_as_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
     let mut stale = Vec::new();
-    for command in ["train", "data", "data check"] {
+    for command in [
+        "train",
+        "data",
+        "data inspect",
+        "data check",
+        "data curate",
+        "data mix",
+        "data split",
+        "data convert",
+        "data prompt",
+        "data dedup",
+        "data leak",
+        "data engine",
+        "data synth",
+    ] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let path = folder.join(format!("{}.txt", command.replace(' ', "-")));
         if std::env::var_os("ZOO_UPDATE").is_some() {

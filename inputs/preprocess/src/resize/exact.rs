@@ -5,11 +5,10 @@
 //! each sum.
 
 use rayon::prelude::*;
-use zoo_core::Filter;
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
-use super::taps::{PRECISION, Tap, Taps};
+use super::taps::{Kernel, PRECISION, Tap, Taps};
 use crate::geometry::{Framed, RGB};
 
 /// Rows of a task of the horizontal pass.
@@ -22,7 +21,7 @@ const HALF: i32 = 1 << (PRECISION - 1);
 /// Resamples `source` with its border to `width × height`, 3 bytes a pixel. All sizes are positive.
 ///
 /// A pass that changes nothing is skipped, as in Pillow.
-pub(super) fn resample(source: &Framed, width: usize, height: usize, filter: Filter) -> Vec<u8> {
+pub(super) fn resample(source: &Framed, width: usize, height: usize, filter: Kernel) -> Vec<u8> {
     let pixels = source.image.as_raw();
     let narrowed;
     let rows = if source.horizontal.is_plain(width) {
@@ -170,7 +169,7 @@ mod tests {
             for frame in [Framed::bare(&image), Framed::square(&image, COLOR)] {
                 for (size, filter) in [1, 2, 14, 56, 301]
                     .into_iter()
-                    .flat_map(|s| [(s, Filter::Bicubic), (s, Filter::Bilinear)])
+                    .flat_map(|s| [(s, Kernel::Bicubic), (s, Kernel::Bilinear), (s, Kernel::Lanczos)])
                 {
                     let taps = Taps::new(&frame.horizontal, size, filter);
                     let row = width as usize * RGB;

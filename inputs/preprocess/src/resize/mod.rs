@@ -6,7 +6,8 @@ mod exact;
 mod taps;
 
 use image::RgbImage;
-use zoo_core::Filter;
+
+pub use taps::Kernel;
 
 use crate::geometry::Framed;
 use crate::{Error, Result};
@@ -19,12 +20,12 @@ const MAX_SIDE: u32 = 1 << 15;
 ///
 /// # Errors
 /// [`Error::Pipeline`] when the image or the target has no pixels, or the target is beyond 32768 on a side.
-pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> Result<RgbImage> {
-    resize_framed(&Framed::bare(image), width, height, filter)
+pub fn resize(image: &RgbImage, width: u32, height: u32, filter: impl Into<Kernel>) -> Result<RgbImage> {
+    resize_framed(&Framed::bare(image), width, height, filter.into())
 }
 
 /// [`resize`] of an image within a border.
-pub(crate) fn resize_framed(source: &Framed, width: u32, height: u32, filter: Filter) -> Result<RgbImage> {
+pub(crate) fn resize_framed(source: &Framed, width: u32, height: u32, filter: Kernel) -> Result<RgbImage> {
     let sides = 1..=MAX_SIDE;
     if source.image.as_raw().is_empty() || !sides.contains(&width) || !sides.contains(&height) {
         let (columns, rows) = source.image.dimensions();

@@ -4,6 +4,26 @@ use zoo_core::Filter;
 
 use crate::geometry::Axis;
 
+/// Resampling kernels of Pillow: those of encoders' pipelines, and one that other tools use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Cubic convolution with a = -0.5.
+    Bicubic,
+    /// Triangle.
+    Bilinear,
+    /// A sine over its argument, windowed by another, with three lobes on each side.
+    Lanczos,
+}
+
+impl From<Filter> for Kernel {
+    fn from(filter: Filter) -> Self {
+        match filter {
+            Filter::Bicubic => Self::Bicubic,
+            Filter::Bilinear => Self::Bilinear,
+        }
+    }
+}
+
 /// Fraction bits of a weight: 32 minus 8 of a sample minus 2 for the overshoot of negative lobes.
 pub(super) const PRECISION: u32 = 32 - 8 - 2;
 
@@ -32,7 +52,7 @@ impl Taps {
     ///
     /// The arithmetic is double precision in the order of Pillow's `precompute_coeffs`, so that every weight
     /// rounds to the same integer.
-    pub(super) fn new(axis: &Axis, output: usize, filter: Filter) -> Self {
+    pub(super) fn new(axis: &Axis, output: usize, filter: Kernel) -> Self {
         let scale = axis.length / output as f64;
         let filter_scale = scale.max(1.0);
         let support = radius(filter) * filter_scale;
@@ -101,22 +121,32 @@ impl Taps {
 }
 
 /// Half width of the kernel at scale 1.
-fn radius(filter: Filter) -> f64 {
+fn radius(filter: Kernel) -> f64 {
     match filter {
-        Filter::Bicubic => 2.0,
-        Filter::Bilinear => 1.0,
+        Kernel::Bicubic => 2.0,
+        Kernel::Bilinear => 1.0,
+        Kernel::Lanczos => 3.0,
     }
 }
 
-fn kernel(filter: Filter, x: f64) -> f64 {
+fn kernel(filter: Kernel, x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();
     match filter {
-        Filter::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-        Filter::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-        Filter::Bilinear if x < 1.0 => 1.0 - x,
-        Filter::Bicubic | Filter::Bilinear => 0.0,
+        Kernel::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        Kernel::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+        Kernel::Bilinear if x < 1.0 => 1.0 - x,
+        Kernel::Lanczos if x < 3.0 => sinc(x) * sinc(x / 3.0),
+        Kernel::Bicubic | Kernel::Bilinear | Kernel::Lanczos => 0.0,
     }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let x = x * std::f64::consts::PI;
+    x.sin() / x
 }
 
 /// Round half away from zero, by truncation as in C.

@@ -7,7 +7,10 @@ mod train;
 use clap::{Parser, Subcommand};
 use zoo_terminal::args::Global;
 
-pub use data::{CheckArgs, DataArgs, DataCommand};
+pub use data::{
+    By, CheckArgs, ConvertArgs, CurateArgs, DataArgs, DataCommand, DedupArgs, EngineArgs, HashArg, InputArgs,
+    InspectArgs, LeakArgs, MixArgs, PromptArgs, SameArgs, SplitArgs, TargetArgs,
+};
 pub use synth::SynthArgs;
 pub use train::TrainArgs;
 
@@ -34,6 +37,6 @@ pub struct Cli {
 pub enum Command {
     /// Train the connector or the whole of a model on conversations about images
     Train(TrainArgs),
-    /// Look at data for training
+    /// Look at, check, curate, mix, convert and compare data for training
     Data(DataArgs),
 }

@@ -1,0 +1,63 @@
+//! One data set as several that share nothing.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use zoo_records::{Table, Value};
+
+use crate::job::{Job, rank};
+use crate::output::{Output, Target};
+use crate::{Error, Result};
+
+/// One of the parts.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its file.
+    pub target: Target,
+    /// Its share, in any unit.
+    pub share: f64,
+}
+
+/// What became of the pieces.
+#[derive(Debug, Clone, Serialize)]
+pub struct SplitUp {
+    /// File and records of each.
+    pub pieces: Vec<(PathBuf, u64)>,
+}
+
+/// Gives every record to one of `pieces`. The value of `by` decides (`image`, if nobody says otherwise, so that no image
+/// is in two pieces; records without one go by their text), with `seed` and nothing else: records that are added later
+/// move none of the others.
+///
+/// # Errors
+/// Shares that make no sense; rows that cannot be read; files that cannot be written.
+pub fn split(table: &Table, pieces: &[Piece], by: &str, seed: u64, job: &mut Job<'_>) -> Result<SplitUp> {
+    let sum: f64 = pieces.iter().map(|piece| piece.share).sum();
+    if let Some(piece) = pieces.iter().find(|piece| !(piece.share.is_finite() && piece.share > 0.0)) {
+        return Err(Error::data(&piece.target.path, format!("{} is no share of a data set", piece.share)));
+    }
+    let mut outputs = pieces.iter().map(|piece| Output::create(&piece.target)).collect::<Result<Vec<_>>>()?;
+    let mut counts = vec![0; pieces.len()];
+    let read = |row: zoo_records::Unread| -> Result<_> {
+        let row = row.parse()?;
+        let key = match row.get(by) {
+            Some(value) if *value != Value::Null => value.to_json().to_string(),
+            _ => Value::Map(row.fields().to_vec()).to_json().to_string(),
+        };
+        // 53 bits are a number in 0..1.
+        let place = (rank(seed, &key, 0) >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        let mut end = 0.0;
+        let piece = pieces.iter().position(|piece| {
+            end += piece.share;
+            place < end
+        });
+        Ok((piece.unwrap_or(pieces.len() - 1), row))
+    };
+    job.each(table, read, |row| {
+        let (piece, row) = row?;
+        counts[piece] += 1;
+        outputs[piece].write(&row)
+    })?;
+    outputs.into_iter().try_for_each(Output::finish)?;
+    Ok(SplitUp { pieces: pieces.iter().map(|piece| piece.target.path.clone()).zip(counts).collect() })
+}
