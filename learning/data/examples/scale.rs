@@ -13,14 +13,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use zoo_data::{
-    Alike, CheckPlan, CurateRecipe, DataSource, Job, Options, Piece, Pictures, PicturesGo, Replace, Table, Target, check, convert,
-    curate, dedup, inspect, split,
+    Alike, CheckPlan, CurateRecipe, DataSource, Job, Options, Pictures, PicturesGo, Piece, Replace, Table,
+    Target, check, convert, curate, dedup, inspect, split,
 };
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, path, rest] = arguments.as_slice() else {
-        panic!("make FILE RECORDS, or inspect, check, curate, convert, split, exact or text with FILE and OUT")
+        panic!(
+            "make FILE RECORDS, or inspect, check, curate, convert, split, exact or text with FILE and OUT"
+        )
     };
     let begun = Instant::now();
     if what == "make" {
@@ -62,7 +64,8 @@ fn run(what: &str, path: &Path, out: &str, job: &mut Job<'_>) {
     let target = Target { path: out.into(), replace: Replace::Always, shard: None };
     let source = [DataSource { records: path.into(), images: "".into() }];
     let table = || Table::open(&[path], Options::default()).unwrap();
-    let data = || Pictures { name: "data".into(), paths: vec![path.into()], column: "image".into(), images: None };
+    let data =
+        || Pictures { name: "data".into(), paths: vec![path.into()], column: "image".into(), images: None };
     match what {
         "inspect" => drop(inspect(&source, None, job).unwrap()),
         "check" => drop(check(&source, &CheckPlan::default(), job).unwrap()),
@@ -70,7 +73,10 @@ fn run(what: &str, path: &Path, out: &str, job: &mut Job<'_>) {
         "exact" => drop(dedup(&data(), Alike::Exact, &target, job).unwrap()),
         "text" => drop(dedup(&data(), Alike::Text(0.8), &target, job).unwrap()),
         "split" => {
-            let piece = |name: &str, share| Piece { target: Target { path: format!("{out}.{name}.jsonl").into(), ..target.clone() }, share };
+            let piece = |name: &str, share| Piece {
+                target: Target { path: format!("{out}.{name}.jsonl").into(), ..target.clone() },
+                share,
+            };
             drop(split(&table(), &[piece("train", 9.0), piece("test", 1.0)], "id", 0, job).unwrap());
         }
         "curate" => {

@@ -107,12 +107,14 @@ fn text(element: ElementRef<'_>) -> String {
     let mut out = String::new();
     for node in element.descendants() {
         let Node::Text(part) = node.value() else { continue };
-        let hidden = node.ancestors().filter_map(ElementRef::wrap).take_while(|outer| outer.id() != element.id()).any(
-            |outer| {
+        let hidden = node
+            .ancestors()
+            .filter_map(ElementRef::wrap)
+            .take_while(|outer| outer.id() != element.id())
+            .any(|outer| {
                 matches!(outer.value().name(), "style" | "script")
                     || outer.value().classes().any(|class| matches!(class, "reference" | "mw-editsection"))
-            },
-        );
+            });
         if !hidden {
             out.push_str(part);
         }
