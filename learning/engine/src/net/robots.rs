@@ -55,12 +55,11 @@ impl Robots {
         let product: String =
             agent.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
         let product = product.to_ascii_lowercase();
-        let named =
-            |name: &str| self.groups.iter().filter(move |group| group.agents.iter().any(|a| a == name));
-        let mut groups: Vec<&Group> = named(&product).collect();
-        if groups.is_empty() {
-            groups = named("*").collect();
-        }
+        let named = |name: &str| -> Vec<&Group> {
+            self.groups.iter().filter(|group| group.agents.iter().any(|a| a == name)).collect()
+        };
+        let own = named(&product);
+        let groups = if own.is_empty() { named("*") } else { own };
         let fitting = groups.iter().flat_map(|group| &group.rules).filter(|(pattern, _)| fits(pattern, path));
         fitting.max_by_key(|(pattern, allows)| (pattern.len(), *allows)).is_none_or(|(_, allows)| *allows)
     }
