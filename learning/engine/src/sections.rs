@@ -126,8 +126,11 @@ fn text(element: ElementRef<'_>) -> String {
 mod tests {
     use super::*;
 
+    /// Title, text, and address and caption of each picture.
+    type Expected<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
     #[track_caller]
-    fn check(html: &str, expected: &[(&str, &str, &[(&str, &str)])]) {
+    fn check(html: &str, expected: &[Expected<'_>]) {
         let got = sections(html);
         let expected: Vec<Section> = expected
             .iter()

@@ -55,7 +55,7 @@ pub(crate) fn fit(topic: &str, title: &str) -> Option<(usize, std::cmp::Reverse<
     let (topic, title) = (words(topic), words(title));
     let common = topic.iter().filter(|word| title.contains(word)).count();
     // Half of the words at least.
-    (common > 0 && 2 * common >= topic.len()).then(|| (common, std::cmp::Reverse(title.len())))
+    (common > 0 && 2 * common >= topic.len()).then_some((common, std::cmp::Reverse(title.len())))
 }
 
 /// The address that `reference` means on the page `base`.
