@@ -69,6 +69,16 @@ pub enum Command {
     Train(ElsewhereArgs),
     /// Look at, check, curate, mix, convert and compare data for training
     Data(ElsewhereArgs),
+    /// Ask a model the questions of benchmarks, and keep its replies
+    Eval(ElsewhereArgs),
+    /// Judge the replies of a run, by the rules of any harness
+    Score(ElsewhereArgs),
+    /// Hold runs against each other
+    Compare(ElsewhereArgs),
+    /// Build questions as those of CV-Bench from annotated pictures
+    CvBench(ElsewhereArgs),
+    /// Draw what scores say about benchmarks and encoders
+    Analyse(ElsewhereArgs),
     /// Turn very many images into vectors or feature maps, on as many machines as there are
     Extract(ElsewhereArgs),
     /// List, check or trust plugins

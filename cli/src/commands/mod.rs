@@ -42,7 +42,13 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Trace(args) => trace::run(args, context),
         Command::Bench(args) => bench::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
-        Command::Train(_) | Command::Data(_) => elsewhere::run("zoo-learn"),
+        Command::Train(_)
+        | Command::Data(_)
+        | Command::Eval(_)
+        | Command::Score(_)
+        | Command::Compare(_)
+        | Command::CvBench(_)
+        | Command::Analyse(_) => elsewhere::run("zoo-learn"),
         Command::Extract(_) => elsewhere::run("zoo-extract"),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),

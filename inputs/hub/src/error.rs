@@ -118,6 +118,22 @@ pub enum Error {
         /// What the client said.
         why: String,
     },
+    /// A server that is not the Hub would have to be asked, and no socket may be opened.
+    #[error("{url} is not asked: --offline or HF_HUB_OFFLINE is set, and no socket is opened")]
+    NotAsked {
+        /// Its address.
+        url: String,
+    },
+    /// A server that is not the Hub gave no answer.
+    #[error(
+        "{url}: {why}; check that the server runs, the address, and proxies (HTTPS_PROXY, SSL_CERT_FILE)"
+    )]
+    NoAnswer {
+        /// Its address.
+        url: String,
+        /// What the client said.
+        why: String,
+    },
     /// A file of certificates that holds none.
     #[error("{}: {why}; SSL_CERT_FILE must name a file of PEM certificates", .path.display())]
     Certificates {

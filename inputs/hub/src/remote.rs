@@ -60,15 +60,20 @@ pub(crate) struct Remote<'a> {
     settings: &'a Settings,
 }
 
+/// Whom to trust.
+pub(crate) fn tls(settings: &Settings) -> Result<TlsConfig> {
+    let roots = match &settings.certificates {
+        Some(path) => RootCerts::from(certificates(path)?),
+        None => RootCerts::WebPki,
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
 impl<'a> Remote<'a> {
     /// Opens no connection yet.
     pub(crate) fn new(settings: &'a Settings) -> Result<Self> {
-        let roots = match &settings.certificates {
-            Some(path) => RootCerts::from(certificates(path)?),
-            None => RootCerts::WebPki,
-        };
         let agent = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(tls(settings)?)
             .http_status_as_error(false)
             .max_redirects(0)
             // Compressed bodies have neither the size nor the ranges of the file.

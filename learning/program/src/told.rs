@@ -13,6 +13,15 @@ pub(crate) fn trained(error: zoo_train::Error) -> CliError {
     }
 }
 
+/// What judging has to say.
+pub(crate) fn judged(error: zoo_eval::Error) -> CliError {
+    match error {
+        zoo_eval::Error::Task(problems) => CliError::Host(HostError::Registry(problems)),
+        zoo_eval::Error::Host(error) => CliError::Host(error),
+        other => CliError::Failed(other.to_string()),
+    }
+}
+
 /// An error whose message is all that there is to say.
 pub(crate) fn plain(error: impl std::error::Error) -> CliError {
     CliError::Failed(error.to_string())

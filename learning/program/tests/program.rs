@@ -37,6 +37,16 @@ fn it_speaks_as_zoo_does() {
     check("data leak none.jsonl --against nothing", 2, "a name and a path are expected");
     check("data split none.jsonl --into a.jsonl", 2, "a file and its share are expected");
     check("data engine none.txt --out e --model-url http://x/v1 --model m --offline", 1, "none.txt");
+    check("eval --tasks cvbench --out r", 1, "cv-bench");
+    check("eval --tasks cv-bench --data . --out r", 1, "nyu-visionx/CV-Bench");
+    check("eval --tasks cv-bench", 2, "--out");
+    check("eval tasks", 0, "MMBench (English)");
+    check("eval show mmvp", 0, "written = \"parentheses\"");
+    check("eval schema", 0, "\"title\": \"Task\"");
+    check("score none", 1, "no run of `zoo eval`");
+    check("compare none", 1, "no run of `zoo eval`");
+    check("cv-bench build --pictures . --out d", 2, "--coco");
+    check("analyse --out figures", 0, "correlations.svg");
     check("--version", 0, "zoo ");
     check("data synth set", 1, "--train, --val or --test");
     check("data synth set --test 2 --size 48 --write tasks,coco", 0, "2 scenes");

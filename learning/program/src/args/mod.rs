@@ -1,15 +1,21 @@
 //! What was typed. Nothing here touches the disk; what it means is decided by the commands.
 
+mod bench;
 mod data;
+mod eval;
 mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
 use zoo_terminal::args::Global;
 
+pub use bench::{AnalyseArgs, BuildArgs, CvBenchArgs, CvBenchCommand, FinishArgs};
 pub use data::{
     By, CheckArgs, ConvertArgs, CurateArgs, DataArgs, DataCommand, DedupArgs, EngineArgs, HashArg, InputArgs,
     InspectArgs, LeakArgs, MixArgs, PromptArgs, SameArgs, SplitArgs, TargetArgs,
+};
+pub use eval::{
+    CheckTaskArgs, ChoicesBy, CompareArgs, EvalArgs, EvalCommand, ScoreArgs, ScorerArg, ShowTaskArgs,
 };
 pub use synth::SynthArgs;
 pub use train::TrainArgs;
@@ -39,4 +45,14 @@ pub enum Command {
     Train(TrainArgs),
     /// Look at, check, curate, mix, convert and compare data for training
     Data(DataArgs),
+    /// Ask a model the questions of benchmarks, and keep its replies
+    Eval(Box<EvalArgs>),
+    /// Judge the replies of a run, by the rules of any harness
+    Score(ScoreArgs),
+    /// Hold runs against each other
+    Compare(CompareArgs),
+    /// Build questions as those of CV-Bench from annotated pictures
+    CvBench(CvBenchArgs),
+    /// Draw what scores say about benchmarks and encoders
+    Analyse(AnalyseArgs),
 }

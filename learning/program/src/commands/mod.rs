@@ -1,7 +1,10 @@
 //! One module per command, each `args → plan → run`: what cannot be meant is refused before anything is opened, and
 //! nothing is printed here. A command returns a [`Report`], which the edge of the program shows.
 
+mod bench;
 mod data;
+mod eval;
+mod score;
 mod synth;
 mod train;
 
@@ -14,5 +17,10 @@ pub(crate) fn run(command: &Command, context: &Context<'_>) -> Result<Report, Cl
     match command {
         Command::Train(args) => train::run(args, context),
         Command::Data(args) => data::run(args, context),
+        Command::Eval(args) => eval::run(args, context),
+        Command::Score(args) => score::score(args, context),
+        Command::Compare(args) => score::compare(args, context),
+        Command::CvBench(args) => bench::cv_bench(args, context),
+        Command::Analyse(args) => bench::analyse(args, context),
     }
 }

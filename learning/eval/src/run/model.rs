@@ -1,0 +1,166 @@
+//! Models here.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use zoo_host::{ModelProgress, ModelSession, Phase, Sight};
+use zoo_language::generate::{Control, Finish, Options};
+use zoo_language::template::Conversation;
+use zoo_preprocess::{DecodeOptions, decode};
+
+use super::{Answerer, Asking, Choices, Reply, Seen};
+use crate::dataset::Item;
+use crate::{Error, Result};
+
+/// A model that was opened here.
+pub struct Local<'a> {
+    session: ModelSession,
+    decode: DecodeOptions,
+    stop: &'a AtomicBool,
+}
+
+/// Looking is part of an answer and has no bar of its own.
+struct Unwatched;
+
+impl ModelProgress for Unwatched {
+    fn begins(&self, _: Phase, _: usize) {}
+    fn part(&self, _: &str) {}
+    fn ends(&self) {}
+}
+
+impl<'a> Local<'a> {
+    /// `stop` ends an answer that is being written.
+    pub fn new(session: ModelSession, decode: DecodeOptions, stop: &'a AtomicBool) -> Self {
+        Self { session, decode, stop }
+    }
+
+    /// What a run records of it: everything of which replies depend.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when its files cannot be read.
+    pub fn describe(&self) -> Result<Json> {
+        let release = self.session.release();
+        Ok(json!({
+            "model": self.session.id(),
+            "fingerprint": fingerprint(&release.folder)?,
+            "template": self.session.template().name,
+            "newline": format!("{:?}", self.session.newline()),
+            "encoders": release.encoders.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(),
+            "device": zoo_core::sdk::DeviceName::of(self.session.device()).to_string(),
+            "orientation": format!("{:?}", self.decode.orientation),
+            "untrained": self.session.untrained(),
+        }))
+    }
+
+    /// The prompt as the model reads it: template and all, with `<image>` where the image's tokens are.
+    ///
+    /// # Errors
+    /// The template's.
+    pub fn example(&self, item: &Item, blind: bool) -> Result<String> {
+        let conversation = conversation(item, !blind && item.has_picture())?;
+        let rendered = self.session.template().render(&conversation).map_err(zoo_host::HostError::from)?;
+        Ok(rendered.text())
+    }
+
+    fn chosen(&self, item: &Item, conversation: &Conversation, sight: &Sight) -> Result<Reply> {
+        let given = item.given();
+        if given.is_empty() {
+            let message =
+                "--choices-by likelihood: this question has neither options nor yes and no as its answer";
+            return Err(Error::Input(format!("{}: {message}", item.place)));
+        }
+        let scored = self.session.choose(conversation, sight, &given)?;
+        let best = scored.iter().max_by(|a, b| a.per_token().total_cmp(&b.per_token()));
+        Ok(Reply {
+            text: best.map(|choice| choice.text.clone()).unwrap_or_default(),
+            finish: "choice".into(),
+            tokens: None,
+            choices: scored.iter().map(|choice| (choice.text.clone(), choice.per_token())).collect(),
+        })
+    }
+}
+
+fn conversation(item: &Item, picture: bool) -> Result<Conversation> {
+    let mut conversation = Conversation::new();
+    let asked =
+        if picture { conversation.ask_about_image(&item.prompt) } else { conversation.ask(&item.prompt) };
+    asked.map_err(zoo_host::HostError::from)?;
+    Ok(conversation)
+}
+
+impl Answerer for Local<'_> {
+    fn prepare(&self, bytes: Vec<u8>) -> Result<Seen, String> {
+        match decode(&bytes, "its file", &self.decode) {
+            Ok(decoded) => Ok(Seen::Decoded(Box::new(decoded))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn answer(&self, item: &Item, picture: Option<Seen>, asking: &Asking) -> Result<Reply> {
+        let (conversation, sight) = match picture {
+            Some(Seen::Decoded(decoded)) => {
+                let mut sights = self.session.look_each(std::slice::from_ref(&*decoded), &Unwatched)?;
+                (conversation(item, true)?, sights.pop().unwrap_or_default())
+            }
+            _ => (conversation(item, false)?, Sight::none()),
+        };
+        if asking.choices == Choices::Likelihood {
+            return self.chosen(item, &conversation, &sight);
+        }
+        let max_new_tokens = asking.max_new_tokens.unwrap_or(item.max_new_tokens);
+        let options = Options { max_new_tokens, ..self.session.defaults() };
+        let mut piece = |_: &str| {};
+        let control = Control { cancel: self.stop, piece: &mut piece };
+        let generated = self.session.answer(&conversation, &sight, &options, control)?;
+        let finish = match generated.finish {
+            Finish::StopId(_) | Finish::StopString(_) => "stop",
+            Finish::MaxTokens => "length",
+            Finish::ContextFull => "context",
+            Finish::Cancelled => "cancelled",
+        };
+        Ok(Reply {
+            text: generated.text,
+            finish: finish.into(),
+            tokens: Some(generated.ids.len() as u64),
+            choices: Vec::new(),
+        })
+    }
+}
+
+/// What identifies a model folder: SHA-256 over the names and sizes of its files, the content of the small ones, and the
+/// first and last MiB of the large ones. Reading all of a large model would take longer than some tasks.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn fingerprint(folder: &Path) -> Result<String> {
+    use std::io::{Read, Seek, SeekFrom};
+    const PART: u64 = 1 << 20;
+    let io = Error::io;
+    let mut paths: Vec<_> = walkdir::WalkDir::new(folder)
+        .follow_links(true)
+        .into_iter()
+        .filter_map(std::result::Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    paths.sort();
+    let mut hasher = Sha256::new();
+    for path in paths {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        let mut file = std::fs::File::open(&path).map_err(io(&path, "cannot read"))?;
+        let size = file.metadata().map_err(io(&path, "cannot read"))?.len();
+        hasher.update(format!("{name}\0{size}\0"));
+        let mut part = Vec::new();
+        (&mut file).take(PART.min(size)).read_to_end(&mut part).map_err(io(&path, "cannot read"))?;
+        if size > 2 * PART {
+            file.seek(SeekFrom::End(-(PART as i64))).map_err(io(&path, "cannot read"))?;
+        }
+        file.take(if size > PART { PART } else { 0 })
+            .read_to_end(&mut part)
+            .map_err(io(&path, "cannot read"))?;
+        hasher.update(&part);
+    }
+    Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
