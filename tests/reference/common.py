@@ -104,7 +104,8 @@ HALVES = {"bf16": torch.bfloat16, "f16": torch.float16}
 def cast(module, dtype):
     """A model in another dtype for a while. Frequencies of rotary positions stay as they are, as they do where
     transformers opens a checkpoint."""
-    tensors = [*module.parameters(), *(b for n, b in module.named_buffers() if "inv_freq" not in n)]
+    kept = ("inv_freq", "rope.")
+    tensors = [*module.parameters(), *(b for n, b in module.named_buffers() if not any(k in n for k in kept))]
     before = [(t, t.data) for t in tensors if t.is_floating_point()]
     for tensor, data in before:
         tensor.data = data.to(dtype)

@@ -12,6 +12,7 @@ use crate::norm::Norm;
 use crate::out::{Out, Slot, filled};
 use crate::packed::Packed;
 use crate::packing;
+use crate::pages::zeros;
 use crate::panels::{self, Line, room};
 use crate::results::{Panels, Results};
 
@@ -33,6 +34,8 @@ pub struct FeedForward<'a, T> {
     /// Of a gated network (arXiv 2002.05202): what the activated numbers are multiplied by, from weights
     /// `[hidden, inputs]` and a bias `[hidden]`.
     pub up: Option<(&'a Packed, Option<&'a [T]>)>,
+    /// Of the hidden numbers of each row, before the second product.
+    pub norm: Option<Norm<'a, T>>,
     /// `[outputs, hidden]`.
     pub second: &'a Packed,
 }
@@ -53,6 +56,12 @@ impl<T: Element> FeedForward<'_, T> {
     pub fn held(rows: usize, hidden: usize) -> usize {
         let bytes = row_bytes(Kernel::choose::<T>(Isa::detect()), hidden);
         turn_rows(rows, bytes) * bytes
+    }
+
+    /// As [`FeedForward::held`], with a norm of the hidden numbers.
+    pub fn held_normed(rows: usize, hidden: usize) -> usize {
+        let bytes = row_bytes(Kernel::choose::<T>(Isa::detect()), hidden);
+        turn_rows(rows, bytes) * (bytes + hidden * size_of::<T>())
     }
 
     /// Writes what it makes of `x`, `[rows, inputs]`, followed by `epilogue`, to `out`, `[rows, outputs]`, and
@@ -108,6 +117,9 @@ impl<T: Element> FeedForward<'_, T> {
         if let Some(norm) = norm {
             norm.check(inputs);
         }
+        if let Some(norm) = &self.norm {
+            norm.check(hidden);
+        }
         if let Some((up, bias)) = self.up {
             assert_eq!((up.outputs(), up.inputs()), (hidden, inputs), "gate and up are of one size");
             assert_eq!(up.kernel(), kernel, "gate and up are packed for the same instructions");
@@ -117,6 +129,11 @@ impl<T: Element> FeedForward<'_, T> {
         // The calling thread's memory of the last call. Taken, not borrowed: a thread that waits may begin another.
         thread_local!(static SCRATCH: Cell<[Vec<Line>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) });
         let [mut narrow, mut wide] = SCRATCH.take();
+        // Rows that are normalised as a whole cannot be packed tile by tile.
+        let mut between: Vec<T> = match self.norm {
+            Some(_) => zeros(part.min(rows) * hidden),
+            None => Vec::new(),
+        };
         for (turn, (x, out)) in x.chunks(part * inputs).zip(out.chunks_mut(part * outputs)).enumerate() {
             let rows = x.len() / inputs;
             let [narrow, wide] = [(&mut narrow, inputs), (&mut wide, hidden)].map(|(memory, inputs)| {
@@ -124,11 +141,17 @@ impl<T: Element> FeedForward<'_, T> {
                 &mut panels::cells_mut(room(memory, count))[..count]
             });
             packing::pack(kernel, x, inputs, norm, narrow);
-            let results = Results::Panels(Panels::new(wide, kernel, hidden));
+            let results = match &self.norm {
+                Some(_) => Results::Rows(Out::new(&mut between[..rows * hidden])),
+                None => Results::Panels(Panels::new(wide, kernel, hidden)),
+            };
             let first = Product { x: narrow, rows: 0..rows, epilogue: before, up: self.up, results };
             // SAFETY: the cells are as many as the rows need, the second product takes what the first gives, and
             // everything was checked.
             unsafe { self.first.multiply(&first) };
+            if let Some(norm) = &self.norm {
+                packing::pack(kernel, &between[..rows * hidden], hidden, Some(norm), wide);
+            }
             let residual = epilogue.residual.map(|Residual { shortcut, scale }| Residual {
                 shortcut: &shortcut[turn * part * outputs..][..out.len()],
                 scale,

@@ -70,5 +70,5 @@ pub use out::{Slot, written};
 pub use packed::Packed;
 pub use pages::zeros;
 pub use patches::Patches;
-pub use rotary::Rotary;
+pub use rotary::{Pairing, Rotary};
 pub use stored::Stored;

@@ -1,10 +1,20 @@
-//! Rotary position embeddings (arXiv 2104.09864) in the half-split form: channel `i` turns with `i + pairs`.
+//! Rotary position embeddings (arXiv 2104.09864).
 
 use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::lanes::{self, Lanes, Work};
 use crate::out::{Slot, filled};
+
+/// Which two channels turn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pairing {
+    /// Channel `i` with `i + pairs`.
+    #[default]
+    Halves,
+    /// Channel `2 i` with `2 i + 1`.
+    Neighbours,
+}
 
 /// How far the first `2 · pairs` channels of each head turn, for every token; the other channels stay.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +25,10 @@ pub struct Rotary<'a> {
     pub sin: &'a [f32],
     /// Channel pairs.
     pub pairs: usize,
+    /// Which channels are a pair.
+    pub pairing: Pairing,
+    /// The last so many heads of each token stay: values beside queries and keys.
+    pub still: usize,
 }
 
 impl Rotary<'_> {
@@ -31,6 +45,8 @@ impl Rotary<'_> {
         out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         let (token, pairs) = (heads * channels, self.pairs);
+        assert!(self.still <= heads, "{} of {heads} heads stay", self.still);
+        let turning = (heads - self.still) * channels;
         assert_eq!(x.len(), out.len(), "x and out");
         if x.is_empty() {
             return &mut [];
@@ -43,14 +59,19 @@ impl Rotary<'_> {
         out.par_chunks_mut(token).zip(x.par_chunks(token)).enumerate().for_each(|(i, (out, x))| {
             let table = i % rows * pairs..(i % rows + 1) * pairs;
             let (cos, sin) = (&self.cos[table.clone()], &self.sin[table]);
-            lanes::run(Token { cos, sin, channels, x, out });
+            let ((x, rest), (out, behind)) = (x.split_at(turning), out.split_at_mut(turning));
+            match self.pairing {
+                Pairing::Halves => lanes::run(Halves(Token { cos, sin, channels, x, out })),
+                Pairing::Neighbours => lanes::run(Neighbours(Token { cos, sin, channels, x, out })),
+            }
+            behind.iter_mut().zip(rest).for_each(|(out, &x)| out.put(x));
         });
         // SAFETY: these are all tokens, each of whole heads, of which all channels are written.
         unsafe { filled(out) }
     }
 }
 
-/// All heads of one token.
+/// The heads of one token that turn.
 struct Token<'a, T, P> {
     cos: &'a [f32],
     sin: &'a [f32],
@@ -59,19 +80,44 @@ struct Token<'a, T, P> {
     out: &'a mut [P],
 }
 
-impl<T: Element, P: Slot<T>> Work for Token<'_, T, P> {
+/// [`Pairing::Halves`].
+struct Halves<'a, T, P>(Token<'a, T, P>);
+
+impl<T: Element, P: Slot<T>> Work for Halves<'_, T, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let pairs = self.cos.len();
-        for (x, out) in self.x.chunks_exact(self.channels).zip(self.out.chunks_exact_mut(self.channels)) {
+        let Token { cos, sin, channels, x, out } = self.0;
+        let pairs = cos.len();
+        for (x, out) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
             let ((a, rest), (first, behind)) = (x.split_at(pairs), out.split_at_mut(pairs));
             let ((b, rest), (second, still)) = (rest.split_at(pairs), behind.split_at_mut(pairs));
             let (a, b) = (&a[..pairs], &b[..pairs]);
-            let (cos, sin) = (&self.cos[..pairs], &self.sin[..pairs]);
+            let (cos, sin) = (&cos[..pairs], &sin[..pairs]);
             for i in 0..pairs {
                 let (a, b) = (a[i].widen(), b[i].widen());
                 first[i].put(T::round(a * cos[i] - b * sin[i]));
                 second[i].put(T::round(b * cos[i] + a * sin[i]));
+            }
+            still.iter_mut().zip(rest).for_each(|(out, &x)| out.put(x));
+        }
+    }
+}
+
+/// [`Pairing::Neighbours`].
+struct Neighbours<'a, T, P>(Token<'a, T, P>);
+
+impl<T: Element, P: Slot<T>> Work for Neighbours<'_, T, P> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Token { cos, sin, channels, x, out } = self.0;
+        for (x, out) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+            let (turning, still) = out.split_at_mut(2 * cos.len());
+            let (x, rest) = x.split_at(2 * cos.len());
+            let pairs = x.as_chunks::<2>().0.iter().zip(turning.as_chunks_mut::<2>().0);
+            for ((pair, out), (cos, sin)) in pairs.zip(cos.iter().zip(sin)) {
+                let [a, b] = pair.map(Element::widen);
+                out[0].put(T::round(a * cos - b * sin));
+                out[1].put(T::round(b * cos + a * sin));
             }
             still.iter_mut().zip(rest).for_each(|(out, &x)| out.put(x));
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::noise;
 use half::bf16;
-use zoo_kernels::{Activation, Element, Gated, Rotary};
+use zoo_kernels::{Activation, Element, Gated, Pairing, Rotary};
 
 fn gated<T: Element>() {
     let (rows, width) = (3, 37);
@@ -39,26 +39,36 @@ fn gates_apart_and_joint() {
     gated::<bf16>();
 }
 
-/// Two rows of three tokens share their tables; the last channels of a head stay.
+/// Two rows of three tokens share their tables; the last channels of a head stay, and the last head does.
 #[test]
 fn pairs_turn_and_the_rest_stays() {
-    let (tokens, heads, channels, pairs) = (3, 2, 45, 20);
+    for pairing in [Pairing::Halves, Pairing::Neighbours] {
+        turning(pairing);
+    }
+}
+
+fn turning(pairing: Pairing) {
+    let (tokens, heads, channels, pairs, still) = (3, 3, 45, 20, 1);
     let x = noise::<f32>(2, 2 * tokens * heads * channels);
     let angles = noise::<f32>(3, tokens * pairs);
     let (sin, cos): (Vec<f32>, Vec<f32>) = angles.iter().map(|angle| (angle * 3.0).sin_cos()).unzip();
-    let rotary = Rotary { cos: &cos, sin: &sin, pairs };
+    let rotary = Rotary { cos: &cos, sin: &sin, pairs, pairing, still };
     let mut out = vec![f32::NAN; x.len()];
     rotary.apply(&x, heads, channels, &mut out);
     for (i, got) in out.iter().enumerate() {
         let (token, channel) = (i / channels / heads % tokens, i % channels);
-        let want = if channel >= 2 * pairs {
+        let (pair, first, apart) = match pairing {
+            Pairing::Halves => (channel % pairs, channel < pairs, pairs),
+            Pairing::Neighbours => (channel / 2, channel % 2 == 0, 1),
+        };
+        let want = if channel >= 2 * pairs || i / channels % heads == heads - still {
             x[i]
         } else {
-            let turn = token * pairs + channel % pairs;
-            if channel < pairs {
-                x[i] * cos[turn] - x[i + pairs] * sin[turn]
+            let turn = token * pairs + pair;
+            if first {
+                x[i] * cos[turn] - x[i + apart] * sin[turn]
             } else {
-                x[i] * cos[turn] + x[i - pairs] * sin[turn]
+                x[i] * cos[turn] + x[i - apart] * sin[turn]
             }
         };
         assert!((got - want).abs() <= 1e-6, "{i}: {got} for {want}");
@@ -72,5 +82,10 @@ fn pairs_turn_and_the_rest_stays() {
 #[test]
 #[should_panic(expected = "3 pairs of 4 channels")]
 fn more_pairs_than_channels_are_refused() {
-    Rotary { cos: &[1.0; 3], sin: &[0.0; 3], pairs: 3 }.apply(&[0f32; 4], 1, 4, &mut [0.0; 4]);
+    Rotary { cos: &[1.0; 3], sin: &[0.0; 3], pairs: 3, pairing: Pairing::Halves, still: 0 }.apply(
+        &[0f32; 4],
+        1,
+        4,
+        &mut [0.0; 4],
+    );
 }

@@ -1,7 +1,7 @@
 //! Feed-forward networks in parts beside the two products apart.
 
 use half::bf16;
-use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Packed, Residual};
+use zoo_kernels::{Activation, Element, Epilogue, FeedForward, Gated, Norm, NormKind, Packed, Residual};
 
 /// Of the root mean square, where a gated network rounds to bf16 once more or once less.
 const ROUNDED: f64 = 0.01;
@@ -29,10 +29,16 @@ fn check<T: Element + PartialEq>(rows: usize, [inputs, hidden, outputs]: [usize;
     let mut expected = vec![T::round(0.0); rows * outputs];
     second.apply(&wide, &epilogue, &mut expected);
     let mut got = vec![T::round(f32::NAN); rows * outputs];
-    let plain = FeedForward { first: &first, bias: Some(&bias), activation, up: None, second: &second };
+    let plain =
+        FeedForward { first: &first, bias: Some(&bias), activation, up: None, norm: None, second: &second };
     plain.apply(&x, &epilogue, &mut got);
     assert!(got == expected, "{rows} rows of {inputs}, {hidden}, {outputs}");
     gated(&plain, &x, &epilogue);
+    let (gain, shift) = (noise::<T>(hidden, 10), noise::<T>(hidden, 11));
+    let norm = Norm { kind: NormKind::Layer, weight: &gain[..], bias: Some(&shift[..]), eps: 1e-6 };
+    second.apply_normed(&wide, &norm, &epilogue, &mut expected);
+    FeedForward { norm: Some(norm), ..plain }.apply(&x, &epilogue, &mut got);
+    assert!(got == expected, "normed between: {rows} rows of {inputs}, {hidden}, {outputs}");
 }
 
 /// The gated form beside three products and [`Gated`]: with rounding between them, so not bit by bit.
@@ -81,6 +87,7 @@ fn weights_of_another_dtype_are_refused() {
     let first = Packed::new::<bf16>(&noise(96 * 24, 1), 96, 24);
     let second = Packed::new::<bf16>(&noise(40 * 96, 2), 40, 96);
     let activation = Activation::GeluErf;
-    let network = FeedForward::<f32> { first: &first, bias: None, activation, up: None, second: &second };
+    let (bias, up, norm) = (None, None, None);
+    let network = FeedForward::<f32> { first: &first, bias, activation, up, norm, second: &second };
     network.apply(&noise::<f32>(7 * 24, 3), &Epilogue::default(), &mut [0.0; 7 * 40]);
 }

@@ -13,7 +13,8 @@ use half::bf16;
 use zoo_kernels::quant::{Format, Quantised};
 use zoo_kernels::{
     Activation, Attention, AttentionSize, Bias, Decomposed, Depthwise, Element, Epilogue, FeedForward,
-    FineGrid, Gated, Heads, LocalAttention, Maps, Norm, NormKind, Packed, Residual, Rotary, add_per_key,
+    FineGrid, Gated, Heads, LocalAttention, Maps, Norm, NormKind, Packed, Pairing, Residual, Rotary,
+    add_per_key,
 };
 
 const IMAGES: usize = 32;
@@ -114,6 +115,7 @@ fn feed_forward<T: Element>() {
         bias: Some(&bias),
         activation: Activation::QuickGelu,
         up: None,
+        norm: None,
         second: &second,
     };
     check("feed-forward", |images: Range<usize>| {
@@ -127,6 +129,12 @@ fn feed_forward<T: Element>() {
     check("gated feed-forward", |images: Range<usize>| {
         let x = of(&x, images);
         placed(x.len(), |out| gated.apply(x, &Epilogue::default(), out))
+    });
+    let (gain, shift) = (noise::<T>(9, hidden), noise::<T>(10, hidden));
+    let normed = FeedForward { norm: Some(norm(&gain, &shift)), ..gated };
+    check("gated feed-forward, normed between", |images: Range<usize>| {
+        let x = of(&x, images);
+        placed(x.len(), |out| normed.apply(x, &Epilogue::default(), out))
     });
     let gated = noise::<T>(7, IMAGES * rows * 2 * inputs);
     check("gate", |images: Range<usize>| {
@@ -179,7 +187,8 @@ fn attention<T: Element>() {
     let (sin, cos): (Vec<f32>, Vec<f32>) = angles.iter().map(|angle| (angle * 3.0).sin_cos()).unzip();
     check("rotary positions", |images: Range<usize>| {
         let x = of(&qkv, images);
-        let rotary = Rotary { cos: &cos, sin: &sin, pairs: channels / 2 };
+        let (pairing, still) = (Pairing::Neighbours, heads);
+        let rotary = Rotary { cos: &cos, sin: &sin, pairs: channels / 2, pairing, still };
         placed(x.len(), |out| rotary.apply(x, 3 * heads, channels, out))
     });
 }

@@ -6,9 +6,10 @@ use zoo_core::weights::Params;
 use zoo_core::{Error, Grid, Result};
 use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, written};
 
+use crate::axial::Turns;
 use crate::dispatch::{self, Path, with};
 use crate::linear::{Epilogue, Linear, Residual};
-use crate::norm::LayerNorm;
+use crate::norm::{AnyNorm, LayerNorm, RmsNorm};
 use crate::relative::{RelativeBias, RelativePositions};
 use crate::values::Values;
 
@@ -20,21 +21,55 @@ pub(crate) const SCORE_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct SelfAttention {
     qkv: Linear,
+    /// Of q and of k, over the channels of all heads together.
+    normed: Option<[RmsNorm; 2]>,
+    /// Of what the heads give.
+    norm: Option<LayerNorm>,
     proj: Linear,
     heads: usize,
 }
 
+/// What members of a family differ in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionStyle {
+    /// Heads.
+    pub heads: usize,
+    /// Whether q, k and v have biases.
+    pub qkv_bias: bool,
+    /// Whether the last map has one.
+    pub bias: bool,
+    /// Epsilon of a LayerNorm before the last map, where there is one (`norm`).
+    pub norm: Option<f64>,
+    /// Epsilon of the RMSNorms of q and k over the channels of all heads, where there are some (`q_norm`, `k_norm`).
+    pub normed: Option<f64>,
+}
+
 impl SelfAttention {
+    /// Reads the maps and norms at `params`.
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load_styled(params: &Params, channels: usize, style: AttentionStyle) -> Result<Self> {
+        let rms = |name: &str, eps| RmsNorm::load(&params.pp(name), channels, eps);
+        Ok(Self {
+            qkv: Linear::load(&params.pp("qkv"), channels, 3 * channels, style.qkv_bias)?,
+            normed: match style.normed {
+                Some(eps) => Some([rms("q_norm", eps)?, rms("k_norm", eps)?]),
+                None => None,
+            },
+            norm: style.norm.map(|eps| LayerNorm::load(&params.pp("norm"), channels, eps)).transpose()?,
+            proj: Linear::load(&params.pp("proj"), channels, channels, style.bias)?,
+            heads: style.heads,
+        })
+    }
+
     /// Reads the two maps at `params`.
     ///
     /// # Errors
     /// Those of [`Params::get`].
     pub fn load(params: &Params, channels: usize, heads: usize, qkv_bias: bool) -> Result<Self> {
-        Ok(Self {
-            qkv: Linear::load(&params.pp("qkv"), channels, 3 * channels, qkv_bias)?,
-            proj: Linear::load(&params.pp("proj"), channels, channels, true)?,
-            heads,
-        })
+        let style = AttentionStyle { heads, qkv_bias, bias: true, norm: None, normed: None };
+        Self::load_styled(params, channels, style)
     }
 
     /// Of the normalised `x` `[B, T, C]`, in the same shape; added to `residual` if there is one.
@@ -42,7 +77,30 @@ impl SelfAttention {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the shape does not fit or memory runs out.
     pub fn forward(&self, norm: &LayerNorm, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
-        let qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
+        self.forward_turned(norm, x, None, residual)
+    }
+
+    /// As [`SelfAttention::forward`], with rotary positions on q and k.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when a shape does not fit or memory runs out.
+    pub fn forward_turned<'n>(
+        &self,
+        norm: impl Into<AnyNorm<'n>>,
+        x: &Tensor,
+        turns: Option<&Turns>,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Tensor> {
+        let mut qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
+        if let Some(norms) = &self.normed {
+            let width = qkv.dim(D::Minus1)? / 3;
+            let part = |i: usize| Ok::<_, Error>(qkv.narrow(D::Minus1, i * width, width)?.contiguous()?);
+            let [q, k] = norms;
+            qkv = Tensor::cat(&[q.forward(&part(0)?)?, k.forward(&part(1)?)?, part(2)?], D::Minus1)?;
+        }
+        if let Some(turns) = turns {
+            qkv = turns.apply(&qkv, self.heads)?;
+        }
         self.mix(&qkv, None, residual)
     }
 
@@ -86,7 +144,11 @@ impl SelfAttention {
             }
             _ => self.plain(qkv, bias)?,
         };
-        self.proj.forward_with(&mixed, Epilogue { activation: None, residual })
+        let epilogue = Epilogue { activation: None, residual };
+        match &self.norm {
+            Some(norm) => self.proj.forward_normed(norm, &mixed, epilogue),
+            None => self.proj.forward_with(&mixed, epilogue),
+        }
     }
 
     fn scale(head: usize) -> f64 {

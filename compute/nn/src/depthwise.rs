@@ -12,7 +12,7 @@ use zoo_core::weights::{Init, Params};
 use zoo_kernels::{Element, Maps, written};
 
 use crate::dispatch::{self, Numbers, Path};
-use crate::norm::LayerNorm;
+use crate::norm::{AnyNorm, LayerNorm};
 use crate::values::Values;
 
 /// A depthwise convolution of stride 1 with an odd square kernel, zero padding that keeps the size, and a bias. Sums
@@ -68,8 +68,8 @@ impl Depthwise {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the channels do not fit.
     pub fn forward(&self, x: &Tensor, norm: &LayerNorm) -> Result<Tensor> {
-        let [weight, bias] = norm.parameters();
-        match (&self.form, Path::of([x, weight, bias])) {
+        let tensors = std::iter::once(x).chain(AnyNorm::from(norm).parameters());
+        match (&self.form, Path::of(tensors)) {
             (Form::Kernel(kernel, DType::F32), Path::Kernel(Numbers::F32)) => {
                 Ok(fused::<f32>(kernel, x, norm)?)
             }
@@ -118,7 +118,9 @@ fn fused<T: Element + WithDType>(
     let x = x.read()?;
     let x: &[T] = x.values()?;
     let maps = Maps { images, height, width };
-    let out = written(x.len(), |out| norm.with(channels, |norm| kernel.apply(x, maps, Some(*norm), out)))?;
+    let out = written(x.len(), |out| {
+        AnyNorm::from(norm).with(channels, |norm| kernel.apply(x, maps, Some(*norm), out))
+    })?;
     Tensor::from_vec(out, (images, height, width, channels), &Device::Cpu)
 }
 

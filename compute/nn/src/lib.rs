@@ -28,6 +28,7 @@
 pub mod activation;
 pub mod attention;
 pub mod autograd;
+pub mod axial;
 pub mod cast;
 pub mod convnext;
 pub mod decoder;

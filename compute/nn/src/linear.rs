@@ -14,7 +14,7 @@ use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
 use crate::frozen;
 use crate::low_rank;
-use crate::norm::LayerNorm;
+use crate::norm::AnyNorm;
 use crate::values::{Slice, Values};
 
 /// `x Wᵀ + b` on the last axis, `W` being `[out, in]` as PyTorch stores it.
@@ -181,11 +181,16 @@ impl Linear {
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis or the shape of the residual does not fit.
-    pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
-        self.run(Some(norm), x, epilogue)
+    pub fn forward_normed<'n>(
+        &self,
+        norm: impl Into<AnyNorm<'n>>,
+        x: &Tensor,
+        epilogue: Epilogue<'_>,
+    ) -> Result<Tensor> {
+        self.run(Some(norm.into()), x, epilogue)
     }
 
-    fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
+    fn run(&self, norm: Option<AnyNorm<'_>>, x: &Tensor, epilogue: Epilogue<'_>) -> Result<Tensor> {
         let residual = epilogue.residual;
         if let Some(difference) = &self.difference {
             let normed = norm.map(|norm| norm.forward(x)).transpose()?;
@@ -196,7 +201,7 @@ impl Linear {
         }
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
-        let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(LayerNorm::parameters));
+        let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(AnyNorm::parameters));
         match (Path::of(tensors.clone()), self.weight()) {
             (Path::Kernel(numbers), Weight::Quantised(weights)) => {
                 let normed = norm.map(|norm| norm.forward(x)).transpose()?;
@@ -378,7 +383,7 @@ trait Product {
 
 /// Panels, and what their inputs go through while they are packed.
 struct Normed<'a> {
-    norm: Option<&'a LayerNorm>,
+    norm: Option<AnyNorm<'a>>,
     packed: &'a Packed,
 }
 

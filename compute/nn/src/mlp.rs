@@ -9,7 +9,7 @@ use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
 use crate::gated::Branches;
 use crate::linear::{Epilogue, Linear, Residual};
-use crate::norm::LayerNorm;
+use crate::norm::{AnyNorm, LayerNorm};
 use crate::values::{Slice, Values};
 
 /// How a block's feed-forward network is built.
@@ -21,7 +21,24 @@ pub enum MlpKind {
     SwiGlu,
 }
 
-/// The feed-forward network. Tensors: `fc1`, `fc2` or, gated, `w12`, `w3`.
+/// A feed-forward network with all that members of a family differ in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MlpStyle {
+    /// What it computes.
+    pub kind: MlpKind,
+    /// Whether its maps have biases.
+    pub bias: bool,
+    /// Epsilon of a LayerNorm before the last map (arXiv 2110.09456), where there is one.
+    pub norm: Option<f64>,
+}
+
+impl From<MlpKind> for MlpStyle {
+    fn from(kind: MlpKind) -> Self {
+        Self { kind, bias: true, norm: None }
+    }
+}
+
+/// The feed-forward network. Tensors: `fc1`, `fc2` or, gated, `w12`, `w3`; `norm`, where there is one inside.
 #[derive(Debug, Clone)]
 pub struct Mlp {
     activation: Activation,
@@ -29,6 +46,8 @@ pub struct Mlp {
     first: Linear,
     /// What the activated gate is multiplied by.
     up: Option<Linear>,
+    /// Of the hidden channels.
+    norm: Option<LayerNorm>,
     second: Linear,
 }
 
@@ -38,28 +57,31 @@ impl Mlp {
     ///
     /// # Errors
     /// Those of [`Params::get`].
-    pub fn load(params: &Params, channels: usize, inner: usize, kind: MlpKind) -> Result<Self> {
-        match kind {
+    pub fn load(params: &Params, channels: usize, inner: usize, style: impl Into<MlpStyle>) -> Result<Self> {
+        let MlpStyle { kind, bias, norm } = style.into();
+        let second = |name: &str| Linear::load(&params.pp(name), inner, channels, bias);
+        let mut mlp = match kind {
             MlpKind::Plain(activation) => {
-                let first = Linear::load(&params.pp("fc1"), channels, inner, true)?;
-                Ok(Self::new(activation, first, Linear::load(&params.pp("fc2"), inner, channels, true)?))
+                let first = Linear::load(&params.pp("fc1"), channels, inner, bias)?;
+                Self::new(activation, first, second("fc2")?)
             }
             MlpKind::SwiGlu => {
-                let [gate, up] = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2], true)?;
-                let second = Linear::load(&params.pp("w3"), inner, channels, true)?;
-                Ok(Self::gated(Activation::Silu, [gate, up], second))
+                let maps = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2], bias)?;
+                Self::gated(Activation::Silu, maps, second("w3")?)
             }
-        }
+        };
+        mlp.norm = norm.map(|eps| LayerNorm::load(&params.pp("norm"), inner, eps)).transpose()?;
+        Ok(mlp)
     }
 
     /// `second(activation(first x))` from maps at hand, whatever their names and widths.
     pub fn new(activation: Activation, first: Linear, second: Linear) -> Self {
-        Self { activation, first, up: None, second }
+        Self { activation, first, up: None, norm: None, second }
     }
 
     /// `second(activation(gate x) · up x)` (arXiv 2002.05202) from maps at hand.
     pub(crate) fn gated(activation: Activation, [gate, up]: [Linear; 2], second: Linear) -> Self {
-        Self { activation, first: gate, up: Some(up), second }
+        Self { activation, first: gate, up: Some(up), norm: None, second }
     }
 
     /// `[…, inputs]` to `[…, outputs]`; added to `residual`, which has that shape, if there is one.
@@ -74,16 +96,16 @@ impl Mlp {
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
-    pub fn forward_normed(
+    pub fn forward_normed<'n>(
         &self,
-        norm: &LayerNorm,
+        norm: impl Into<AnyNorm<'n>>,
         x: &Tensor,
         residual: Option<Residual<'_>>,
     ) -> Result<Tensor> {
-        self.run(Some(norm), x, residual)
+        self.run(Some(norm.into()), x, residual)
     }
 
-    fn run(&self, norm: Option<&LayerNorm>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+    fn run(&self, norm: Option<AnyNorm<'_>>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
         let fused = match Path::of([x]) {
             Path::Kernel(numbers) => with!(numbers, T => self.fused::<T>(norm, x, residual)?),
             _ => None,
@@ -105,20 +127,26 @@ impl Mlp {
                 Branches::Apart(&gate, &up).multiply(self.activation)?
             }
         };
-        self.second.forward_with(&x, Epilogue { activation: None, residual })
+        let epilogue = Epilogue { activation: None, residual };
+        match &self.norm {
+            Some(norm) => self.second.forward_normed(norm, &x, epilogue),
+            None => self.second.forward_with(&x, epilogue),
+        }
     }
 
     /// All products in turns over a few rows, so that the hidden channels of all rows are never in memory. `None` where
     /// candle must compute.
     fn fused<T: Element + WithDType>(
         &self,
-        norm: Option<&LayerNorm>,
+        norm: Option<AnyNorm<'_>>,
         x: &Tensor,
         residual: Option<Residual<'_>>,
     ) -> Result<Option<Tensor>> {
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
-        if !dispatch::reads::<T>(tensors.chain(norm.into_iter().flat_map(LayerNorm::parameters))) {
+        let between = self.norm.as_ref().map(AnyNorm::from);
+        if !dispatch::reads::<T>(tensors.chain(norm.into_iter().chain(between).flat_map(AnyNorm::parameters)))
+        {
             return Ok(None);
         }
         let (Some((first, before)), Some((second, after))) =
@@ -162,13 +190,25 @@ impl Mlp {
                 Some((up, _)) => Some((&**up, factor.as_ref().map(Slice::values).transpose()?)),
                 None => None,
             },
+            norm: None,
             second: &second,
         };
         let x = x.read()?;
         let x = x.values::<T>()?;
-        let out = written(shape.iter().product(), |out| match norm {
-            Some(norm) => norm.with(first.inputs(), |norm| feed_forward.apply_normed(x, norm, &after, out)),
-            None => Ok(feed_forward.apply(x, &after, out)),
+        let out = written(shape.iter().product(), |out| match (between, norm) {
+            (None, Some(norm)) => {
+                norm.with(first.inputs(), |norm| feed_forward.apply_normed(x, norm, &after, out))
+            }
+            (None, None) => Ok(feed_forward.apply(x, &after, out)),
+            (Some(between), norm) => between.with(first.outputs(), |between| {
+                let network = zoo_kernels::FeedForward { norm: Some(*between), ..feed_forward };
+                match norm {
+                    Some(norm) => {
+                        norm.with(first.inputs(), |norm| network.apply_normed(x, norm, &after, out))
+                    }
+                    None => Ok(network.apply(x, &after, out)),
+                }
+            })?,
         })?;
         Ok(Some(Tensor::from_vec(out, shape, &Device::Cpu)?))
     }

@@ -3,7 +3,9 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
-use zoo_kernels::{Element, Norm, NormKind, written};
+use zoo_kernels::{Element, written};
+
+pub use zoo_kernels::NormKind;
 
 use crate::dispatch::{self, Path, with};
 use crate::values::{Slice, Values};
@@ -30,24 +32,6 @@ impl LayerNorm {
     /// From tensors at hand, `[channels]` each.
     pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
         Self { weight, bias, eps }
-    }
-
-    /// What multiplies and what is added.
-    pub(crate) fn parameters(&self) -> [&Tensor; 2] {
-        [&self.weight, &self.bias]
-    }
-
-    /// Hands its numbers on `channels` channels to a kernel.
-    pub(crate) fn with<T: Element + WithDType, R>(
-        &self,
-        channels: usize,
-        run: impl FnOnce(&Norm<'_, T>) -> R,
-    ) -> candle_core::Result<R> {
-        let [weight, bias] = self.parameters().map(|t| Values::of(t, &[channels]));
-        let (weight, bias) = (weight?, bias?);
-        let (weight, bias) = (weight.read()?, bias.read()?);
-        let (weight, bias) = (weight.values()?, Some(bias.values()?));
-        Ok(run(&Norm { kind: NormKind::Layer, weight, bias, eps: self.eps as f32 }))
     }
 
     /// Any shape ending in `channels`; the dtype stays.
@@ -132,6 +116,111 @@ impl RmsNorm {
     }
 }
 
+/// A norm of either kind, as products take it.
+#[derive(Debug, Clone, Copy)]
+pub enum AnyNorm<'a> {
+    /// See [`LayerNorm`].
+    Layer(&'a LayerNorm),
+    /// See [`RmsNorm`].
+    Rms(&'a RmsNorm),
+}
+
+impl<'a> From<&'a LayerNorm> for AnyNorm<'a> {
+    fn from(norm: &'a LayerNorm) -> Self {
+        Self::Layer(norm)
+    }
+}
+
+impl<'a> From<&'a RmsNorm> for AnyNorm<'a> {
+    fn from(norm: &'a RmsNorm) -> Self {
+        Self::Rms(norm)
+    }
+}
+
+impl<'a> From<&'a Norm> for AnyNorm<'a> {
+    fn from(norm: &'a Norm) -> Self {
+        match norm {
+            Norm::Layer(norm) => Self::Layer(norm),
+            Norm::Rms(norm) => Self::Rms(norm),
+        }
+    }
+}
+
+impl<'a> AnyNorm<'a> {
+    /// Any shape ending in the channels; the dtype stays.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Layer(norm) => norm.forward(x),
+            Self::Rms(norm) => norm.forward(x),
+        }
+    }
+
+    /// What multiplies and what is added.
+    pub(crate) fn parameters(self) -> impl Iterator<Item = &'a Tensor> + Clone {
+        let (weight, bias) = self.tensors();
+        std::iter::once(weight).chain(bias)
+    }
+
+    fn tensors(self) -> (&'a Tensor, Option<&'a Tensor>) {
+        match self {
+            Self::Layer(norm) => (&norm.weight, Some(&norm.bias)),
+            Self::Rms(norm) => (&norm.weight, None),
+        }
+    }
+
+    /// Hands its numbers on `channels` channels to a kernel, which knows no offset: a weight that has one is trained,
+    /// and what is trained takes another way.
+    pub(crate) fn with<T: Element + WithDType, R>(
+        self,
+        channels: usize,
+        run: impl FnOnce(&zoo_kernels::Norm<'_, T>) -> R,
+    ) -> candle_core::Result<R> {
+        let (kind, eps) = match self {
+            Self::Layer(norm) => (NormKind::Layer, norm.eps),
+            Self::Rms(norm) => (NormKind::Rms, norm.eps),
+        };
+        let (weight, bias) = self.tensors();
+        let values = |t: &Tensor| Values::of(t, &[channels]);
+        let (weight, bias) = (values(weight)?, bias.map(values).transpose()?);
+        let (weight, bias) = (weight.read()?, bias.as_ref().map(Values::read).transpose()?);
+        let bias = bias.as_ref().map(Slice::values).transpose()?;
+        Ok(run(&zoo_kernels::Norm { kind, weight: weight.values()?, bias, eps: eps as f32 }))
+    }
+}
+
+/// A norm whose kind is a number of a registry row.
+#[derive(Debug, Clone)]
+pub enum Norm {
+    /// See [`LayerNorm`].
+    Layer(LayerNorm),
+    /// See [`RmsNorm`].
+    Rms(RmsNorm),
+}
+
+impl Norm {
+    /// Reads its tensors `[channels]` at `params`.
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load(kind: NormKind, params: &Params, channels: usize, eps: f64) -> Result<Self> {
+        Ok(match kind {
+            NormKind::Layer => Self::Layer(LayerNorm::load(params, channels, eps)?),
+            NormKind::Rms => Self::Rms(RmsNorm::load(params, channels, eps)?),
+        })
+    }
+
+    /// Any shape ending in `channels`; the dtype stays.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        AnyNorm::from(self).forward(x)
+    }
+}
+
 /// In one pass over all cores; `None` where candle must compute.
 fn fused(
     kind: NormKind,
@@ -162,7 +251,7 @@ fn apply<T: Element + WithDType>(
     let (values, weight, bias) =
         (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
     let bias = bias.as_ref().map(Slice::values).transpose()?;
-    let norm = Norm { kind, weight: weight.values::<T>()?, bias, eps: eps as f32 };
+    let norm = zoo_kernels::Norm { kind, weight: weight.values::<T>()?, bias, eps: eps as f32 };
     let out = written(x.elem_count(), |out| Ok::<_, candle_core::Error>(norm.apply(values.values()?, out)))?;
     Tensor::from_vec(out, x.shape(), &Device::Cpu)
 }

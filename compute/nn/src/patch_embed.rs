@@ -28,6 +28,22 @@ pub struct Surroundings<'a> {
     pub positions: Option<&'a Tensor>,
 }
 
+impl Surroundings<'_> {
+    /// The patches `[B, N, C]` with what surrounds them, `[B, P + N, C]`, by candle.
+    ///
+    /// # Errors
+    /// [`zoo_core::Error::Tensor`] when a shape does not fit.
+    pub fn around(self, mut patches: Tensor) -> Result<Tensor> {
+        if let Some(positions) = self.positions {
+            patches = patches.broadcast_add(positions)?;
+        }
+        Ok(match self.prefix {
+            Some(prefix) => Tensor::cat(&[prefix.repeat((patches.dim(0)?, 1, 1))?, patches], 1)?,
+            None => patches,
+        })
+    }
+}
+
 impl PatchEmbed {
     /// Reads `proj` at `params`.
     ///
@@ -38,6 +54,23 @@ impl PatchEmbed {
         let inputs = 3 * patch * patch;
         let init = Init::fan_in(inputs);
         let weight = params.get("weight", (channels, 3, patch, patch), init)?.reshape((channels, inputs))?;
+        Self::of(&params, weight, patch, bias)
+    }
+
+    /// As [`PatchEmbed::load`] of a `proj` that is stored as the matrix `[C, 3 · patch²]`.
+    ///
+    /// # Errors
+    /// Those of [`Params::get`].
+    pub fn load_matrix(params: &Params, channels: usize, patch: usize, bias: bool) -> Result<Self> {
+        let params = params.pp("proj");
+        let inputs = 3 * patch * patch;
+        let weight = params.get("weight", (channels, inputs), Init::fan_in(inputs))?;
+        Self::of(&params, weight, patch, bias)
+    }
+
+    fn of(params: &Params, weight: Tensor, patch: usize, bias: bool) -> Result<Self> {
+        let (channels, inputs) = weight.dims2()?;
+        let init = Init::fan_in(inputs);
         let bias = if bias { Some(params.get("bias", channels, init)?) } else { None };
         Ok(Self { proj: Linear::new(weight, bias), patch, dtype: params.dtype() })
     }
@@ -126,13 +159,6 @@ impl PatchEmbed {
             .reshape((batch, planes, grid.h, p, grid.w, p))?
             .permute((0, 2, 4, 1, 3, 5))?
             .reshape((batch, grid.cells(), planes * p * p))?;
-        let mut tokens = self.proj.forward(&patches)?;
-        if let Some(positions) = surroundings.positions {
-            tokens = tokens.broadcast_add(positions)?;
-        }
-        Ok(match surroundings.prefix {
-            Some(prefix) => Tensor::cat(&[prefix.repeat((batch, 1, 1))?, tokens], 1)?,
-            None => tokens,
-        })
+        surroundings.around(self.proj.forward(&patches)?)
     }
 }

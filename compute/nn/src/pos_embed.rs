@@ -25,6 +25,10 @@ pub enum PosMode {
     BicubicAntialias,
     /// Bilinear, no antialiasing: DPT.
     Bilinear,
+    /// Bilinear, no antialiasing, to a square of the longer side, of which the upper left part is taken: C-RADIO.
+    BilinearCropped,
+    /// The same with the corners of both grids in one place (`align_corners`): C-RADIO v3 of sizes B and H.
+    BilinearCroppedCorners,
 }
 
 /// `(a + 2)|t|³ - (a + 3)|t|² + 1` within 1, `a|t|³ - 5a|t|² + 8a|t| - 4a` within 2.
@@ -54,8 +58,13 @@ impl PosMode {
             let centre = (i as f64 + 0.5) * scale;
             match self {
                 Self::BicubicAntialias => antialiased(row, centre, scale.max(1.0)),
-                Self::Bilinear => {
-                    let source = (centre - 0.5).max(0.0);
+                Self::Bilinear | Self::BilinearCropped | Self::BilinearCroppedCorners => {
+                    let source = match self {
+                        Self::BilinearCroppedCorners => {
+                            i as f64 * (from - 1) as f64 / to.saturating_sub(1).max(1) as f64
+                        }
+                        _ => (centre - 0.5).max(0.0),
+                    };
                     let low = (source.floor() as usize).min(from - 1);
                     let weight = source - low as f64;
                     row[low] += 1.0 - weight;
@@ -96,6 +105,12 @@ pub fn resample(table: &Tensor, from: Grid, to: Grid, mode: PosMode) -> Result<T
         return Ok(table.clone());
     }
     let channels = table.dim(1)?;
+    if matches!(mode, PosMode::BilinearCropped | PosMode::BilinearCroppedCorners) && to.h != to.w {
+        let square = Grid::square(to.h.max(to.w));
+        let whole = resample(table, from, square, mode)?.reshape((square.h, square.w, channels))?;
+        let part = whole.narrow(0, 0, to.h)?.narrow(1, 0, to.w)?;
+        return Ok(part.reshape((to.cells(), channels))?);
+    }
     let axis = |from: usize, to: usize| -> Result<Tensor> {
         let weights: Vec<f32> = mode.matrix(from, to).into_iter().map(|w| w as f32).collect();
         Ok(Tensor::from_vec(weights, (to, from), &Device::Cpu)?.to_device(table.device())?)
@@ -170,8 +185,13 @@ impl PosEmbed {
 mod tests {
     use super::*;
 
-    const MODES: [PosMode; 4] =
-        [PosMode::BicubicOffset, PosMode::Bicubic, PosMode::BicubicAntialias, PosMode::Bilinear];
+    const MODES: [PosMode; 5] = [
+        PosMode::BicubicOffset,
+        PosMode::Bicubic,
+        PosMode::BicubicAntialias,
+        PosMode::Bilinear,
+        PosMode::BilinearCroppedCorners,
+    ];
 
     #[test]
     fn constants_stay_constant() {

@@ -122,7 +122,7 @@ impl Params {
     pub fn rows(&self, name: &str, (height, width): (usize, usize), init: Init) -> Option<Rows> {
         let mut state = self.state.borrow_mut();
         let rows = state.rows(&join(&self.path, name), &[height, width], init)?;
-        state.count += (height * width) as u64;
+        state.count += state.stored_share(&join(&self.path, name), height * width);
         Some(rows)
     }
 

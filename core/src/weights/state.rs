@@ -38,8 +38,20 @@ pub(super) fn read<T: Element + WithDType>(rows: &Rows, shape: &[usize]) -> Resu
 }
 
 impl State {
+    /// How many of so many numbers a checkpoint holds: what a layout leaves out is no parameter.
+    pub(super) fn stored_share(&self, canonical: &str, numbers: usize) -> u64 {
+        let stored = match (self.layout.map)(canonical) {
+            TensorSource::Concat(pieces) => {
+                let stored = pieces.iter().filter(|piece| matches!(piece, Piece::Key(_))).count();
+                numbers / pieces.len().max(1) * stored
+            }
+            TensorSource::Key(_) | TensorSource::Squeezed(_) => numbers,
+        };
+        stored as u64
+    }
+
     pub fn get(&mut self, canonical: &str, shape: &[usize], init: Init) -> Result<Tensor> {
-        self.count += shape.iter().product::<usize>() as u64;
+        self.count += self.stored_share(canonical, shape.iter().product());
         if let Some(rows) = self.rows(canonical, shape, init) {
             return match self.dtype {
                 DType::BF16 => read::<bf16>(&rows, shape),

@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use zoo_core::Result;
-use zoo_kernels::{Element, Rotary, written};
+use zoo_kernels::{Element, Pairing, Rotary, written};
 
 use super::positions::Positions;
 use super::scaling::{Frequencies, RopeConfig};
@@ -88,7 +88,9 @@ impl Turns {
         let table = |t: &Tensor| Values::of(t, t.dims());
         let (x, cos, sin) = (Values::of(x, x.dims())?, table(&self.cos)?, table(&self.sin)?);
         let (from, cos, sin) = (x.read()?, cos.read()?, sin.read()?);
-        let rotary = Rotary { cos: cos.values()?, sin: sin.values()?, pairs: self.cos.dim(D::Minus1)? };
+        let pairs = self.cos.dim(D::Minus1)?;
+        let (pairing, still) = (Pairing::Halves, 0);
+        let rotary = Rotary { cos: cos.values()?, sin: sin.values()?, pairs, pairing, still };
         let from: &[T] = from.values()?;
         let out =
             written(from.len(), |out| Ok::<_, candle_core::Error>(rotary.apply(from, heads, channels, out)))?;

@@ -5,17 +5,18 @@ use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
 
 use super::config::ViTConfig;
-use crate::attention::SelfAttention;
+use crate::attention::{AttentionStyle, SelfAttention};
+use crate::axial::Turns;
 use crate::linear::Residual;
-use crate::mlp::Mlp;
-use crate::norm::LayerNorm;
+use crate::mlp::{Mlp, MlpStyle};
+use crate::norm::Norm;
 
 /// `x + ls1 · attn(norm1 x)`, then `x + ls2 · mlp(norm2 x)`.
 pub(super) struct Block {
-    norm1: LayerNorm,
+    norm1: Norm,
     attn: SelfAttention,
     ls1: Option<Tensor>,
-    norm2: LayerNorm,
+    norm2: Norm,
     mlp: Mlp,
     ls2: Option<Tensor>,
 }
@@ -29,19 +30,32 @@ impl Block {
             }
             Ok(Some(params.pp(name).get("gamma", width, Init::Const(1.0))?))
         };
+        let norm = |name: &str| Norm::load(style.norm.into(), &params.pp(name), width, style.norm_eps);
+        let attention = AttentionStyle {
+            heads: config.num_heads,
+            qkv_bias: style.qkv_bias,
+            bias: style.bias,
+            norm: style.attn_norm.then_some(style.norm_eps),
+            normed: style.qk_norm.then_some(style.norm_eps),
+        };
+        let mlp = MlpStyle {
+            kind: style.act.into(),
+            bias: style.bias,
+            norm: style.mlp_norm.then_some(style.norm_eps),
+        };
         Ok(Self {
-            norm1: LayerNorm::load(&params.pp("norm1"), width, style.norm_eps)?,
-            attn: SelfAttention::load(&params.pp("attn"), width, config.num_heads, style.qkv_bias)?,
+            norm1: norm("norm1")?,
+            attn: SelfAttention::load_styled(&params.pp("attn"), width, attention)?,
             ls1: scale("ls1")?,
-            norm2: LayerNorm::load(&params.pp("norm2"), width, style.norm_eps)?,
-            mlp: Mlp::load(&params.pp("mlp"), width, config.mlp_dim, style.act.into())?,
+            norm2: norm("norm2")?,
+            mlp: Mlp::load(&params.pp("mlp"), width, config.mlp_dim, mlp)?,
             ls2: scale("ls2")?,
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, turns: Option<&Turns>) -> Result<Tensor> {
         let residual = Residual { shortcut: x, scale: self.ls1.as_ref() };
-        let x = self.attn.forward(&self.norm1, x, Some(residual))?;
+        let x = self.attn.forward_turned(&self.norm1, x, turns, Some(residual))?;
         let residual = Residual { shortcut: &x, scale: self.ls2.as_ref() };
         self.mlp.forward_normed(&self.norm2, &x, Some(residual))
     }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use zoo_core::{Error, Grid, Result, Spec};
 
 use crate::activation::Activation;
+use crate::axial::{AxialRope, Places};
 use crate::mlp::MlpKind;
+use crate::norm::NormKind;
 use crate::pos_embed::PosMode;
 
 /// What a block's feed-forward network applies.
@@ -19,6 +21,25 @@ pub enum ViTAct {
     QuickGelu,
     /// A gated network with SiLU; `mlp_dim` is its width after gating.
     Swiglu,
+}
+
+/// What normalises tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViTNorm {
+    /// LayerNorm.
+    Layer,
+    /// RMSNorm.
+    Rms,
+}
+
+impl From<ViTNorm> for NormKind {
+    fn from(norm: ViTNorm) -> Self {
+        match norm {
+            ViTNorm::Layer => Self::Layer,
+            ViTNorm::Rms => Self::Rms,
+        }
+    }
 }
 
 impl From<ViTAct> for MlpKind {
@@ -38,12 +59,24 @@ impl From<ViTAct> for MlpKind {
 pub struct ViTStyle {
     /// Activation.
     pub act: ViTAct,
-    /// Epsilon of every LayerNorm.
+    /// What normalises tokens.
+    pub norm: ViTNorm,
+    /// Epsilon of every norm.
     pub norm_eps: f64,
     /// Whether q, k and v have biases.
     pub qkv_bias: bool,
-    /// Whether the patch convolution has one.
+    /// Whether the other maps of a block have biases.
+    pub bias: bool,
+    /// Whether q and k are normalised by RMSNorms over the channels of all heads.
+    pub qk_norm: bool,
+    /// Whether a LayerNorm stands between the heads and the map that joins them.
+    pub attn_norm: bool,
+    /// Whether a LayerNorm stands before the last map of the feed-forward network.
+    pub mlp_norm: bool,
+    /// Whether the patch convolution has a bias.
     pub patch_bias: bool,
+    /// Whether patches are normalised before positions are added.
+    pub patch_norm: bool,
     /// Whether a LayerNorm stands before the first block.
     pub pre_norm: bool,
     /// Whether a class token goes first.
@@ -52,28 +85,46 @@ pub struct ViTStyle {
     pub class_pos: bool,
     /// Register tokens after the class token; positions are never added to them.
     pub registers: usize,
+    /// Whether class and register tokens are stored as one tensor, `prefix_token`.
+    pub joined_prefix: bool,
+    /// Whether the patch convolution is stored as a matrix `[C, 3 · patch²]`.
+    pub patch_matrix: bool,
     /// Whether each branch is scaled per channel.
     pub layer_scale: bool,
     /// Whether a LayerNorm stands after the last block.
     pub final_norm: bool,
+    /// Whether there is a table of positions.
+    pub positions: bool,
     /// How positions are resampled away from the native size.
     pub pos_mode: PosMode,
+    /// Rotary positions of q and k.
+    pub rope: Option<AxialRope>,
 }
 
 impl ViTStyle {
     /// The ViT of arXiv 2010.11929 as timm builds it. A family says what it does otherwise.
     pub const PLAIN: Self = Self {
         act: ViTAct::GeluErf,
+        norm: ViTNorm::Layer,
         norm_eps: 1e-6,
         qkv_bias: true,
+        bias: true,
+        qk_norm: false,
+        attn_norm: false,
+        mlp_norm: false,
         patch_bias: true,
+        patch_norm: false,
         pre_norm: false,
         class_token: true,
         class_pos: true,
         registers: 0,
+        joined_prefix: false,
+        patch_matrix: false,
         layer_scale: false,
         final_norm: true,
+        positions: true,
         pos_mode: PosMode::BicubicAntialias,
+        rope: None,
     };
 }
 
@@ -95,8 +146,10 @@ struct ViTArch {
     patch_size: usize,
     image_size: usize,
     act: Option<ViTAct>,
+    norm: Option<ViTNorm>,
     norm_eps: Option<f64>,
     qkv_bias: Option<bool>,
+    qk_norm: Option<bool>,
     patch_bias: Option<bool>,
     pre_norm: Option<bool>,
     class_token: Option<bool>,
@@ -105,6 +158,10 @@ struct ViTArch {
     layer_scale: Option<bool>,
     final_norm: Option<bool>,
     pos_mode: Option<PosMode>,
+    /// Side of the position table, where it is not that of the native grid.
+    pos_grid: Option<usize>,
+    /// Cells of an axis that rotary positions were trained with.
+    rope_reference: Option<usize>,
 }
 
 /// A vision transformer: pre-norm blocks on patch tokens (arXiv 2010.11929).
@@ -120,8 +177,10 @@ pub struct ViTConfig {
     pub mlp_dim: usize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
-    /// Side in pixels of the image that the position table was made for.
+    /// Side in pixels of the image that the weights were made for.
     pub image_size: usize,
+    /// Side of the position table in cells.
+    pub pos_grid: usize,
     /// The rest.
     pub style: ViTStyle,
 }
@@ -134,6 +193,12 @@ impl ViTConfig {
     pub fn from_spec(spec: &Spec, style: ViTStyle) -> Result<Self> {
         let arch: ViTArch = spec.arch()?;
         let class_token = arch.class_token.unwrap_or(style.class_token);
+        let rope = style.rope.map(|rope| match (rope.places, arch.rope_reference) {
+            (Places::Stretched { offset, .. }, Some(reference)) => {
+                AxialRope { places: Places::Stretched { reference, offset }, ..rope }
+            }
+            _ => rope,
+        });
         let config = Self {
             embed_dim: arch.embed_dim,
             depth: arch.depth,
@@ -141,10 +206,13 @@ impl ViTConfig {
             mlp_dim: arch.mlp_dim,
             patch_size: arch.patch_size,
             image_size: arch.image_size,
+            pos_grid: arch.pos_grid.unwrap_or(arch.image_size / arch.patch_size.max(1)),
             style: ViTStyle {
                 act: arch.act.unwrap_or(style.act),
+                norm: arch.norm.unwrap_or(style.norm),
                 norm_eps: arch.norm_eps.unwrap_or(style.norm_eps),
                 qkv_bias: arch.qkv_bias.unwrap_or(style.qkv_bias),
+                qk_norm: arch.qk_norm.unwrap_or(style.qk_norm),
                 patch_bias: arch.patch_bias.unwrap_or(style.patch_bias),
                 pre_norm: arch.pre_norm.unwrap_or(style.pre_norm),
                 class_token,
@@ -153,6 +221,8 @@ impl ViTConfig {
                 layer_scale: arch.layer_scale.unwrap_or(style.layer_scale),
                 final_norm: arch.final_norm.unwrap_or(style.final_norm),
                 pos_mode: arch.pos_mode.unwrap_or(style.pos_mode),
+                rope,
+                ..style
             },
         };
         config.check().map_err(|message| Error::Arch { id: spec.id.clone(), message })?;
@@ -180,18 +250,34 @@ impl ViTConfig {
                 self.embed_dim, self.num_heads
             ));
         }
+        if self.style.rope.is_some() && !self.embed_dim.is_multiple_of(4 * self.num_heads) {
+            return Err(format!(
+                "rotary positions need heads of a multiple of 4 channels, and `embed_dim` / `num_heads` is {}",
+                self.embed_dim / self.num_heads
+            ));
+        }
+        if let Some(AxialRope { places: Places::Stretched { reference: 0, .. }, .. }) = self.style.rope {
+            return Err("`rope_reference` must not be 0".to_owned());
+        }
         if self.image_size < self.patch_size {
             return Err(format!(
                 "`image_size` = {} is smaller than `patch_size` = {}",
                 self.image_size, self.patch_size
             ));
         }
+        if !(1..=1 << 12).contains(&self.pos_grid) {
+            return Err(format!(
+                "`pos_grid` = {}, but a table has between 1 and 4096 cells a side",
+                self.pos_grid
+            ));
+        }
         Ok(())
     }
 
-    /// Grid of the position table. Pixels beyond the last whole patch are not seen: 384 / 14 gives 27.
-    pub fn native_grid(&self) -> Grid {
-        Grid::square(self.image_size / self.patch_size)
+    /// Grid of the position table: as a rule that of the native image, of which pixels beyond the last whole patch are
+    /// not seen: 384 / 14 gives 27.
+    pub fn table_grid(&self) -> Grid {
+        Grid::square(self.pos_grid)
     }
 
     /// Tokens before the patch tokens.

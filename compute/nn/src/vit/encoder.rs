@@ -42,7 +42,7 @@ impl Trunk for VisionTransformer {
             final_norm: config.style.final_norm,
             native: config.image_size,
             resolution: match config.style.pos_mode {
-                PosMode::Native => Resolution::Fixed,
+                PosMode::Native if config.style.positions => Resolution::Fixed,
                 _ => Resolution::AtLeast(config.patch_size),
             },
             parameters,
@@ -67,8 +67,13 @@ impl Trunk for VisionTransformer {
         let size = dtype.size_in_bytes();
         let rows = batch * tokens;
         let held = SelfAttention::held(batch, c.num_heads, tokens, c.embed_dim, dtype);
-        let attention = 6 * rows * c.embed_dim * size + held;
+        // Turned q and k are written anew, beside v.
+        let turned =
+            if c.style.rope.is_some() || c.style.qk_norm { 3 * rows * c.embed_dim * size } else { 0 };
+        let attention = 6 * rows * c.embed_dim * size + turned + held;
         let inner = match dtype {
+            DType::BF16 if c.style.mlp_norm => FeedForward::<bf16>::held_normed(rows, c.mlp_dim),
+            DType::F32 if c.style.mlp_norm => FeedForward::<f32>::held_normed(rows, c.mlp_dim),
             DType::BF16 => FeedForward::<bf16>::held(rows, c.mlp_dim),
             DType::F32 => FeedForward::<f32>::held(rows, c.mlp_dim),
             _ => (if gated { 3 } else { 2 }) * rows * c.mlp_dim * size,

@@ -72,3 +72,30 @@ pub fn hf_vit(name: &str) -> TensorSource {
 pub fn timm(name: &str) -> TensorSource {
     TensorSource::key(name.replace("mlp.w12", "mlp.fc1").replace("mlp.w3", "mlp.fc2"))
 }
+
+/// Where open_clip keeps a tensor of its own `VisionTransformer`.
+pub fn open_clip(name: &str) -> TensorSource {
+    if let Some((i, rest)) = block(name) {
+        let rest = match rest {
+            "attn.qkv.weight" => "attn.in_proj_weight".to_owned(),
+            "attn.qkv.bias" => "attn.in_proj_bias".to_owned(),
+            "ls1.gamma" | "ls2.gamma" => rest.replace("ls", "ls_"),
+            _ => rest
+                .replace("norm", "ln_")
+                .replace("attn.proj", "attn.out_proj")
+                .replace("mlp.fc1", "mlp.c_fc")
+                .replace("mlp.fc2", "mlp.c_proj"),
+        };
+        return TensorSource::key(format!("transformer.resblocks.{i}.{rest}"));
+    }
+    match name {
+        "cls_token" => TensorSource::squeezed("class_embedding"),
+        "pos_embed" => TensorSource::squeezed("positional_embedding"),
+        _ => match name.split_once('.') {
+            Some(("patch_embed", leaf)) => TensorSource::key(leaf.replace("proj", "conv1")),
+            Some(("norm_pre", leaf)) => TensorSource::key(format!("ln_pre.{leaf}")),
+            Some(("norm", leaf)) => TensorSource::key(format!("ln_post.{leaf}")),
+            _ => TensorSource::key(name),
+        },
+    }
+}

@@ -9,6 +9,6 @@ mod encoder;
 pub mod layouts;
 mod trunk;
 
-pub use config::{ViTAct, ViTConfig, ViTStyle};
+pub use config::{ViTAct, ViTConfig, ViTNorm, ViTStyle};
 pub use encoder::ViT;
 pub use trunk::VisionTransformer;

@@ -6,59 +6,88 @@ use zoo_core::{FeatureMap, FeatureRequest, Grid, Result, step};
 
 use super::block::Block;
 use super::config::ViTConfig;
-use crate::norm::LayerNorm;
+use crate::axial::AxialPositions;
+use crate::norm::Norm;
 use crate::patch_embed::{PatchEmbed, Surroundings};
 use crate::pos_embed::PosEmbed;
 
 /// Weights of a vision transformer. Canonical names are timm's: `cls_token`, `reg_token`, `pos_embed`,
 /// `patch_embed.proj`, `norm_pre`, `blocks.{i}.{norm1,attn.qkv,attn.proj,ls1.gamma,norm2,mlp.…,ls2.gamma}`,
-/// `norm`; a gated network's are `mlp.w12` and `mlp.w3`.
+/// `norm`; a gated network's are `mlp.w12` and `mlp.w3`. Where a style asks for them: `patch_embed.norm`,
+/// `attn.{norm,q_norm,k_norm}`, `mlp.norm`, and `prefix_token` in place of the class and register tokens.
 pub struct VisionTransformer {
     patch_embed: PatchEmbed,
     /// Class and register tokens `[1, P, D]`, with the position of the former.
     prefix: Option<Tensor>,
-    positions: PosEmbed,
-    pre_norm: Option<LayerNorm>,
+    positions: Option<PosEmbed>,
+    patch_norm: Option<Norm>,
+    pre_norm: Option<Norm>,
+    rope: Option<AxialPositions>,
     blocks: Vec<Block>,
-    norm: Option<LayerNorm>,
+    norm: Option<Norm>,
 }
 
 impl VisionTransformer {
     pub(super) fn read(params: &Params, config: &ViTConfig) -> Result<Self> {
         let (width, style) = (config.embed_dim, &config.style);
         let token = Init::Normal { mean: 0.0, std: 0.02 };
-        let norm = |name: &str, present: bool| -> Result<Option<LayerNorm>> {
-            present.then(|| LayerNorm::load(&params.pp(name), width, style.norm_eps)).transpose()
+        let norm = |name: &str, present: bool| -> Result<Option<Norm>> {
+            present
+                .then(|| Norm::load(style.norm.into(), &params.pp(name), width, style.norm_eps))
+                .transpose()
         };
-        let class = style.class_token.then(|| params.get("cls_token", (1, 1, width), token)).transpose()?;
-        let registers = (style.registers > 0)
-            .then(|| params.get("reg_token", (1, style.registers, width), token))
-            .transpose()?;
-        let (native, prefix) = (config.native_grid(), usize::from(style.class_pos));
-        let table = params.get("pos_embed", (1, prefix + native.cells(), width), token)?;
-        let patch_embed =
-            PatchEmbed::load(&params.pp("patch_embed"), width, config.patch_size, style.patch_bias)?;
+        let tokens = |name: &str, count: usize| -> Result<Option<Tensor>> {
+            (count > 0).then(|| params.get(name, (1, count, width), token)).transpose()
+        };
+        let (class, registers) = match style.joined_prefix {
+            true => (None, tokens("prefix_token", config.prefix_tokens())?),
+            false => (tokens("cls_token", style.class_token.into())?, tokens("reg_token", style.registers)?),
+        };
+        let (grid, prefix) = (config.table_grid(), usize::from(style.class_pos));
+        let positions = match style.positions {
+            true => {
+                let table = params.get("pos_embed", (1, prefix + grid.cells(), width), token)?;
+                Some(PosEmbed::new(table, prefix, grid, style.pos_mode))
+            }
+            false => None,
+        };
+        let embed = params.pp("patch_embed");
+        let patch_embed = match style.patch_matrix {
+            true => PatchEmbed::load_matrix(&embed, width, config.patch_size, style.patch_bias)?,
+            false => PatchEmbed::load(&embed, width, config.patch_size, style.patch_bias)?,
+        };
+        let patch_norm = norm("patch_embed.norm", style.patch_norm)?;
         let pre_norm = norm("norm_pre", style.pre_norm)?;
         let blocks = (0..config.depth)
             .map(|i| Block::load(&params.pp("blocks").pp(i), config))
             .collect::<Result<_>>()?;
         let norm = norm("norm", style.final_norm)?;
-        let positions = PosEmbed::new(table, prefix, native, style.pos_mode);
-        let class = match (class, positions.prefix()?) {
+        let rope = style.rope.map(|rope| {
+            let head = width / config.num_heads;
+            AxialPositions::new(rope, head, config.prefix_tokens(), params.device())
+        });
+        let position = positions.as_ref().map(PosEmbed::prefix).transpose()?.flatten();
+        let class = match (class, position) {
             (Some(class), Some(position)) => Some((class + position)?),
             (class, _) => class,
         };
         let prefix = class.into_iter().chain(registers).collect::<Vec<_>>();
         let prefix = if prefix.is_empty() { None } else { Some(Tensor::cat(&prefix, 1)?) };
-        Ok(Self { patch_embed, prefix, positions, pre_norm, blocks, norm })
+        Ok(Self { patch_embed, prefix, positions, patch_norm, pre_norm, rope, blocks, norm })
     }
 
     /// Tokens `[B, P + N, D]` before the first block, and the grid of the last `N`.
     fn embed(&self, pixels: &Tensor) -> Result<(Tensor, Grid)> {
         let grid = self.patch_embed.grid(pixels)?;
-        let positions = self.positions.patches(grid)?;
-        let surroundings = Surroundings { prefix: self.prefix.as_ref(), positions: Some(&positions) };
-        let tokens = self.patch_embed.forward(pixels, surroundings)?;
+        let positions = self.positions.as_ref().map(|table| table.patches(grid)).transpose()?;
+        let surroundings = Surroundings { prefix: self.prefix.as_ref(), positions: positions.as_ref() };
+        let tokens = match &self.patch_norm {
+            None => self.patch_embed.forward(pixels, surroundings)?,
+            Some(norm) => {
+                let patches = self.patch_embed.forward(pixels, Surroundings::default())?;
+                surroundings.around(norm.forward(&patches)?)?
+            }
+        };
         let tokens = match &self.pre_norm {
             Some(norm) => norm.forward(&tokens)?,
             None => tokens,
@@ -71,10 +100,11 @@ impl VisionTransformer {
         let wanted = request.layers.resolve(self.blocks.len())?;
         let last = wanted.iter().copied().max().unwrap_or(0);
         let (mut tokens, grid) = self.embed(pixels)?;
+        let turns = self.rope.as_ref().map(|rope| rope.turns(grid)).transpose()?;
         let mut maps: Vec<Option<FeatureMap>> = vec![None; wanted.len()];
         for (layer, block) in self.blocks.iter().enumerate().take(last + 1) {
             step(layer, last + 1)?;
-            tokens = block.forward(&tokens)?;
+            tokens = block.forward(&tokens, turns.as_deref())?;
             if !wanted.contains(&layer) {
                 continue;
             }
