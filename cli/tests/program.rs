@@ -431,24 +431,37 @@ fn pull_stays_offline_when_told() {
 }
 
 #[test]
-fn encoders_are_listed_by_family() {
+fn weights_with_terms_of_their_own_wait_for_a_word() {
+    let program = Program::new();
+    let shown = program.run("pull mae-vit-b-16 --offline", 1);
+    for part in ["CC-BY-NC-4.0 (non-commercial)", "timm/vit_base_patch16_224.mae", "--accept-licence"] {
+        assert!(shown.err.contains(part), "{part}: {}", shown.err);
+    }
+    let shown = program.run("pull mae-vit-b-16 --offline --accept-licence", 1);
+    assert!(shown.err.contains("--offline") && !shown.err.contains("licence"), "{}", shown.err);
+    assert!(program.run("list encoders", 0).out.contains("CC-BY-NC-4.0 (non-commercial)"));
+}
+
+#[test]
+fn encoders_are_listed_by_family_and_by_what_they_learnt_from() {
     let program = Program::new();
     let text = program.run("list encoders", 0).out;
     let json = program.json("list encoders", 0);
     let rows = json["encoders"].as_array().unwrap();
-    let mut families: Vec<&str> = Vec::new();
+    let mut groups: Vec<String> = Vec::new();
     let mut listed = Vec::new();
     for line in text.lines().skip(1) {
-        let (name, of_family) = (line.trim_start().split(' ').next().unwrap(), line.starts_with("  "));
-        match of_family {
-            false => families.push(name),
-            true => listed.push((*families.last().unwrap(), name)),
+        match line.starts_with("  ") {
+            false => groups.push(line.replace(" (plugin missing)", "")),
+            true => listed.push((groups.len() - 1, line.trim_start().split(' ').next().unwrap())),
         }
     }
     for row in rows {
         let (plugin, id) = (row["plugin"].as_str().unwrap(), row["id"].as_str().unwrap());
-        assert!(listed.contains(&(plugin, id)), "{plugin} {id}: {text}");
-        assert_eq!(families.iter().filter(|family| **family == plugin).count(), 1, "{text}");
+        let group = format!("{plugin}: {}", row["supervision"].as_str().unwrap().replace('_', " "));
+        let at = groups.iter().position(|known| *known == group).unwrap_or_else(|| panic!("{group}: {text}"));
+        assert!(listed.contains(&(at, id)), "{group} {id}: {text}");
+        assert_eq!(groups.iter().filter(|known| **known == group).count(), 1, "{text}");
     }
     assert_eq!(listed.len(), rows.len());
     assert!(text.contains("(plugin missing)"), "{text}");

@@ -141,6 +141,9 @@ pub struct CheckArgs {
 pub struct PullArgs {
     /// An encoder, a connector, an ensemble with all its parts, or a model with its encoders
     pub id: String,
+    /// You have read the licence of weights that have terms of their own, such as non-commercial use, and accept it
+    #[arg(long)]
+    pub accept_licence: bool,
 }
 
 /// `zoo quantize`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use zoo_host::Zoo;
-use zoo_registry::{Member, Registry};
+use zoo_registry::{Member, Registry, Supervision, Weights};
 
 use super::info::{class, shipped_json, weights_words};
 use super::plugins;
@@ -76,27 +76,31 @@ fn section(kind: What, zoo: &Zoo) -> (&'static str, Table, Vec<Value>) {
     }
 }
 
-/// The table groups them by family, in the order in which the registry begins families; JSON keeps its order.
+/// The table groups them by family and by what they learnt from, in the order in which the registry begins families; JSON
+/// keeps its order.
 fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
-    let mut table = Table::new(&["ID", "CLASS", ">PX", ">GRID", ">CHANNELS", "LICENCE", "WEIGHTS"]);
-    let mut families: Vec<(&str, Vec<[String; 7]>)> = Vec::new();
+    let mut table =
+        Table::new(&["ID", ">PX", ">GRID", ">CHANNELS", ">PARAMS", ">GMACS", "LICENCE", "WEIGHTS"]);
+    let mut families: Vec<(&str, Vec<(Supervision, Vec<[String; 8]>)>)> = Vec::new();
     let mut rows = Vec::new();
     for row in zoo.registry().encoders() {
         let selection = zoo_registry::Selection::of(row);
         let (words, weights) = weights_words(zoo.weights_status(&row.id).as_ref());
         let cells = [
             row.id.clone(),
-            class(row.supervision),
             row.resolution.to_string(),
             selection.grid().to_string(),
             selection.channels().to_string(),
+            row.parameters.map_or_else(unknown, millions),
+            row.gmacs.map_or_else(unknown, gmacs),
             row.licence_words(),
-            words,
+            match &row.weights {
+                Weights::Hub { repo, .. } => format!("{words}: {repo}"),
+                _ => words,
+            },
         ];
-        match families.iter_mut().find(|(family, _)| *family == row.plugin) {
-            Some((_, members)) => members.push(cells),
-            None => families.push((&row.plugin, vec![cells])),
-        }
+        let classes = entry(&mut families, row.plugin.as_str());
+        entry(classes, row.supervision).push(cells);
         let mut json = json!(row);
         json["grid"] = json!([selection.grid().h, selection.grid().w]);
         json["output_channels"] = selection.channels().into();
@@ -104,12 +108,40 @@ fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
         json["weights_status"] = weights;
         rows.push(json);
     }
-    for (family, members) in families {
-        let there = plugins::available(zoo, family);
-        table.group(format!("{family}{}", if there { "" } else { " (plugin missing)" }));
-        members.into_iter().for_each(|cells| table.row(cells));
+    for (family, classes) in families {
+        let there = if plugins::available(zoo, family) { "" } else { " (plugin missing)" };
+        for (supervision, members) in classes {
+            table.group(format!("{family}: {}{there}", class(supervision)));
+            members.into_iter().for_each(|cells| table.row(cells));
+        }
     }
     (table, rows)
+}
+
+/// What stands beside `key`, which is put last where it is new.
+fn entry<K: PartialEq, V>(list: &mut Vec<(K, Vec<V>)>, key: K) -> &mut Vec<V> {
+    let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        list.push((key, Vec::new()));
+        list.len() - 1
+    });
+    &mut list[at].1
+}
+
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+/// `304 M`.
+fn millions(parameters: u64) -> String {
+    match parameters as f64 / 1e6 {
+        small if small < 10.0 => format!("{small:.1} M"),
+        large => format!("{large:.0} M"),
+    }
+}
+
+/// `17.6`, `191`.
+fn gmacs(gmacs: f64) -> String {
+    if gmacs < 100.0 { format!("{gmacs:.1}") } else { format!("{gmacs:.0}") }
 }
 
 /// Those that the program carries with it come first.

@@ -39,7 +39,7 @@ pub(super) fn read<T: Element + WithDType>(rows: &Rows, shape: &[usize]) -> Resu
 
 impl State {
     /// How many of so many numbers a checkpoint holds: what a layout leaves out is no parameter.
-    pub(super) fn stored_share(&self, canonical: &str, numbers: usize) -> u64 {
+    pub fn stored_share(&self, canonical: &str, numbers: usize) -> u64 {
         let stored = match (self.layout.map)(canonical) {
             TensorSource::Concat(pieces) => {
                 let stored = pieces.iter().filter(|piece| matches!(piece, Piece::Key(_))).count();

@@ -21,6 +21,7 @@ FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BIL
 CLIP = dict(mean=[0.48145466, 0.4578275, 0.40821073], std=[0.26862954, 0.26130258, 0.27577711])
 IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
 HALF = dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])
+PLAIN = dict(mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0])
 SAM = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
 
@@ -88,6 +89,8 @@ def pipeline_cases(images):
         dict(size=33, pad=[127, 127, 127], filter="bilinear", **HALF),
         dict(size=224, pad=[122, 116, 104], then=dict(resize=256, filter="bilinear"), **IMAGENET),
         dict(size=224, pad=[122, 116, 104], then=dict(resize=248), **HALF),
+        dict(size=224, pad=[122, 116, 104], then=dict(resize=248, filter="bicubic"), **IMAGENET),
+        dict(size=448, pad=[123, 116, 103], **PLAIN),
         dict(size=28, pad=[122, 116, 104], then=dict(resize=31, filter="bicubic"), **IMAGENET),
     ]
     for source, image in images.items():

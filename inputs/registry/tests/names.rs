@@ -11,7 +11,7 @@ type Known = (&'static str, &'static str, usize, Option<usize>, usize, usize);
 
 #[test]
 fn tower_names_of_published_configurations() {
-    const KNOWN: [Known; 22] = [
+    const KNOWN: [Known; 40] = [
         ("siglip/CLIP-ViT-SO400M-14-384", "siglip-so400m-14-384", 384, None, 27, 1152),
         ("siglip/CLIP-ViT-SO400M-14-384-interp576", "siglip-so400m-14-384", 384, Some(576), 24, 1152),
         ("siglip/CLIP-ViT-SO400M-14", "siglip-so400m-14-224", 224, None, 16, 1152),
@@ -31,6 +31,25 @@ fn tower_names_of_published_configurations() {
         ("clip-convnext-XXL-multi-stage-interp9216", "openclip-convnext-xxl", 1024, Some(9216), 96, 5760),
         ("clip-convnext-XXL-res512-multi-stage", "openclip-convnext-xxl", 512, None, 16, 5760),
         ("clip-convnext-L-multi-stage-res768-interp576", "openclip-convnext-l", 768, Some(576), 24, 2880),
+        ("apple/DFN2B-CLIP-ViT-L-14-interp576", "dfn-clip-vit-l-14-224", 224, Some(576), 24, 1024),
+        ("apple/DFN5B-CLIP-ViT-H-14-378", "dfn-clip-vit-h-14-378", 378, None, 27, 1280),
+        // The released code asks for a repository by a name that it no longer has.
+        ("apple/DFN5B-CLIP-ViT-H-14-384-interp576", "dfn-clip-vit-h-14-378", 378, Some(576), 24, 1280),
+        ("eva/CLIP-ViT-L-336", "eva02-clip-vit-l-14-336", 336, None, 24, 1024),
+        ("eva/CLIP-ViT-L-224-res336-interp144", "eva02-clip-vit-l-14-224", 336, Some(144), 12, 1024),
+        ("mae-vit-l-16-interp144", "mae-vit-l-16", 224, Some(144), 12, 1024),
+        ("mae-vit-h-14-res448", "mae-vit-h-14", 448, None, 32, 1280),
+        ("moco-vit-b-16-interp576", "moco-v3-vit-b-16", 224, Some(576), 24, 768),
+        ("ijepa-vit-h-14-res280-interp576", "ijepa-vit-h-14", 280, Some(576), 24, 1280),
+        ("supervised-vit-l-16-in21k-interp576", "supvit-l-16-in21k", 224, Some(576), 24, 1024),
+        ("supervised-vit-h-14-in21k-res448", "supvit-h-14-in21k", 448, None, 32, 1280),
+        ("maws-mae-l-16-interp576", "maws-mae-l-16", 224, Some(576), 24, 1024),
+        ("maws-maws-h-14", "maws-maws-h-14", 224, None, 16, 1280),
+        ("google/siglip2-so400m-patch14-384-interp576", "siglip2-so400m-14-384", 384, Some(576), 24, 1152),
+        ("facebook/dinov3-vitl16-pretrain-lvd1689m-res512", "dinov3-vit-l-16", 512, None, 32, 1024),
+        ("apple/aimv2-large-patch14-336", "aimv2-l-14-336", 336, None, 24, 1024),
+        ("facebook/PE-Core-L14-336-interp576", "pe-core-l-14-336", 336, Some(576), 24, 1024),
+        ("nvidia/C-RADIOv3-H-res768", "c-radio-v3-h", 768, None, 48, 1280),
         ("dinov2-vit-l-14@336", "dinov2-vit-l-14", 336, None, 24, 1024),
         ("openclip-convnext-l@512", "openclip-convnext-l", 512, None, 16, 1536),
         ("timm/vit_large_patch14_dinov2.lvd142m-res378", "dinov2-vit-l-14", 378, None, 27, 1024),

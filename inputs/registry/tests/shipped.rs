@@ -1,6 +1,6 @@
 //! The registry that is compiled in.
 
-use zoo_core::Grid;
+use zoo_core::{Filter, Grid, ResizeCrop};
 use zoo_registry::{Registry, Row, Weights};
 
 fn shipped() -> Registry {
@@ -42,6 +42,43 @@ fn the_released_ensemble_pads_with_its_published_colours() {
     let colour = |m| registry.member(m).unwrap().preprocess().pad;
     let colours: Vec<_> = ensemble.members.iter().map(colour).collect();
     assert_eq!(colours, [[122, 116, 104], [122, 116, 104], [123, 116, 103], [122, 116, 104]]);
+}
+
+/// Pad colour, second resize and its filter, and first mean of each tower of Cambrian-1's catalogue, at its native size.
+/// Most pad with CLIP's mean though they normalise with other statistics, and those of 224 px resize twice: so were the
+/// models of the study trained.
+#[test]
+fn towers_of_the_study_prepare_pixels_as_published() {
+    let registry = shipped();
+    let (clip, imagenet) = ([122, 116, 104], [123, 116, 103]);
+    let twice = |resize, filter| Some(ResizeCrop { resize, filter });
+    for (ids, pad, then, mean) in [
+        (
+            &["clip-vit-l-14-336", "eva02-clip-vit-l-14-336", "openclip-convnext-l"][..],
+            clip,
+            None,
+            0.481_454_66,
+        ),
+        (
+            &["dfn-clip-vit-l-14-224", "dfn-clip-vit-h-14-378", "openclip-convnext-xxl"],
+            clip,
+            None,
+            0.481_454_66,
+        ),
+        (&["siglip-so400m-14-384", "siglip-vit-l-16-384"], clip, None, 0.5),
+        (&["dinov2-vit-l-14", "dinov2-vit-g-14"], imagenet, None, 0.485),
+        (&["mae-vit-l-16", "mae-vit-h-14"], clip, twice(248, Filter::Bicubic), 0.485),
+        (&["supvit-l-16-in21k", "supvit-h-14-in21k"], clip, twice(248, Filter::Bicubic), 0.5),
+        (&["moco-v3-vit-b-16", "moco-v3-vit-l-16"], clip, twice(256, Filter::Bilinear), 0.485),
+        (&["ijepa-vit-h-14", "maws-mae-l-16", "maws-maws-h-14"], clip, twice(256, Filter::Bilinear), 0.485),
+    ] {
+        for id in ids {
+            let row = registry.encoder(id).unwrap_or_else(|error| panic!("{error}"));
+            let pixels = row.preprocess_at(row.resolution);
+            assert_eq!((pixels.pad, &pixels.then, pixels.mean[0]), (pad, &then, mean), "{id}");
+            assert_eq!((pixels.filter, pixels.raw), (Filter::Bicubic, false), "{id}");
+        }
+    }
 }
 
 /// Widths of the joined channels in the study of ensembles.

@@ -245,7 +245,12 @@ pub(crate) fn encoder_shapes(row: &EncoderRow, said: &EncoderDescriptor) -> Vec<
     let layers = || said.layers.iter();
     let channels = per_layer("channels", &row.channels, layers().map(|l| l.channels).collect());
     let strides = per_layer("stride", &row.stride, layers().map(|l| l.stride).collect());
-    channels.into_iter().chain(strides).collect()
+    let parameters = row.parameters.filter(|&written| written != said.parameters).map(|written| Misfit {
+        path: "parameters",
+        message: format!("`parameters` is {written}, but its plugin counts {}", said.parameters),
+        help: Some(format!("write `parameters = {}`, or correct `arch`", said.parameters)),
+    });
+    channels.into_iter().chain(strides).chain(parameters).collect()
 }
 
 /// How a row uses an encoder.

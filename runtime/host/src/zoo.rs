@@ -226,6 +226,29 @@ impl Zoo {
         self.status(&self.connector_part(row))
     }
 
+    /// The encoders of `id`, an encoder or an ensemble, whose weights are yet to be downloaded and have terms that
+    /// somebody must have accepted. None for any other name.
+    ///
+    /// # Errors
+    /// [`HostError::Lookup`] for an ensemble with a member that is no encoder.
+    pub fn terms(&self, id: &str) -> Result<Vec<&EncoderRow>, HostError> {
+        let mut rows = Vec::new();
+        match (self.registry.ensemble(id), self.registry.select(id)) {
+            (Ok(ensemble), _) => {
+                for member in &ensemble.members {
+                    rows.push(self.registry.member(member)?.row);
+                }
+            }
+            (Err(_), Ok(selection)) => rows.push(selection.row),
+            _ => {}
+        }
+        rows.retain(|row| {
+            let missing = || self.status(&self.encoder_part(row, None));
+            !row.terms.is_empty() && matches!(missing(), WeightsStatus::Missing { .. })
+        });
+        Ok(rows)
+    }
+
     /// Downloads the weights of an encoder, a connector, a language model, or all parts of an ensemble or model; of a
     /// sharded checkpoint the shards that the part stands in. Nothing to do for weights that are not on the Hub.
     ///

@@ -111,6 +111,12 @@ pub struct EncoderRow {
     pub stride: OneOrMany<usize>,
     /// Channels: one number, or one per layer from the first.
     pub channels: OneOrMany<usize>,
+    /// How many numbers its weights are, of what the features need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Billions of multiply-accumulates for one image of `resolution`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gmacs: Option<f64>,
     /// Which output is its feature map unless something else is asked for.
     pub select: Select,
     /// How its pixels are made.
