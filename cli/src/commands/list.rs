@@ -76,12 +76,15 @@ fn section(kind: What, zoo: &Zoo) -> (&'static str, Table, Vec<Value>) {
     }
 }
 
+/// The rows of a family, by what they learnt from.
+type Classes = Vec<(Supervision, Vec<[String; 8]>)>;
+
 /// The table groups them by family and by what they learnt from, in the order in which the registry begins families; JSON
 /// keeps its order.
 fn encoders(zoo: &Zoo) -> (Table, Vec<Value>) {
     let mut table =
         Table::new(&["ID", ">PX", ">GRID", ">CHANNELS", ">PARAMS", ">GMACS", "LICENCE", "WEIGHTS"]);
-    let mut families: Vec<(&str, Vec<(Supervision, Vec<[String; 8]>)>)> = Vec::new();
+    let mut families: Vec<(&str, Classes)> = Vec::new();
     let mut rows = Vec::new();
     for row in zoo.registry().encoders() {
         let selection = zoo_registry::Selection::of(row);

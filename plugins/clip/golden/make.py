@@ -129,10 +129,13 @@ def write_timm(case, model, act, weights, pixels):
 
 
 def manifests():
-    with torch.device("meta"):
-        state = prefixed(transformers_tower(FULL).state_dict())
-    common.write_manifest(HERE, "clip-vit-l-14-336", state, architecture="clip-vit", arch=FULL, layout="hf",
-                          reference="transformers CLIPVisionModel", pixels=336, gmacs=191)
+    base = dict(embed_dim=768, depth=12, num_heads=12, mlp_dim=3072, patch_size=16, image_size=224)
+    for row, arch, gmacs in [("clip-vit-l-14-336", FULL, 191), ("clip-vit-l-14-224", {**FULL, "image_size": 224}, None),
+                             ("clip-vit-b-16-224", base, None)]:
+        with torch.device("meta"):
+            state = prefixed(transformers_tower(arch).state_dict())
+        common.write_manifest(HERE, row, state, architecture="clip-vit", arch=arch, layout="hf",
+                              reference="transformers CLIPVisionModel", pixels=arch["image_size"], gmacs=gmacs)
 
 
 if __name__ == "__main__":

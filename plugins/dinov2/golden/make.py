@@ -163,6 +163,15 @@ def manifests():
                               arch={**arch, "act": "swiglu"} if swiglu else arch,
                               reference="transformers Dinov2Model", unused=["embeddings.mask_token"],
                               pixels=pixels, gmacs=gmacs)
+        config = t.Dinov2WithRegistersConfig(
+            hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads, image_size=518, patch_size=14,
+            use_swiglu_ffn=swiglu, num_register_tokens=4)
+        with torch.device("meta"):
+            model = t.Dinov2WithRegistersModel(config)
+        arch = {**arch, "registers": 4, "pos_mode": "bicubic_antialias"}
+        common.write_manifest(HERE, f"{row}-reg", published(model), architecture="dinov2", layout="hf",
+                              arch={**arch, "act": "swiglu"} if swiglu else arch,
+                              reference="transformers Dinov2WithRegistersModel", unused=["embeddings.mask_token"])
 
 
 def published(model):

@@ -23,6 +23,9 @@ ROWS = {
     "siglip-so400m-14-384": ({**SO400M, "image_size": 384}, "vit_so400m_patch14_siglip_384", 333),
     "siglip-so400m-14-224": ({**SO400M, "image_size": 224}, "vit_so400m_patch14_siglip_224", None),
     "siglip-vit-l-16-384": ({**LARGE, "image_size": 384}, "vit_large_patch16_siglip_384", 191),
+    "siglip-vit-l-16-256": ({**LARGE, "image_size": 256}, "vit_large_patch16_siglip_256", None),
+    **{f"siglip-vit-b-16-{size}": ({**BASE, "image_size": size}, f"vit_base_patch16_siglip_{size}", None)
+       for size in (224, 256, 384, 512)},
     "mae-vit-b-16": ({**BASE, **CLASS}, "vit_base_patch16_224.mae", None),
     "mae-vit-l-16": ({**LARGE, **CLASS}, "vit_large_patch16_224.mae", 62),
     "mae-vit-h-14": ({**HUGE, **CLASS}, "vit_huge_patch14_224.mae", 167),

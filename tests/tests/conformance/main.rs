@@ -25,8 +25,19 @@ use zoo_registry::EncoderRow;
 use zoo_tests::noise;
 
 /// The families, through their static doors.
-static LINKED: [&Plugin; 4] =
-    [&zoo_clip::PLUGIN, &zoo_convnext::PLUGIN, &zoo_dinov2::PLUGIN, &zoo_timm_vit::PLUGIN];
+static LINKED: [&Plugin; 11] = [
+    &zoo_clip::PLUGIN,
+    &zoo_convnext::PLUGIN,
+    &zoo_dinov2::PLUGIN,
+    &zoo_timm_vit::PLUGIN,
+    &zoo_openclip_vit::PLUGIN,
+    &zoo_eva02::PLUGIN,
+    &zoo_dinov3::PLUGIN,
+    &zoo_aimv2::PLUGIN,
+    &zoo_pe::PLUGIN,
+    &zoo_internvit::PLUGIN,
+    &zoo_c_radio::PLUGIN,
+];
 
 /// One row, shrunk.
 struct Subject {
@@ -169,6 +180,25 @@ conformance! {
     numbers_must_exist,
     costs_grow_with_the_work,
     gradients_reach_the_pixels,
+}
+
+/// What rows say of their cost is what their plugins count at full size, to the last digit that is written; of their
+/// parameters the host sees to it.
+#[test]
+fn rows_tell_their_true_size() {
+    let fault = |row: &EncoderRow| {
+        let found = match zoo().inspect_encoder(&EncoderRequest::new(&row.id)) {
+            Ok(found) => found,
+            Err(error) => return Some(error.to_string()),
+        };
+        let counted = found.cost.macs as f64 / 1e9;
+        let told = row.gmacs?;
+        let digit = if told < 100.0 { 0.051 } else { 0.51 };
+        ((told - counted).abs() > digit)
+            .then(|| format!("{}: {told} G, and {counted:.2} are counted", row.id))
+    };
+    let faults: Vec<String> = zoo().registry().encoders().filter_map(fault).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 /// Every family is here, and every one of them is used.
