@@ -72,7 +72,7 @@ fn request(stream: &mut TcpStream) -> (String, Value) {
 
 fn patience() -> Patience {
     Patience {
-        answer: Duration::from_millis(300),
+        answer: Duration::from_secs(2),
         between: Duration::from_millis(1),
         longest: Duration::from_secs(2),
         tries: 3,
