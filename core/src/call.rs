@@ -1,5 +1,5 @@
 //! What the caller of a forward pass wants besides its result: to stop it, to see how far it is, to seed what is random
-//! in it.
+//! in it, to have what is inside blocks computed twice rather than kept.
 //!
 //! **The one decision.** It is a scope, not an argument: whoever asks enters it once, blocks look at it between two of
 //! them, and nothing in between has to hand it on. Through the dynamic door the scope is entered again on the other
@@ -32,6 +32,7 @@ pub struct CallContext {
     cancel: Option<Arc<AtomicBool>>,
     watch: Option<Watch>,
     seed: u64,
+    recomputes: bool,
 }
 
 thread_local! {
@@ -64,6 +65,13 @@ impl CallContext {
         Self { seed, ..self }
     }
 
+    /// Whether blocks of a pass with gradients keep nothing but their inputs and are computed a second time when their
+    /// gradients are: less memory for more arithmetic.
+    #[must_use]
+    pub fn recomputing(self, recomputes: bool) -> Self {
+        Self { recomputes, ..self }
+    }
+
     /// The context of the pass that runs on this thread. Whoever goes on on other threads enters it there.
     #[must_use]
     pub fn current() -> Self {
@@ -74,6 +82,12 @@ impl CallContext {
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// See [`CallContext::recomputing`].
+    #[must_use]
+    pub fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     /// The flag that ends passes, for who can look at it alone.

@@ -37,7 +37,7 @@ pub use error::{Error, Result};
 pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
 pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 pub use geometry::{Region, padding, shown, unpad};
-pub use llm::{Cache, LayerHook, NoHook};
+pub use llm::{Cache, LayerHook, NoHook, cross_entropy};
 pub use path_text::{path_bytes, path_text};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};

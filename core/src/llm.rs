@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use candle_core::Tensor;
+use candle_core::{D, DType, Tensor};
 
 use crate::{Error, Result};
 
@@ -42,4 +42,19 @@ impl LayerHook for NoHook {
     fn call(&mut self, _: usize, _: usize, hidden: Tensor) -> Result<Tensor> {
         Ok(hidden)
     }
+}
+
+/// Mean cross-entropy, in nats, of `targets` `[N]` (u32) under the distributions of `logits` `[N, V]`; a scalar in f32,
+/// as are its parts. Differentiable.
+///
+/// # Errors
+/// [`Error::Tensor`] when the shapes do not fit or there is no such class.
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let logits = logits.to_dtype(DType::F32)?;
+    // A constant in each row changes nothing, and needs no gradient.
+    let highest = logits.detach().max_keepdim(D::Minus1)?;
+    let logits = logits.broadcast_sub(&highest)?;
+    let total = logits.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let hit = logits.gather(&targets.unsqueeze(1)?, 1)?;
+    Ok((total - hit)?.mean_all()?)
 }

@@ -15,7 +15,7 @@ use candle_core::{Tensor, Var};
 use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescriptor};
 use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
 use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
-use crate::llm::{Cache, LayerHook};
+use crate::llm::{Cache, LayerHook, cross_entropy};
 use crate::{Error, Result};
 
 /// Looks at images: normalised pixels in, feature maps out. Inference is deterministic.
@@ -139,6 +139,12 @@ pub trait LanguageModel: Send + Sync {
     ) -> Result<Tensor>;
     /// Final norm and head: f32 logits `[B, T, V]` of hidden states `[B, T, H]`.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor>;
+
+    /// Mean cross-entropy, in nats, of `targets` (u32, `[N]`) as what follows the `N` hidden states `[B, T, H]`, with
+    /// `B · T = N`; a scalar in f32. A model may know a way that does not make the logits of all of them.
+    fn loss(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        cross_entropy(&self.logits(hidden)?.flatten_to(1)?, targets)
+    }
 
     /// A KV cache for one pass over `batch` rows of sequences that stand one behind the other, as training reads them:
     /// where positions go back to 0 a sequence begins, and sees nothing of those before it.

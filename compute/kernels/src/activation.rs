@@ -97,7 +97,7 @@ impl<T: Element, P: Slot<T>> Work for Map<'_, T, P> {
 
 /// The error function to a relative 1e-6, as a rational function (the one of Eigen and XLA).
 #[inline(always)]
-fn erf<A: Arithmetic>(x: f32) -> f32 {
+pub(crate) fn erf<A: Arithmetic>(x: f32) -> f32 {
     const P: [f32; 7] = [
         -2.726_142_3e-10,
         2.770_681_4e-8,
@@ -118,7 +118,7 @@ fn erf<A: Arithmetic>(x: f32) -> f32 {
 /// The exponential to a relative 3e-7: `2ⁿ eʳ` with `|r| ≤ ln 2 / 2` (Cody and Waite), `eʳ` by its Taylor series.
 /// Infinite where `f32` ends; never below its least normal number.
 #[inline(always)]
-fn exp<A: Arithmetic>(x: f32) -> f32 {
+pub(crate) fn exp<A: Arithmetic>(x: f32) -> f32 {
     // Adding and taking it away rounds to an integer, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
     const LN_2_HIGH: f32 = 0.693_359_4;

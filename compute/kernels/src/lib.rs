@@ -1,5 +1,5 @@
 //! What a CPU computes: products with packed and [quantised](quant) weights, with the norm before and the activation
-//! and shortcut behind them; feed-forward networks; attention; depthwise convolutions; norms.
+//! and shortcut behind them; feed-forward networks; attention; depthwise convolutions; norms; and the backward passes of all these.
 //!
 //! **The one decision.** Which additions make a number, and in which order, follows from the sizes of its row alone,
 //! and a weight matrix has one form in memory, the panels that the vector unit of this machine reads. So a row's
@@ -25,12 +25,14 @@ mod arithmetic;
 mod attention;
 mod block;
 mod cast;
+mod cross_entropy;
 mod depthwise;
 mod element;
 mod epilogue;
 mod feed_forward;
 mod finish;
 mod gated;
+mod gradients;
 mod isa;
 mod kernel;
 mod lanes;
@@ -58,11 +60,13 @@ mod weights;
 pub use activation::Activation;
 pub use attention::{Attention, AttentionSize, Bias, Decomposed, Heads};
 pub use cast::cast;
+pub use cross_entropy::{Distribution, VocabularyPart};
 pub use depthwise::{Depthwise, Maps};
 pub use element::Element;
 pub use epilogue::{Epilogue, Residual};
 pub use feed_forward::FeedForward;
 pub use gated::Gated;
+pub use gradients::{AttentionGradient, LocalGradients, NormGradients, sum_per_key, sum_rows};
 pub use isa::Isa;
 pub use local_attention::{FineGrid, LocalAttention, add_per_key};
 pub use norm::{Norm, NormKind};

@@ -104,7 +104,7 @@ impl<T: Element> Work for LocalQueries<'_, T> {
             let weights = unsafe { weights.slice(query * heads * keys, heads * keys) };
             let q = &attention.queries[query * width..][..width];
             let bias = attention.bias.map(|bias| &bias[query * keys..][..keys]);
-            attention.each_key(query, width, |source, key, cell| {
+            attention.each_key(query, width, |_, source, key, cell| {
                 let k = &source.keys[cell..][..width];
                 let parts = q.chunks_exact(width / heads).zip(k.chunks_exact(width / heads));
                 for (head, (q, k)) in parts.enumerate() {
@@ -114,7 +114,7 @@ impl<T: Element> Work for LocalQueries<'_, T> {
             });
             weights.chunks_exact_mut(keys).for_each(softmax);
             sums.fill(0.0);
-            attention.each_key(query, width, |source, key, cell| {
+            attention.each_key(query, width, |_, source, key, cell| {
                 let v = &source.values[cell..][..width];
                 let parts = sums.chunks_exact_mut(width / heads).zip(v.chunks_exact(width / heads));
                 for (head, (sums, v)) in parts.enumerate() {
@@ -131,18 +131,23 @@ impl<T: Element> Work for LocalQueries<'_, T> {
 }
 
 impl<T: Element> LocalAttention<'_, T> {
-    /// Calls `visit` with each key of a query: its source, its number among all, and where its cell begins.
+    /// Calls `visit` with each key of a query: its source and which that is, its number among all, and where its cell begins.
     #[inline(always)]
-    fn each_key(&self, query: usize, width: usize, mut visit: impl FnMut(&FineGrid<'_, T>, usize, usize)) {
+    pub(crate) fn each_key(
+        &self,
+        query: usize,
+        width: usize,
+        mut visit: impl FnMut(usize, &FineGrid<'_, T>, usize, usize),
+    ) {
         let (h, w) = self.grid;
         let (image, i, j) = (query / (h * w), query / w % h, query % w);
         let mut key = 0;
-        for source in self.sources {
+        for (index, source) in self.sources.iter().enumerate() {
             let m = source.m;
             for u in 0..m {
                 let row = ((image * h + i) * m + u) * w * m + j * m;
                 for v in 0..m {
-                    visit(source, key, (row + v) * width);
+                    visit(index, source, key, (row + v) * width);
                     key += 1;
                 }
             }
@@ -151,7 +156,7 @@ impl<T: Element> LocalAttention<'_, T> {
 }
 
 #[inline(always)]
-fn dot<L: Lanes, T: Element>(x: &[T], y: &[T]) -> f32 {
+pub(crate) fn dot<L: Lanes, T: Element>(x: &[T], y: &[T]) -> f32 {
     let (wide_x, rest_x) = x.as_chunks::<LANES>();
     let (wide_y, rest_y) = y.as_chunks::<LANES>();
     let mut sums = L::splat(0.0);

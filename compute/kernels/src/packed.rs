@@ -1,6 +1,7 @@
 //! Weights in the form that tiles read.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -55,6 +56,56 @@ impl Packed {
         inputs: usize,
         read: impl Fn(usize, &mut [T]) + Sync,
     ) -> Self {
+        Self::fill::<T, _>(kernel, outputs, inputs, |form, part, panel, rows: &mut Vec<T>| {
+            rows.resize(part.len() * inputs, T::round(0.0));
+            read(part.start, rows);
+            form.pack(panel, rows);
+        })
+    }
+
+    /// The transpose of `matrix`, `[inputs, outputs]` in row-major order.
+    ///
+    /// # Panics
+    /// When its length is another.
+    pub fn transposed<T: Element>(matrix: &[T], outputs: usize, inputs: usize) -> Self {
+        Self::transposed_at_most(Isa::Avx512Bf16, matrix, outputs, inputs)
+    }
+
+    /// As [`Packed::transposed`], for no higher instructions than these; to compare them.
+    ///
+    /// # Panics
+    /// As [`Packed::transposed`].
+    pub fn transposed_at_most<T: Element>(isa: Isa, matrix: &[T], outputs: usize, inputs: usize) -> Self {
+        assert_eq!(matrix.len(), outputs * inputs, "matrix: not [{inputs}, {outputs}]");
+        Self::fill::<T, _>(Kernel::choose::<T>(isa), outputs, inputs, |form, part, panel, _: &mut ()| {
+            form.pack_columns(panel, matrix, outputs, part);
+        })
+    }
+
+    /// These weights, which were packed as `T`, transposed: from panels to panels, without a matrix in between.
+    ///
+    /// # Panics
+    /// When they were packed as other numbers.
+    #[must_use]
+    pub fn transpose<T: Element>(&self) -> Self {
+        assert_eq!(T::HALF, self.form.half(), "weights: packed as other numbers");
+        let columns = self.kernel.shape().columns;
+        Self::gather::<T>(self.kernel, self.inputs, self.outputs, |first, rows| {
+            for (p, row) in rows.chunks_exact_mut(self.outputs.max(1)).enumerate() {
+                for (index, part) in row.chunks_mut(columns).enumerate() {
+                    self.form.input(self.panel(index), first + p, part);
+                }
+            }
+        })
+    }
+
+    /// Fills each panel, which is zeros, for the outputs that it is told, on several threads at once.
+    fn fill<T: Element, R: Default>(
+        kernel: Kernel,
+        outputs: usize,
+        inputs: usize,
+        fill: impl Fn(PanelForm, Range<usize>, &mut [u32], &mut R) + Sync,
+    ) -> Self {
         let (columns, form) = (kernel.shape().columns, PanelForm::new::<T>(kernel, inputs));
         let panel = form.cells();
         let count = form.panels(outputs) * panel / LINE;
@@ -62,15 +113,13 @@ impl Packed {
         let memory = &mut lines.spare_capacity_mut()[..count];
         pages::prefer_large(memory);
         let panels = memory.par_chunks_mut((panel / LINE).max(1)).enumerate();
-        panels.for_each_init(Vec::new, |rows, (index, panel)| {
+        panels.for_each_init(R::default, |room, (index, panel)| {
             let first = index * columns;
-            rows.resize(columns.min(outputs - first) * inputs, T::round(0.0));
-            read(first, rows);
             // Here and not all at once before: each thread touches its memory for the first time, while it needs it.
             panel.fill(MaybeUninit::new(Line([0; LINE])));
             // SAFETY: just filled.
             let panel = unsafe { panel.assume_init_mut() };
-            form.pack(panels::cells_mut(panel), rows);
+            fill(form, first..outputs.min(first + columns), panels::cells_mut(panel), room);
         });
         // SAFETY: the chunks cover `count` lines, each of which was filled.
         unsafe { lines.set_len(count) };

@@ -1,6 +1,7 @@
 //! A tile's rows of activations, packed as they are or normalised on the way.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -41,6 +42,42 @@ pub(crate) fn pack<T: Element>(
         let packing = Packing { panel: Out::new(panel), cells, height, rows, inputs, norm };
         // SAFETY: the panel is as long as it says, and this task's alone.
         unsafe { kernel.run(&packing) }
+    });
+}
+
+/// As [`pack`], of the columns `rows` of `x`, `[inputs, stride]`.
+pub(crate) fn pack_columns<T: Element>(
+    kernel: Kernel,
+    x: &[T],
+    stride: usize,
+    rows: Range<usize>,
+    to: &mut [u32],
+) {
+    let Shape { height, pairs, .. } = kernel.shape();
+    let inputs = x.len() / stride.max(1);
+    let steps = panels::steps(inputs, pairs);
+    to.par_chunks_mut((steps * height).max(1)).with_max_len(1).enumerate().for_each(|(tile, panel)| {
+        let start = rows.start + tile * height;
+        let columns = start..rows.end.min(start + height);
+        let row = |p: usize| &x[p * stride..][columns.clone()];
+        let width = panel.len() / steps.max(1);
+        if columns.len() < width {
+            panel.fill(0);
+        }
+        for (step, cells) in panel.chunks_exact_mut(width).enumerate() {
+            if !pairs {
+                cells.iter_mut().zip(row(step)).for_each(|(cell, x)| *cell = x.widen().to_bits());
+                continue;
+            }
+            let low = row(2 * step);
+            if 2 * step + 1 < inputs {
+                let numbers = low.iter().zip(row(2 * step + 1));
+                cells.iter_mut().zip(numbers).for_each(|(cell, (&a, &b))| *cell = T::pair(a, b));
+            } else {
+                let zero = T::round(0.0);
+                cells.iter_mut().zip(low).for_each(|(cell, &a)| *cell = T::pair(a, zero));
+            }
+        }
     });
 }
 

@@ -20,6 +20,15 @@ const SLAB: usize = 2 << 20;
 /// Blocks of work for each thread: enough to even out threads of unequal speed.
 const BLOCKS_PER_THREAD: usize = 16;
 
+/// What is multiplied by weights.
+#[derive(Clone, Copy)]
+enum Rows<'a, T> {
+    /// `[rows, inputs]`, normalised on the way or not.
+    Matrix(&'a [T], Option<&'a Norm<'a, T>>),
+    /// `[inputs, rows]`.
+    Transposed(&'a [T]),
+}
+
 impl Packed {
     /// Writes the product of `x`, `[rows, inputs]`, and the transposed weights, followed by `epilogue`, to `out`,
     /// `[rows, outputs]`, and returns it. Runs on the threads of rayon. A row depends on nothing but that row, bit by
@@ -33,7 +42,20 @@ impl Packed {
         epilogue: &Epilogue<'_, T>,
         out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
-        self.product(x, None, epilogue, out)
+        self.product(Rows::Matrix(x, None), epilogue, out)
+    }
+
+    /// As [`Packed::apply`] of the transpose of `x`, `[inputs, rows]`.
+    ///
+    /// # Panics
+    /// As [`Packed::apply`].
+    pub fn apply_transposed<'o, T: Element>(
+        &self,
+        x: &[T],
+        epilogue: &Epilogue<'_, T>,
+        out: &'o mut [impl Slot<T>],
+    ) -> &'o mut [T] {
+        self.product(Rows::Transposed(x), epilogue, out)
     }
 
     /// As [`Packed::apply`] of the normalised rows of `x`, which are never in memory: the same bits as of
@@ -49,13 +71,12 @@ impl Packed {
         out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
         norm.check(self.inputs());
-        self.product(x, Some(norm), epilogue, out)
+        self.product(Rows::Matrix(x, Some(norm)), epilogue, out)
     }
 
     fn product<'o, T: Element>(
         &self,
-        x: &[T],
-        norm: Option<&Norm<'_, T>>,
+        x: Rows<'_, T>,
         epilogue: &Epilogue<'_, T>,
         out: &'o mut [impl Slot<T>],
     ) -> &'o mut [T] {
@@ -68,7 +89,8 @@ impl Packed {
         }
         let rows = out.len() / outputs;
         assert_eq!(out.len(), rows * outputs, "out: not [rows, {outputs}]");
-        assert_eq!(x.len(), rows * inputs, "x: not [{rows}, {inputs}]");
+        let (Rows::Matrix(numbers, _) | Rows::Transposed(numbers)) = x;
+        assert_eq!(numbers.len(), rows * inputs, "x: not [{rows}, {inputs}]");
         epilogue.check(rows, outputs);
         let slab = SLAB / panels::steps(inputs, pairs).max(1);
         let slab = slab.next_multiple_of(height).max(height);
@@ -80,7 +102,12 @@ impl Packed {
             let end = rows.min(start + slab);
             let count = packing::cells(kernel, end - start, inputs);
             let cells = &mut panels::cells_mut(room(&mut scratch, count))[..count];
-            packing::pack(kernel, &x[start * inputs..end * inputs], inputs, norm, cells);
+            match x {
+                Rows::Matrix(x, norm) => {
+                    packing::pack(kernel, &x[start * inputs..end * inputs], inputs, norm, cells);
+                }
+                Rows::Transposed(x) => packing::pack_columns(kernel, x, rows, start..end, cells),
+            }
             let results = Results::Rows(Out::new(out));
             let product = Product { x: cells, rows: start..end, epilogue: *epilogue, up: None, results };
             // SAFETY: lengths and elements were checked above.

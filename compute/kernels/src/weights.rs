@@ -5,6 +5,8 @@
 //! else one output and the one half a panel further on, so that a vector of cells becomes two vectors of `f32` by a shift
 //! and a mask, in the order in which the tile takes them.
 
+use std::ops::Range;
+
 use crate::element::Element;
 use crate::kernel::{Kernel, Shape};
 use crate::panels::{self, LINE};
@@ -91,6 +93,70 @@ impl PanelForm {
                         cells.zip(numbers).for_each(|(cell, pair)| *cell = pair);
                     }
                 }
+            }
+        }
+    }
+
+    /// As [`PanelForm::pack`], of some columns of a matrix of `stride` columns and as many rows as there are inputs.
+    pub(crate) fn pack_columns<T: Element>(
+        self,
+        panel: &mut [u32],
+        matrix: &[T],
+        stride: usize,
+        outputs: Range<usize>,
+    ) {
+        let Self { cell, inputs, columns } = self;
+        let row = |p: usize| &matrix[p * stride..][outputs.clone()];
+        match cell {
+            Cell::Whole => {
+                for (p, cells) in panel.chunks_exact_mut(columns).enumerate().take(inputs) {
+                    cells.iter_mut().zip(row(p)).for_each(|(cell, x)| *cell = x.widen().to_bits());
+                }
+            }
+            Cell::Pair => {
+                let zero = T::round(0.0);
+                for (step, cells) in panel.chunks_exact_mut(columns).enumerate() {
+                    let low = row(2 * step);
+                    if 2 * step + 1 < inputs {
+                        let numbers = low.iter().zip(row(2 * step + 1));
+                        cells.iter_mut().zip(numbers).for_each(|(cell, (&a, &b))| *cell = T::pair(a, b));
+                    } else {
+                        cells.iter_mut().zip(low).for_each(|(cell, &a)| *cell = T::pair(a, zero));
+                    }
+                }
+            }
+            Cell::Folded => {
+                let half = columns / 2;
+                for (p, cells) in panel.chunks_exact_mut(half).enumerate().take(inputs) {
+                    let (low, high) = row(p).split_at(outputs.len().min(half));
+                    let high = high.iter().copied().chain(std::iter::repeat(T::round(0.0)));
+                    cells
+                        .iter_mut()
+                        .zip(low.iter().zip(high))
+                        .for_each(|(cell, (&a, b))| *cell = T::pair(a, b));
+                }
+            }
+        }
+    }
+
+    /// What each of the outputs of `panel` has for the input `p`.
+    pub(crate) fn input<T: Element>(self, panel: &[u32], p: usize, out: &mut [T]) {
+        let (columns, half) = (self.columns, self.columns / 2);
+        let number = |bits| T::round(f32::from_bits(bits));
+        match self.cell {
+            Cell::Whole => {
+                out.iter_mut().zip(&panel[p * columns..]).for_each(|(out, &cell)| *out = number(cell));
+            }
+            Cell::Pair => {
+                let part = if p % 2 == 0 { low } else { high };
+                out.iter_mut()
+                    .zip(&panel[p / 2 * columns..])
+                    .for_each(|(out, &cell)| *out = number(part(cell)));
+            }
+            Cell::Folded => {
+                let cells = &panel[p * half..][..half];
+                let numbers = cells.iter().map(|&cell| low(cell)).chain(cells.iter().map(|&cell| high(cell)));
+                out.iter_mut().zip(numbers).for_each(|(out, bits)| *out = number(bits));
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Activations, by the names that architecture tables use.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, WithDType};
 use serde::{Deserialize, Serialize};
 use zoo_core::Result;
 use zoo_kernels::{Element, written};
 
-use crate::dispatch::{self, Numbers};
+use crate::dispatch::{self, Numbers, Path, with};
+use crate::graph;
+use crate::linear::pull::{activated, deactivated};
 
 /// An elementwise activation. The forms of GELU differ by up to 4e-3 of the feature scale, so each checkpoint
 /// must get the one that it was trained with.
@@ -28,6 +30,9 @@ impl Activation {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the device refuses.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        if let Path::Tracked(numbers) = Path::of([x]) {
+            return Ok(with!(numbers, T => self.tracked::<T>(x)?));
+        }
         if dispatch::plain([x]) {
             // In one pass over all cores, where candle's own take one to four passes on one.
             if Numbers::of(x.dtype()).is_some() {
@@ -64,6 +69,13 @@ impl CustomOp1 for Activation {
 }
 
 impl Activation {
+    fn tracked<T: Element + WithDType>(self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let source = x.clone();
+        graph::operation("activation", [x], activated::<T>(self, x)?, move |gradient, sink| {
+            sink.add(&source, deactivated::<T>(self, &source, gradient)?)
+        })
+    }
+
     fn map<T: Element>(self, x: &[T]) -> candle_core::Result<Vec<T>> {
         written(x.len(), |out| Ok(zoo_kernels::Activation::from(self).map(x, out)))
     }

@@ -1,5 +1,7 @@
 //! Multi-head self-attention.
 
+pub(crate) mod tracked;
+
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use half::bf16;
 use zoo_core::weights::Params;
@@ -8,6 +10,7 @@ use zoo_kernels::{Attention, AttentionSize, Bias, Decomposed, Element, Heads, wr
 
 use crate::axial::Turns;
 use crate::dispatch::{self, Path, with};
+use crate::graph::Fresh;
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::norm::{AnyNorm, LayerNorm, RmsNorm};
 use crate::relative::{RelativeBias, RelativePositions};
@@ -91,6 +94,12 @@ impl SelfAttention {
         turns: Option<&Turns>,
         residual: Option<Residual<'_>>,
     ) -> Result<Tensor> {
+        let norm = norm.into();
+        if turns.is_none()
+            && let Some(out) = self.run_tracked(norm, x, residual)?
+        {
+            return Ok(out);
+        }
         let mut qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
         if let Some(norms) = &self.normed {
             let width = qkv.dim(D::Minus1)? / 3;
@@ -140,7 +149,11 @@ impl SelfAttention {
         let tables = bias.into_iter().flat_map(RelativeBias::tables);
         let mixed = match Path::of([qkv]) {
             Path::Kernel(numbers) if dispatch::plain(tables) => {
-                with!(numbers, T => self.fused::<T>(qkv, bias)?)
+                with!(numbers, T => self.fused::<T>(qkv, bias, None)?.tensor())
+            }
+            // With numbers for each image and head, of which the kernel gives the gradients.
+            Path::Tracked(numbers) | Path::Kernel(numbers) => {
+                with!(numbers, T => self.mixed_tracked::<T>(qkv, bias)?)
             }
             _ => self.plain(qkv, bias)?,
         };
@@ -156,7 +169,31 @@ impl SelfAttention {
     }
 
     /// From `[B, T, 3 C]` to `[B, T, C]` in one pass, q, k and v being read where they lie.
-    fn fused<T: Element + WithDType>(&self, qkv: &Tensor, bias: Option<&RelativeBias>) -> Result<Tensor> {
+    fn fused<T: Element + WithDType>(
+        &self,
+        qkv: &Tensor,
+        bias: Option<&RelativeBias>,
+        logs: Option<&mut [f32]>,
+    ) -> candle_core::Result<Fresh> {
+        self.with::<T, _>(qkv, bias, |attention| {
+            let AttentionSize { batch, queries, heads, channels, .. } = attention.size;
+            let mixed = written(batch * queries * heads * channels, |out| {
+                Ok::<_, candle_core::Error>(match logs {
+                    Some(logs) => attention.apply_kept(out, logs),
+                    None => attention.apply(out),
+                })
+            })?;
+            Ok(Fresh::new(mixed, (batch, queries, heads * channels)))
+        })
+    }
+
+    /// Hands q, k and v on to a kernel where they lie in `[B, T, 3 C]`.
+    fn with<T: Element + WithDType, R>(
+        &self,
+        qkv: &Tensor,
+        bias: Option<&RelativeBias>,
+        run: impl FnOnce(&Attention<'_, T>) -> candle_core::Result<R>,
+    ) -> candle_core::Result<R> {
         let (batch, tokens, width) = qkv.dims3()?;
         let (channels, heads) = (width / 3, self.heads);
         let size = size(batch, heads, tokens, channels);
@@ -185,9 +222,7 @@ impl SelfAttention {
             })),
             _ => None,
         };
-        let attention = Attention { size, q, k, v, scale, bias, sight: None };
-        let mixed = written(batch * tokens * channels, |out| Ok::<_, Error>(attention.apply(out)))?;
-        Ok(Tensor::from_vec(mixed, (batch, tokens, channels), &Device::Cpu)?)
+        run(&Attention { size, q, k, v, scale, bias, sight: None })
     }
 
     /// As `fused`, by candle: for other devices and dtypes, and differentiable.

@@ -1,10 +1,110 @@
-//! Gradients of encoders by candle's backward pass.
+//! Gradients: of a loss, and of encoders.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, TensorId, Var};
 use zoo_core::weights::{Loaded, Weights};
 use zoo_core::{Error, FeatureMap, Result, Trainable};
+
+thread_local! {
+    /// Gradients of variables that need not go through candle's store, while [`backward`] runs on this thread.
+    static APART: RefCell<Option<HashMap<TensorId, Tensor>>> = const { RefCell::new(None) };
+}
+
+/// The gradients of a scalar `loss`: as [`Tensor::backward`], which it is at heart, but blocks that are computed a second
+/// time ([`crate::recompute`]) need it, and operations of this crate hand the gradients of variables over without copies.
+///
+/// # Errors
+/// [`Error::Tensor`] when an operation has no backward pass, or fails.
+pub fn backward(loss: &Tensor) -> Result<GradStore> {
+    struct Before(Option<HashMap<TensorId, Tensor>>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            APART.set(self.0.take());
+        }
+    }
+    let _before = Before(APART.replace(Some(HashMap::new())));
+    let mut gradients = loss.backward()?;
+    let apart = APART.replace(None).unwrap_or_default();
+    for (id, gradient) in apart {
+        let sum = match gradients.get_id(id) {
+            Some(other) => (other + gradient)?,
+            None => gradient,
+        };
+        gradients.insert_id(id, sum.detach());
+    }
+    Ok(gradients)
+}
+
+/// Keeps the gradient of a variable for [`backward`]; gives it back where that does not run.
+pub(crate) fn deposit(variable: &Tensor, gradient: Tensor) -> candle_core::Result<Option<Tensor>> {
+    deposit_id(variable.id(), gradient)
+}
+
+fn deposit_id(id: TensorId, gradient: Tensor) -> candle_core::Result<Option<Tensor>> {
+    APART.with_borrow_mut(|apart| {
+        let Some(apart) = apart else { return Ok(Some(gradient)) };
+        let sum = match apart.remove(&id) {
+            Some(other) => (other + gradient)?,
+            None => gradient,
+        };
+        apart.insert(id, sum.detach());
+        Ok(None)
+    })
+}
+
+/// The gradients of `inputs` for the gradient `gradient` of `out`, inside a pass of [`backward`], which gets those of all
+/// other variables.
+pub(crate) fn pulled(
+    out: &Tensor,
+    gradient: &Tensor,
+    inputs: &[Var],
+) -> candle_core::Result<Vec<Option<Tensor>>> {
+    if APART.with_borrow(Option::is_none) {
+        candle_core::bail!(
+            "a block is to be computed a second time: take gradients by zoo_nn::autograd::backward, not by candle's"
+        );
+    }
+    if !out.track_op() {
+        return Ok(vec![None; inputs.len()]);
+    }
+    let mut gradients = out.apply_op1(Seed(gradient.clone()))?.backward()?;
+    let mut own = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        // As a variable it may have had its gradient by either way.
+        let apart = APART.with_borrow_mut(|apart| apart.as_mut().and_then(|apart| apart.remove(&input.id())));
+        own.push(match (gradients.remove(input.as_tensor()), apart) {
+            (Some(a), Some(b)) => Some((a + b)?),
+            (a, b) => a.or(b),
+        });
+    }
+    let others: Vec<TensorId> = gradients.get_ids().copied().collect();
+    for id in others {
+        if let Some(gradient) = gradients.get_id(id) {
+            deposit_id(id, gradient.clone())?;
+        }
+    }
+    Ok(own)
+}
+
+/// A scalar whose gradient is that of what it is made of.
+struct Seed(Tensor);
+
+impl CustomOp1 for Seed {
+    fn name(&self) -> &'static str {
+        "seed"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some(self.0.clone()))
+    }
+}
 
 /// The trainable parameters of an encoder, by published name; empty unless it was opened trainable.
 ///
@@ -132,7 +232,7 @@ pub fn vjp(
         });
     }
     let total = total.ok_or_else(|| Error::invalid("no map was asked for"))?;
-    let mut gradients = total.backward()?;
+    let mut gradients = backward(&total)?;
     let mut take = |var: &Var| -> Result<Tensor> {
         match gradients.remove(var.as_tensor()) {
             Some(gradient) => Ok(gradient),

@@ -3,6 +3,8 @@
 //! Canonical names are timm's: `stem.{0,1}`, `stages.{s}.downsample.{0,1}`,
 //! `stages.{s}.blocks.{b}.{conv_dw,norm,mlp.fc1,mlp.fc2,gamma}`.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor};
 use half::bf16;
 use serde::Deserialize;
@@ -19,6 +21,7 @@ use crate::encoder::{Trunk, TrunkEncoder};
 use crate::linear::{Linear, Residual};
 use crate::mlp::{Mlp, MlpKind};
 use crate::norm::LayerNorm;
+use crate::recompute;
 
 /// A ConvNeXt encoder. Its layers are the raw outputs of the four stages, at strides 4, 8, 16 and 32.
 pub type ConvNeXt = TrunkEncoder<ConvNeXtTrunk>;
@@ -97,7 +100,7 @@ pub struct ConvNeXtTrunk {
 struct Stage {
     /// All stages but the first halve the grid.
     downsample: Option<(LayerNorm, Patchify)>,
-    blocks: Vec<Block>,
+    blocks: Vec<Arc<Block>>,
 }
 
 /// `x + gamma · mlp(norm(conv x))`.
@@ -163,7 +166,7 @@ impl Trunk for ConvNeXtTrunk {
                 Ok((norm, Patchify::load(&params.pp(1), dims[s - 1], dims[s], 2)?))
             };
             let downsample = (s > 0).then(|| halve(s)).transpose()?;
-            let block = |b| Block::load(&params.pp("blocks").pp(b), dims[s], eps);
+            let block = |b| Ok(Arc::new(Block::load(&params.pp("blocks").pp(b), dims[s], eps)?));
             Ok(Stage { downsample, blocks: (0..config.depths[s]).map(block).collect::<Result<_>>()? })
         };
         Ok(Self {
@@ -189,7 +192,8 @@ impl Trunk for ConvNeXtTrunk {
             }
             for block in &stage.blocks {
                 step(done, total)?;
-                x = block.forward(&x)?;
+                let block = block.clone();
+                x = recompute::block(&[&x], move |x| block.forward(&x[0]))?;
                 done += 1;
             }
             let (_, h, w, _) = x.dims4()?;

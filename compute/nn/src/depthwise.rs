@@ -12,6 +12,8 @@ use zoo_core::weights::{Init, Params};
 use zoo_kernels::{Element, Maps, written};
 
 use crate::dispatch::{self, Numbers, Path};
+use crate::graph::{self, Fresh};
+use crate::linear::pull::column_sums;
 use crate::norm::{AnyNorm, LayerNorm};
 use crate::values::Values;
 
@@ -62,8 +64,8 @@ impl Depthwise {
     /// `[B, H, W, C]` to the same shape and dtype, followed by `norm`; rounded once. Differentiable.
     ///
     /// The kernel takes maps on a CPU whose dtype is that of the weights and the norm; weights of f32 also take maps of
-    /// bf16. All else, such as maps of f32 with weights of bf16, goes through candle's grouped convolution, which is
-    /// slow.
+    /// bf16. With gradients on a CPU the convolution is of f32, by the same kernel. All else, such as maps of f32 with
+    /// weights of bf16, goes through candle's grouped convolution, which is slow.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the channels do not fit.
@@ -80,7 +82,7 @@ impl Depthwise {
         }
     }
 
-    /// The convolution of f32, by candle.
+    /// The convolution of f32, by the kernel with a backward pass of its own or by candle.
     fn plain(&self, x: &Tensor) -> Result<Tensor> {
         let (weight, bias) = match &self.form {
             Form::Tensors(weight, bias) => (weight.clone(), bias.clone()),
@@ -90,10 +92,56 @@ impl Depthwise {
                 (Tensor::from_vec(weight, shape, x.device())?, Tensor::new(bias, x.device())?)
             }
         };
+        if let Path::Tracked(Numbers::F32) = Path::of([x, &weight, &bias]) {
+            return Ok(tracked(x, &weight, &bias, self.kernel)?);
+        }
         let planes = x.permute((0, 3, 1, 2))?.contiguous()?;
         let planes = planes.conv2d(&weight, self.kernel / 2, 1, 1, bias.elem_count())?;
         Ok(planes.permute((0, 2, 3, 1))?.broadcast_add(&bias)?)
     }
+}
+
+/// The convolution alone, in a pass with gradients.
+fn tracked(x: &Tensor, weight: &Tensor, bias: &Tensor, side: usize) -> candle_core::Result<Tensor> {
+    let (images, height, width, channels) = x.dims4()?;
+    if bias.elem_count() != channels {
+        candle_core::bail!("depthwise: {} channels, but x is {:?}", bias.elem_count(), x.dims());
+    }
+    let maps = Maps { images, height, width };
+    let taps = weight.detach().flatten_all()?.to_vec1::<f32>()?;
+    let convolved = move |taps: &[f32], bias: &[f32], x: &Tensor| {
+        let kernel = zoo_kernels::Depthwise::new(taps, bias, side);
+        let values = Values::of(x, x.dims())?;
+        let values = values.read()?;
+        let values = values.values::<f32>()?;
+        written(values.len(), |out| Ok::<_, candle_core::Error>(kernel.apply(values, maps, None, out)))
+    };
+    let out = Fresh::new(convolved(&taps, &bias.detach().to_vec1::<f32>()?, x)?, x.shape());
+    let kept = [x, weight, bias].map(Tensor::clone);
+    graph::operation("depthwise convolution", [x, weight, bias], out, move |gradient, sink| {
+        let [x, weight, bias] = &kept;
+        sink.give(bias, || column_sums::<f32>(gradient))?;
+        sink.give(weight, || {
+            let (values, slopes) = (Values::of(x, x.dims())?, Values::of(gradient, x.dims())?);
+            let (values, slopes) = (values.read()?, slopes.read()?);
+            let mut out = vec![0f32; weight.elem_count()];
+            zoo_kernels::Depthwise::tap_gradients(
+                side,
+                values.values::<f32>()?,
+                slopes.values()?,
+                maps,
+                &mut out,
+            );
+            Tensor::from_vec(out, weight.shape(), &Device::Cpu)
+        })?;
+        sink.give(x, || {
+            // What a tap took from one side goes back to the other.
+            let turned: Vec<f32> =
+                taps.chunks(side * side).flat_map(|taps| taps.iter().rev().copied()).collect();
+            let out = convolved(&turned, &vec![0.0; channels], gradient)?;
+            Tensor::from_vec(out, x.shape(), &Device::Cpu)
+        })
+    })
 }
 
 fn packed<T: Element + WithDType>(

@@ -1,11 +1,13 @@
 //! Who computes an operation, asked here and nowhere else: a kernel where everything lies on the CPU in numbers that
 //! kernels read, and candle for the rest.
 //!
-//! Kernels have no backward pass, so what gradients flow through is candle's too ([`Path::Tracked`]). An operation that
-//! brings a backward pass of its own takes that path beside [`Path::Kernel`], and no other place has to know.
+//! Where gradients flow ([`Path::Tracked`]), operations with a backward pass of their own ([`crate::graph`]) compute by
+//! the same kernels: those that have maps or several inputs ask [`trained`]. The others are candle's there too.
 
 use candle_core::{DType, Tensor, WithDType};
 use zoo_kernels::Element;
+
+use crate::linear::Linear;
 
 /// The numbers that kernels read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub(crate) use with;
 pub(crate) enum Path {
     /// A kernel: everything lies on the CPU in these numbers, and nobody asks for a gradient.
     Kernel(Numbers),
-    /// On the CPU in numbers that kernels read, but gradients flow: candle, or an operation with a backward pass.
-    Tracked,
+    /// On the CPU in these numbers, but gradients flow: an operation with a backward pass of its own, or candle.
+    Tracked(Numbers),
     /// candle: another device, another dtype, or several.
     Candle,
 }
@@ -65,10 +67,19 @@ impl Path {
         }
         match dtype.and_then(Numbers::of) {
             None => Self::Candle,
-            Some(_) if tracked => Self::Tracked,
+            Some(numbers) if tracked => Self::Tracked(numbers),
             Some(numbers) => Self::Kernel(numbers),
         }
     }
+}
+
+/// The numbers in which an operation with a backward pass of its own computes: where all of these lie on the CPU in one
+/// dtype that kernels read, and a gradient flows through any of them.
+pub(crate) fn trained(x: &Tensor, others: &[&Tensor], maps: &[&Linear]) -> Option<Numbers> {
+    let fits = |t: &&Tensor| t.device().is_cpu() && t.dtype() == x.dtype();
+    let numbers = Numbers::of(x.dtype()).filter(|_| x.device().is_cpu() && others.iter().all(fits))?;
+    let flows = x.track_op() || tracked(others.iter().copied()) || maps.iter().any(|map| map.trains());
+    (flows && maps.iter().all(|map| map.fits(x.dtype()))).then_some(numbers)
 }
 
 /// Whether kernels may read these once they are in numbers that they know: on the CPU, no gradients.
@@ -107,7 +118,7 @@ mod tests {
         check(&[&narrow], Path::Kernel(Numbers::Bf16), true, false);
         check(&[&wide, &narrow], Path::Candle, true, false);
         check(&[&half], Path::Candle, true, false);
-        check(&[&wide, variable.as_tensor()], Path::Tracked, false, false);
+        check(&[&wide, variable.as_tensor()], Path::Tracked(Numbers::F32), false, false);
         check(&[&narrow, variable.as_tensor()], Path::Candle, false, false);
         assert!(tracked([&wide, variable.as_tensor()]) && !tracked([&wide, &narrow]));
         assert!(reads::<bf16>([&narrow]) && !reads::<bf16>([&narrow, &wide]));

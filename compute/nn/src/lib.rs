@@ -5,8 +5,9 @@
 //! block is repaired for all of them.
 //!
 //! Numerics: weights and activations in the requested dtype; norms, softmax and every resampling in f32. Every
-//! block is differentiable by candle when its input or its weights track gradients, and uses fused kernels
-//! otherwise.
+//! block is differentiable when its input or its weights track gradients: on a CPU most have a backward pass of their own
+//! beside the kernels of the forward pass, elsewhere it is candle's. Losses are differentiated by
+//! [`autograd::backward`]; [`recompute`] trades arithmetic for memory.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -35,8 +36,8 @@ pub mod decoder;
 pub mod depthwise;
 mod dispatch;
 pub mod encoder;
-mod frozen;
 mod gated;
+mod graph;
 mod groups;
 pub mod linear;
 pub mod local_attention;
@@ -48,6 +49,7 @@ pub mod patch_embed;
 pub mod pool;
 pub mod pos_embed;
 pub mod quantised;
+pub mod recompute;
 pub mod relative;
 pub mod resample;
 mod values;

@@ -1,5 +1,7 @@
 //! Affine maps, and what follows them.
 
+pub(crate) mod pull;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::{DType, Device, Tensor, WithDType};
@@ -12,7 +14,7 @@ use zoo_kernels::{Element, Packed, written, zeros};
 
 use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
-use crate::frozen;
+use crate::graph::Fresh;
 use crate::low_rank;
 use crate::norm::AnyNorm;
 use crate::values::{Slice, Values};
@@ -199,6 +201,9 @@ impl Linear {
             let out = (stays.forward(x)? + low_rank::forward(difference, x)?)?;
             return followed(out, epilogue);
         }
+        if let Some(out) = self.run_tracked(norm, x, epilogue)? {
+            return Ok(out);
+        }
         let scale = residual.and_then(|r| r.scale);
         let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
         let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(AnyNorm::parameters));
@@ -206,7 +211,7 @@ impl Linear {
             (Path::Kernel(numbers), Weight::Quantised(weights)) => {
                 let normed = norm.map(|norm| norm.forward(x)).transpose()?;
                 let x = normed.as_ref().unwrap_or(x);
-                return Ok(with!(numbers, T => self.fused::<T>(&*weights, x, epilogue)?));
+                return Ok(with!(numbers, T => self.fused::<T>(&*weights, x, epilogue)?.tensor()));
             }
             (Path::Candle, Weight::Quantised(_)) if x.dtype() != DType::F32 && dispatch::plain(tensors) => {
                 let normed = norm.map(|norm| norm.forward(x)).transpose()?;
@@ -214,7 +219,7 @@ impl Linear {
             }
             (Path::Kernel(numbers), _) => with!(numbers, T => {
                 if let Some(packed) = self.panels::<T>()? {
-                    return Ok(self.fused::<T>(&Normed { norm, packed: &packed }, x, epilogue)?);
+                    return Ok(self.fused::<T>(&Normed { norm, packed: &packed }, x, epilogue)?.tensor());
                 }
             }),
             _ => {}
@@ -239,24 +244,8 @@ impl Linear {
         })
     }
 
-    /// Whether a gradient passes `x` and reaches no weight, in what the kernels compute with.
-    fn is_frozen(&self, x: &Tensor) -> bool {
-        let weights = match self.weight() {
-            Weight::Plain(weight) => dispatch::plain([&weight]) && weight.dtype() == x.dtype(),
-            Weight::Packed(_, dtype) => dtype == x.dtype(),
-            Weight::Quantised(_) => true,
-        };
-        weights
-            && dispatch::plain(&self.bias)
-            && Path::of(Some(x).into_iter().chain(&self.bias)) == Path::Tracked
-    }
-
     /// The map alone, by candle: for other devices and dtypes, and differentiable.
     fn plain(&self, x: &Tensor) -> Result<Tensor> {
-        if self.is_frozen(x) {
-            let map = self.clone();
-            return frozen::through(x, &self.forward(&x.detach())?, move || map.matrix());
-        }
         let weight = match self.weight() {
             Weight::Quantised(_) => self.matrix()?.to_device(x.device())?.to_dtype(x.dtype())?,
             _ => self.matrix()?,
@@ -329,7 +318,7 @@ impl Linear {
         weights: &impl Product,
         x: &Tensor,
         Epilogue { activation, residual }: Epilogue<'_>,
-    ) -> candle_core::Result<Tensor> {
+    ) -> candle_core::Result<Fresh> {
         let (outputs, inputs) = weights.size();
         let shape = widened(x, inputs, outputs)?;
         let channels = [outputs];
@@ -350,7 +339,7 @@ impl Linear {
             },
         };
         let out = weights.product::<T>(x.values()?, &epilogue, shape.iter().product())?;
-        Tensor::from_vec(out, shape, &Device::Cpu)
+        Ok(Fresh::new(out, shape))
     }
 }
 

@@ -1,10 +1,11 @@
-//! Attention of a grid of queries to the cells of finer grids under it, on the CPU without gradients.
+//! Attention of a grid of queries to the cells of finer grids under it, on the CPU.
 
 use candle_core::{Device, Tensor, WithDType};
 use zoo_core::{Grid, Result};
-use zoo_kernels::{Element, written};
+use zoo_kernels::{Element, LocalGradients, written, zeros};
 
-use crate::dispatch::{Path, with};
+use crate::dispatch::{self, Path, with};
+use crate::graph::{self, Fresh};
 use crate::values::{Slice, Values};
 
 /// Each query looks at the `m × m` cells under it in every source, in one softmax over all of them, in f32.
@@ -37,20 +38,88 @@ pub struct FineGrid {
 
 impl LocalAttention<'_> {
     /// What the queries see, `[B, queries, C]`, and how they look, f32 `[B · queries, heads, 1, keys]`; windows are
-    /// read where they lie. `None` where there is no kernel for it: on other devices, for other dtypes, for
-    /// gradients.
+    /// read where they lie. Differentiable in queries, keys and values, as far as what they see goes. `None` where there
+    /// is no kernel for it: on other devices, for other dtypes, for gradients of the bias.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when a shape does not fit.
     pub fn attend(&self) -> Result<Option<(Tensor, Tensor)>> {
         let sources = self.sources.iter().flat_map(|source| [&source.keys, &source.values]);
         Ok(match Path::of(sources.chain([self.queries])) {
-            Path::Kernel(numbers) => Some(with!(numbers, T => self.fused::<T>()?)),
-            _ => None,
+            _ if !dispatch::plain(self.bias) => None,
+            Path::Kernel(numbers) => {
+                let (out, weights) = with!(numbers, T => self.fused::<T>()?);
+                Some((out.tensor(), weights))
+            }
+            Path::Tracked(numbers) => Some(with!(numbers, T => self.tracked::<T>()?)),
+            Path::Candle => None,
         })
     }
 
-    fn fused<T: Element + WithDType>(&self) -> candle_core::Result<(Tensor, Tensor)> {
+    fn tracked<T: Element + WithDType>(&self) -> candle_core::Result<(Tensor, Tensor)> {
+        let (out, weights) = self.fused::<T>()?;
+        let (queries, sources) = (self.queries.clone(), self.sources.to_vec());
+        let (grid, heads, scale, kept) = (self.grid, self.heads, self.scale, weights.clone());
+        let inputs = self.sources.iter().flat_map(|source| [&source.keys, &source.values]);
+        let out =
+            graph::operation("local attention", inputs.chain([self.queries]), out, move |gradient, sink| {
+                let attention =
+                    LocalAttention { queries: &queries, grid, heads, scale, sources: &sources, bias: None };
+                let (to_queries, to_sources) = attention.gradients::<T>(&kept, gradient)?;
+                sink.add(&queries, to_queries)?;
+                for (source, [keys, values]) in sources.iter().zip(to_sources) {
+                    sink.add(&source.keys, keys)?;
+                    sink.add(&source.values, values)?;
+                }
+                Ok(())
+            })?;
+        Ok((out, weights))
+    }
+
+    /// Those of the queries, and of the keys and values of each source, for the gradient of what was seen.
+    fn gradients<T: Element + WithDType>(
+        &self,
+        weights: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Tensor, Vec<[Tensor; 2]>)> {
+        let weights = Values::of(weights, weights.dims())?;
+        let gradient = Values::of(gradient, self.queries.dims())?;
+        let (weights, gradient) = (weights.read()?, gradient.read()?);
+        let (weights, gradient) = (weights.values::<f32>()?, gradient.values::<T>()?);
+        let mut to_queries = zeros::<T>(self.queries.elem_count());
+        let mut to_sources: Vec<[Vec<T>; 2]> =
+            self.sources.iter().map(|s| [&s.keys, &s.values].map(|t| zeros::<T>(t.elem_count()))).collect();
+        self.with::<T, _>(|attention| {
+            let sources = to_sources.iter_mut().map(|[keys, values]| [&mut keys[..], &mut values[..]]);
+            let to = LocalGradients { queries: &mut to_queries, sources: sources.collect() };
+            attention.gradient(weights, gradient, to);
+            Ok(())
+        })?;
+        let tensor = |numbers, like: &Tensor| Tensor::from_vec(numbers, like.shape(), &Device::Cpu);
+        let sources = self.sources.iter().zip(to_sources).map(|(source, [keys, values])| {
+            Ok::<_, candle_core::Error>([tensor(keys, &source.keys)?, tensor(values, &source.values)?])
+        });
+        Ok((tensor(to_queries, self.queries)?, sources.collect::<candle_core::Result<_>>()?))
+    }
+
+    fn fused<T: Element + WithDType>(&self) -> candle_core::Result<(Fresh, Tensor)> {
+        let (images, queries, width) = self.queries.dims3()?;
+        let keys: usize = self.sources.iter().map(|source| source.m * source.m).sum();
+        let mut weights = vec![0.0; images * queries * self.heads * keys];
+        let out = self.with::<T, _>(|attention| {
+            written(images * queries * width, |out| {
+                Ok::<_, candle_core::Error>(attention.apply(out, &mut weights))
+            })
+        })?;
+        let weights = Tensor::from_vec(weights, (images * queries, self.heads, 1, keys), &Device::Cpu)?;
+        Ok((Fresh::new(out, (images, queries, width)), weights))
+    }
+
+    /// Hands all that is read on to a kernel.
+    fn with<T: Element + WithDType, R>(
+        &self,
+        run: impl FnOnce(&zoo_kernels::LocalAttention<'_, T>) -> candle_core::Result<R>,
+    ) -> candle_core::Result<R> {
         let (images, queries, width) = self.queries.dims3()?;
         if queries != self.grid.cells() {
             candle_core::bail!("{queries} queries do not fill a grid of {}", self.grid);
@@ -72,8 +141,7 @@ impl LocalAttention<'_> {
         let bias = bias.as_ref().map(Values::read).transpose()?;
         let q = Values::of(self.queries, self.queries.dims())?;
         let q = q.read()?;
-        let mut weights = vec![0.0; images * queries * self.heads * keys];
-        let attention = zoo_kernels::LocalAttention {
+        run(&zoo_kernels::LocalAttention {
             images,
             grid: (self.grid.h, self.grid.w),
             heads: self.heads,
@@ -81,12 +149,7 @@ impl LocalAttention<'_> {
             scale: self.scale as f32,
             sources: &sources,
             bias: bias.as_ref().map(Slice::values).transpose()?,
-        };
-        let out = written(images * queries * width, |out| {
-            Ok::<_, candle_core::Error>(attention.apply(out, &mut weights))
-        })?;
-        let out = Tensor::from_vec(out, (images, queries, width), &Device::Cpu)?;
-        Ok((out, Tensor::from_vec(weights, (images * queries, self.heads, 1, keys), &Device::Cpu)?))
+        })
     }
 }
 
@@ -98,7 +161,20 @@ impl LocalAttention<'_> {
 pub fn add_per_key(cells: &Tensor, places: &Tensor, columns: usize, m: usize) -> Result<Tensor> {
     let (batch, count, width) = cells.dims3()?;
     match Path::of([cells, places]) {
-        Path::Kernel(numbers) => Ok(with!(numbers, T => added::<T>(cells, places, columns, m)?)),
+        Path::Kernel(numbers) => Ok(with!(numbers, T => added::<T>(cells, places, columns, m)?.tensor())),
+        Path::Tracked(numbers) => Ok(with!(numbers, T => {
+            let (out, kept) = (added::<T>(cells, places, columns, m)?, [cells.clone(), places.clone()]);
+            graph::operation("places in windows", [cells, places], out, move |gradient, sink| {
+                let [cells, places] = &kept;
+                sink.add(cells, gradient.clone())?;
+                sink.give(places, || {
+                    let values = Values::of(gradient, gradient.dims())?;
+                    let mut sums = vec![0f32; places.elem_count()];
+                    zoo_kernels::sum_per_key(values.read()?.values::<T>()?, columns, m, &mut sums);
+                    Tensor::from_vec(sums, places.shape(), &Device::Cpu)
+                })
+            })?
+        })),
         _ => {
             let rows = batch * count / (columns * m * m).max(1);
             let places = places.reshape((1, m, 1, m, width))?;
@@ -113,7 +189,7 @@ fn added<T: Element + WithDType>(
     places: &Tensor,
     columns: usize,
     m: usize,
-) -> candle_core::Result<Tensor> {
+) -> candle_core::Result<Fresh> {
     let (batch, count, width) = cells.dims3()?;
     if !count.is_multiple_of((columns * m * m).max(1)) {
         candle_core::bail!("{count} cells are no rows of {columns} windows of {m}×{m}");
@@ -124,5 +200,5 @@ fn added<T: Element + WithDType>(
     let out = written(batch * count * width, |out| {
         Ok::<_, candle_core::Error>(zoo_kernels::add_per_key(cells, places, columns, m, out))
     })?;
-    Tensor::from_vec(out, (batch, count, width), &Device::Cpu)
+    Ok(Fresh::new(out, (batch, count, width)))
 }

@@ -1,5 +1,7 @@
 //! The feed-forward half of a transformer block.
 
+mod tracked;
+
 use candle_core::{Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_core::weights::Params;
@@ -106,6 +108,9 @@ impl Mlp {
     }
 
     fn run(&self, norm: Option<AnyNorm<'_>>, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        if let Some(out) = self.run_tracked(norm, x, residual)? {
+            return Ok(out);
+        }
         let fused = match Path::of([x]) {
             Path::Kernel(numbers) => with!(numbers, T => self.fused::<T>(norm, x, residual)?),
             _ => None,

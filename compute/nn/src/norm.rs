@@ -3,11 +3,12 @@
 use candle_core::{D, DType, Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_core::weights::{Init, Params};
-use zoo_kernels::{Element, written};
+use zoo_kernels::{Element, NormGradients, written};
 
 pub use zoo_kernels::NormKind;
 
 use crate::dispatch::{self, Path, with};
+use crate::graph::{self, Fresh, Sink};
 use crate::values::{Slice, Values};
 
 /// LayerNorm over the last axis (arXiv 1607.06450), statistics and scaling in f32 whatever the dtype of the input.
@@ -34,12 +35,17 @@ impl LayerNorm {
         Self { weight, bias, eps }
     }
 
+    fn parts(&self) -> Parts {
+        let (weight, bias) = (self.weight.clone(), Some(self.bias.clone()));
+        Parts { kind: NormKind::Layer, factor: weight.clone(), weight, bias, eps: self.eps }
+    }
+
     /// Any shape ending in `channels`; the dtype stays.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if let Some(out) = fused(NormKind::Layer, &self.weight, Some(&self.bias), self.eps, x)? {
+        if let Some(out) = self.parts().forward(x)? {
             return Ok(out);
         }
         let dtype = x.dtype();
@@ -91,12 +97,30 @@ impl RmsNorm {
         })
     }
 
+    /// For kernels; `None` where the factor is kept in f32 beside other numbers.
+    fn parts(&self) -> Result<Option<Parts>> {
+        let factor = match self.offset {
+            0.0 => self.weight.clone(),
+            offset if self.weight.dtype() == DType::F32 => (self.weight.detach() + offset)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(Parts {
+            kind: NormKind::Rms,
+            factor,
+            weight: self.weight.clone(),
+            bias: None,
+            eps: self.eps,
+        }))
+    }
+
     /// Any shape ending in `channels`; the dtype stays.
     ///
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when the last axis does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if let Some(out) = fused(NormKind::Rms, &self.weight, None, self.eps, x)? {
+        if let Some(parts) = self.parts()?
+            && let Some(out) = parts.forward(x)?
+        {
             return Ok(out);
         }
         let dtype = x.dtype();
@@ -155,6 +179,14 @@ impl<'a> AnyNorm<'a> {
         match self {
             Self::Layer(norm) => norm.forward(x),
             Self::Rms(norm) => norm.forward(x),
+        }
+    }
+
+    /// For passes with gradients; `None` where the factor is kept in f32 beside other numbers.
+    pub(crate) fn parts(self) -> Result<Option<Parts>> {
+        match self {
+            Self::Layer(norm) => Ok(Some(norm.parts())),
+            Self::Rms(norm) => norm.parts(),
         }
     }
 
@@ -221,37 +253,107 @@ impl Norm {
     }
 }
 
-/// In one pass over all cores; `None` where candle must compute.
-fn fused(
+/// A norm as kernels take it.
+#[derive(Clone)]
+pub(crate) struct Parts {
     kind: NormKind,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
+    /// What the unit rows are multiplied with.
+    factor: Tensor,
+    /// What that was made of, and may be trained.
+    weight: Tensor,
+    bias: Option<Tensor>,
     eps: f64,
-    x: &Tensor,
-) -> Result<Option<Tensor>> {
-    Ok(match Path::of([Some(x), Some(weight), bias].into_iter().flatten()) {
-        Path::Kernel(numbers) => Some(with!(numbers, T => apply::<T>(kind, weight, bias, eps, x)?)),
-        _ => None,
-    })
 }
 
-fn apply<T: Element + WithDType>(
-    kind: NormKind,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    eps: f64,
-    x: &Tensor,
-) -> candle_core::Result<Tensor> {
-    let channels = weight.dims();
-    if x.dims().last() != channels.first() {
-        candle_core::bail!("norm: {channels:?} channels, but x is {:?}", x.dims());
+impl Parts {
+    /// In one pass over all cores; `None` where candle must compute.
+    fn forward(self, x: &Tensor) -> Result<Option<Tensor>> {
+        let tensors = [Some(x), Some(&self.weight), self.bias.as_ref()].into_iter().flatten();
+        Ok(match Path::of(tensors.chain([&self.factor])) {
+            Path::Kernel(numbers) => Some(with!(numbers, T => self.apply::<T>(x)?.tensor())),
+            Path::Tracked(numbers) => Some(with!(numbers, T => self.tracked::<T>(x)?)),
+            Path::Candle => None,
+        })
     }
-    let (values, weight) = (Values::of(x, x.dims())?, Values::of(weight, channels)?);
-    let bias = bias.map(|t| Values::of(t, channels)).transpose()?;
-    let (values, weight, bias) =
-        (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
-    let bias = bias.as_ref().map(Slice::values).transpose()?;
-    let norm = zoo_kernels::Norm { kind, weight: weight.values::<T>()?, bias, eps: eps as f32 };
-    let out = written(x.elem_count(), |out| Ok::<_, candle_core::Error>(norm.apply(values.values()?, out)))?;
-    Tensor::from_vec(out, x.shape(), &Device::Cpu)
+
+    fn tracked<T: Element + WithDType>(self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let out = self.apply::<T>(x)?;
+        let (source, weight, bias) = (x.clone(), self.weight.clone(), self.bias.clone());
+        let inputs = [Some(x), Some(&weight), bias.as_ref()].into_iter().flatten();
+        graph::operation("norm", inputs, out, move |gradient, sink| {
+            self.pull::<T>(&source, gradient, None, sink)
+        })
+    }
+
+    /// What computing and learning it read.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        [Some(&self.factor), Some(&self.weight), self.bias.as_ref()].into_iter().flatten()
+    }
+
+    /// Whether a gradient flows to its parameters.
+    pub(crate) fn trains(&self) -> bool {
+        dispatch::tracked(self.tensors())
+    }
+
+    /// The normalised rows, without a graph.
+    pub(crate) fn compute<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.apply::<T>(x)?.tensor())
+    }
+
+    /// Leaves the gradients of `x` and of the parameters for that of the normalised rows; `plus` is added to that of
+    /// `x`.
+    pub(crate) fn pull<T: Element + WithDType>(
+        &self,
+        x: &Tensor,
+        gradient: &Tensor,
+        plus: Option<&Tensor>,
+        sink: &mut Sink,
+    ) -> candle_core::Result<()> {
+        let channels = self.factor.dims();
+        let learns = sink.wants(&self.weight) || self.bias.as_ref().is_some_and(|bias| sink.wants(bias));
+        let [x_values, gradient] = [x, gradient].map(|t| Values::of(t, x.dims()));
+        let (x_values, gradient, factor) = (x_values?, gradient?, Values::of(&self.factor, channels)?);
+        let plus = plus.map(|t| Values::of(t, x.dims())).transpose()?;
+        let (numbers, slopes, factor) = (x_values.read()?, gradient.read()?, factor.read()?);
+        let plus = plus.as_ref().map(Values::read).transpose()?;
+        let plus = plus.as_ref().map(Slice::values::<T>).transpose()?;
+        let norm = zoo_kernels::Norm {
+            kind: self.kind,
+            weight: factor.values::<T>()?,
+            bias: None,
+            eps: self.eps as f32,
+        };
+        let count = norm.weight.len();
+        let (mut to_weight, mut to_bias) = (vec![0f32; count], vec![0f32; count]);
+        let (numbers, slopes) = (numbers.values()?, slopes.values()?);
+        let out = written(x.elem_count(), |out| {
+            let bias = self.bias.is_some().then_some(&mut to_bias[..]);
+            let parameters = learns.then_some(NormGradients { weight: &mut to_weight, bias });
+            Ok::<_, candle_core::Error>(norm.gradient(numbers, slopes, plus, parameters, out))
+        })?;
+        if learns {
+            sink.add(&self.weight, Tensor::from_vec(to_weight, channels, &Device::Cpu)?)?;
+            if let Some(bias) = &self.bias {
+                sink.add(bias, Tensor::from_vec(to_bias, channels, &Device::Cpu)?)?;
+            }
+        }
+        sink.add(x, Tensor::from_vec(out, x.shape(), &Device::Cpu)?)
+    }
+
+    fn apply<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<Fresh> {
+        let channels = self.factor.dims();
+        if x.dims().last() != channels.first() {
+            candle_core::bail!("norm: {channels:?} channels, but x is {:?}", x.dims());
+        }
+        let (values, weight) = (Values::of(x, x.dims())?, Values::of(&self.factor, channels)?);
+        let bias = self.bias.as_ref().map(|t| Values::of(t, channels)).transpose()?;
+        let (values, weight, bias) =
+            (values.read()?, weight.read()?, bias.as_ref().map(Values::read).transpose()?);
+        let bias = bias.as_ref().map(Slice::values).transpose()?;
+        let norm =
+            zoo_kernels::Norm { kind: self.kind, weight: weight.values::<T>()?, bias, eps: self.eps as f32 };
+        let out =
+            written(x.elem_count(), |out| Ok::<_, candle_core::Error>(norm.apply(values.values()?, out)))?;
+        Ok(Fresh::new(out, x.shape()))
+    }
 }

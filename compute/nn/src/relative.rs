@@ -41,6 +41,7 @@ struct Spread {
 }
 
 /// What queries add to the scores of keys, in f32.
+#[derive(Debug, Clone)]
 pub(crate) struct RelativeBias {
     /// `[B, heads, N, h]`.
     pub rows: Tensor,

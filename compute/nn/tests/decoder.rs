@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use candle_core::{D, DType, Device, Tensor, Var};
 use serde_json::json;
 use zoo_core::weights::Weights;
-use zoo_core::{Cache, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
+use zoo_core::{Cache, CallContext, Error, LanguageModel, LayerHook, NoHook, Result, Spec};
+use zoo_nn::autograd::backward;
 use zoo_nn::decoder::{Decoder, DecoderConfig, DecoderStyle};
 use zoo_tests::noise::{self, normal};
 
@@ -393,8 +394,19 @@ fn packed_sequences_are_as_on_their_own() {
 
             let Some(trainable) = model.trainable() else { continue };
             assert_eq!(trainable.variables().len(), 3 * 10);
-            let gradients =
-                [&packed, &alone].map(|out| out.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+            let again = CallContext::new()
+                .recomputing(true)
+                .scope(|| run(&model, &[&sequences.concat()], &[&positions], &mut model.packed(1).unwrap()));
+            let [gradients @ .., same] = [&packed, &alone, &again]
+                .map(|out| backward(&out.sqr().unwrap().sum_all().unwrap()).unwrap());
+            for (key, var) in trainable.variables() {
+                let [a, b] = [&gradients[0], &same].map(|gradients| gradients.get(var).unwrap());
+                let (apart, size) = (far(a, b), far(b, &b.zeros_like().unwrap()));
+                assert!(
+                    apart < 1e-5 * size,
+                    "{key} when layers are computed a second time: {apart} of {size}"
+                );
+            }
             for (key, var) in trainable.group(&|key| key.contains("self_attn")) {
                 let [a, b] = gradients.each_ref().map(|gradients| gradients.get(var).unwrap());
                 let (apart, size) = (far(a, b), far(b, &b.zeros_like().unwrap()));

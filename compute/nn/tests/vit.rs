@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Layout, TensorSource, Weights};
-use zoo_core::{Encoder, Error, FeatureRequest, Grid, Layers, Spec};
+use zoo_core::{CallContext, Encoder, Error, FeatureRequest, Grid, Layers, Spec};
 use zoo_nn::encoder::Trunk;
 use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle, VisionTransformer};
 use zoo_tests::noise::{self, normal};
@@ -177,6 +177,13 @@ fn gradients_agree_with_finite_differences() {
     .map(|n| format!("tower.{n}"))
     .to_vec();
     let (pixel_gradient, gradients) = door.vjp(&x, &request, &cotangents, &names).unwrap();
+    // Blocks that are computed a second time say the same, bit by bit.
+    let (same_pixels, same) =
+        CallContext::new().recomputing(true).scope(|| door.vjp(&x, &request, &cotangents, &names)).unwrap();
+    assert_eq!(values(&same_pixels), values(&pixel_gradient));
+    for ((name, a), b) in names.iter().zip(&same).zip(&gradients) {
+        assert_eq!(values(a), values(b), "{name}");
+    }
 
     let check = |what: &str, gradient: &Tensor, eval: &mut dyn FnMut(&Tensor) -> f64, at: &Tensor| {
         assert_eq!(gradient.dims(), at.dims(), "{what}");

@@ -27,7 +27,7 @@ pub struct Decomposed<'a> {
 
 /// The biases of one query.
 #[derive(Clone, Copy)]
-pub(super) enum OfQuery<'a> {
+pub(crate) enum OfQuery<'a> {
     Nothing,
     /// `[keys]`.
     Dense(&'a [f32]),

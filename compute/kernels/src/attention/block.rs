@@ -3,6 +3,7 @@
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
+use super::AttentionSize;
 use super::bias::{Bias, OfQuery};
 use super::pack::BLOCK;
 use super::queries::Queries;
@@ -140,6 +141,14 @@ impl<T: Element> Queries<'_, T> {
                 unsafe {
                     K::add(height, steps, v.as_ptr(), weights, &running.correction, mixed.as_mut_ptr())
                 };
+            }
+        }
+        if let Some(logs) = self.logs {
+            let AttentionSize { heads, queries, .. } = size;
+            for (lane, (head, query)) in rows.clone().map(place).enumerate() {
+                let at = (self.image * heads + head) * queries + query;
+                // SAFETY: there is a place for each query, which is this task's alone.
+                unsafe { logs.set(at, [running.log(lane, unit)]) };
             }
         }
         let results = Turned { channels, height, sums: mixed, pairs, rows: turned };

@@ -23,7 +23,7 @@ use crate::isa::Isa;
 use crate::kernel::{Kernel, Shape};
 use crate::out::{Out, Slot, filled};
 use crate::panels;
-use bias::OfQuery;
+pub(crate) use bias::OfQuery;
 pub use bias::{Bias, Decomposed};
 use pack::BLOCK;
 use queries::Queries;
@@ -102,7 +102,7 @@ pub struct Heads<'a, T> {
 impl<'a, T: Element> Heads<'a, T> {
     /// The channels of one token in one head.
     #[inline(always)]
-    fn row(&self, image: usize, token: usize, head: usize, channels: usize) -> &'a [T] {
+    pub(crate) fn row(&self, image: usize, token: usize, head: usize, channels: usize) -> &'a [T] {
         &self.values[image * self.batch + token * self.token + head * self.head..][..channels]
     }
 
@@ -133,8 +133,25 @@ impl<T: Element> Attention<'_, T> {
     /// # Panics
     /// As [`Attention::apply`].
     pub fn apply_at_most<'o>(&self, isa: Isa, out: &'o mut [impl Slot<T>]) -> &'o mut [T] {
+        self.run(isa, out, None)
+    }
+
+    /// As [`Attention::apply`], which also writes what its backward pass needs to `logs`, `[batch, heads, queries]`: of
+    /// each query, the logarithm to base 2 of the sum of the exponentials of its scores; infinite where it sees no key.
+    ///
+    /// # Panics
+    /// As [`Attention::apply`].
+    pub fn apply_kept<'o>(&self, out: &'o mut [impl Slot<T>], logs: &mut [f32]) -> &'o mut [T] {
+        self.run(Isa::Avx512Bf16, out, Some(logs))
+    }
+
+    fn run<'o>(&self, isa: Isa, out: &'o mut [impl Slot<T>], logs: Option<&mut [f32]>) -> &'o mut [T] {
         self.check(out.len());
         let AttentionSize { batch, queries, heads, key_heads, channels, .. } = self.size;
+        if let Some(logs) = &logs {
+            assert_eq!(logs.len(), batch * heads * queries, "logs: not [{batch}, {heads}, {queries}]");
+        }
+        let logs = logs.map(|logs| Out::new(logs));
         if out.is_empty() || channels == 0 {
             return &mut [];
         }
@@ -148,7 +165,7 @@ impl<T: Element> Attention<'_, T> {
             let (pair, first) = (i / chunks, i % chunks * chunk);
             let rows = first..rows.min(first + chunk);
             let (image, head) = (pair / key_heads, pair % key_heads);
-            let task = Queries { attention: self, image, head, rows, out: places };
+            let task = Queries { attention: self, image, head, rows, out: places, logs };
             // SAFETY: lengths were checked; each query of each head is given out once.
             unsafe { kernel.run(&task) }
         });
@@ -156,7 +173,7 @@ impl<T: Element> Attention<'_, T> {
         unsafe { filled(out) }
     }
 
-    fn check(&self, out: usize) {
+    pub(crate) fn check(&self, out: usize) {
         let AttentionSize { batch, queries, keys, heads, key_heads, channels } = self.size;
         assert!(key_heads > 0 && heads.is_multiple_of(key_heads), "{heads} heads on {key_heads}");
         assert!(self.scale > 0.0, "scale {}: must be positive", self.scale);
@@ -182,7 +199,7 @@ impl<T: Element> Attention<'_, T> {
 
     /// The keys that a query of an image sees.
     #[inline(always)]
-    fn seen(&self, image: usize, query: usize) -> Range<usize> {
+    pub(crate) fn seen(&self, image: usize, query: usize) -> Range<usize> {
         match self.sight {
             None => 0..self.size.keys,
             Some(sight) if sight.len() == self.size.queries => sight[query].clone(),
@@ -192,7 +209,7 @@ impl<T: Element> Attention<'_, T> {
 
     /// The biases of a query on all keys.
     #[inline(always)]
-    fn bias(&self, place: [usize; 3]) -> OfQuery<'_> {
+    pub(crate) fn bias(&self, place: [usize; 3]) -> OfQuery<'_> {
         self.bias.map_or(OfQuery::Nothing, |bias| bias.of(&self.size, place))
     }
 }

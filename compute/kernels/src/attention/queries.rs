@@ -15,6 +15,8 @@ pub(super) struct Queries<'a, T> {
     pub head: usize,
     pub rows: Range<usize>,
     pub out: Out<T>,
+    /// `[batch, heads, queries]`, for a backward pass.
+    pub logs: Option<Out<f32>>,
 }
 
 impl<T: Element> Queries<'_, T> {

@@ -60,6 +60,15 @@ impl<const COLUMNS: usize> Running<COLUMNS> {
         self.max = max;
     }
 
+    /// The logarithm to base 2 of the sum of all weights of a lane.
+    #[inline(always)]
+    pub fn log(&self, lane: usize, unit: f32) -> f32 {
+        match self.sum[lane] {
+            0.0 => f32::INFINITY,
+            sum => self.max[lane] * unit + sum.log2(),
+        }
+    }
+
     /// What the results have to be multiplied with at the end: zero where no key was seen.
     #[inline(always)]
     pub fn share(&self) -> [f32; COLUMNS] {

@@ -1,5 +1,9 @@
 //! Causal self-attention with grouped queries, over a KV cache.
 
+mod tracked;
+
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor, WithDType};
 use zoo_core::weights::Params;
 use zoo_core::{Error, Result};
@@ -20,6 +24,7 @@ use crate::values::Values;
 const FEW: usize = 4;
 
 /// Attention of each query head to the key head of its group, softmax in f32.
+#[derive(Clone)]
 pub(super) struct CausalAttention {
     qkv: Projections,
     output: Linear,
@@ -59,9 +64,12 @@ impl CausalAttention {
         &self,
         x: &Tensor,
         residual: Option<Residual<'_>>,
-        step: &Step<'_>,
+        step: &Arc<Step>,
         cache: &mut LayerCache,
     ) -> Result<Tensor> {
+        if let Some(out) = self.run_tracked(x, residual, step)? {
+            return Ok(out);
+        }
         let (batch, length, _) = x.dims3()?;
         let [q, k, v] = self.qkv.forward(x)?;
         let split = |t: Tensor, heads| t.reshape((batch, length, heads, self.channels));
@@ -81,12 +89,7 @@ impl CausalAttention {
     }
 
     /// `q` `[B, T, heads, D]` to the same shape, the cache being read where it lies.
-    fn fused<T: Element + WithDType>(
-        &self,
-        q: &Tensor,
-        step: &Step<'_>,
-        cache: &LayerCache,
-    ) -> Result<Tensor> {
+    fn fused<T: Element + WithDType>(&self, q: &Tensor, step: &Step, cache: &LayerCache) -> Result<Tensor> {
         let (batch, queries, heads, channels) = q.dims4()?;
         let (keys, values) = cache.stored()?;
         let room = keys.dim(2)?;
@@ -120,7 +123,7 @@ impl CausalAttention {
     }
 
     /// As `fused`, by candle: for other devices and dtypes, with a cap, and differentiable.
-    fn plain(&self, q: &Tensor, step: &Step<'_>, cache: &LayerCache) -> Result<Tensor> {
+    fn plain(&self, q: &Tensor, step: &Step, cache: &LayerCache) -> Result<Tensor> {
         let (batch, _, heads, channels) = q.dims4()?;
         let (groups, dtype) = (self.groups, q.dtype());
         let (k, v) = cache.read(step.end)?;

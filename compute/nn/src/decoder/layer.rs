@@ -1,5 +1,7 @@
 //! One decoder layer.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use zoo_core::Result;
 use zoo_core::weights::Params;
@@ -45,7 +47,7 @@ impl Layer {
     }
 
     /// `[B, T, H]` to the same shape; appends to the cache.
-    pub fn forward(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, step: &Arc<Step>, cache: &mut LayerCache) -> Result<Tensor> {
         let normed = self.attention_norm.forward(x)?;
         let x = &match &self.attention_post_norm {
             Some(norm) => (x + norm.forward(&self.attention.forward(&normed, None, step, cache)?)?)?,

@@ -1,6 +1,7 @@
 //! The decoder behind the language-model trait.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType, Device, Tensor};
@@ -17,9 +18,11 @@ use super::positions::Positions;
 use super::rope::Rope;
 use super::step::Step;
 use crate::linear::Linear;
+use crate::loss;
 use crate::norm::RmsNorm;
 use crate::pool;
 use crate::quantised::{self, RowOrder};
+use crate::recompute;
 
 /// How transformers initialises embeddings.
 const EMBEDDING: Init = Init::Normal { mean: 0.0, std: 0.02 };
@@ -34,7 +37,7 @@ pub struct Decoder {
     device: Device,
     /// The embedding table; `None` where it is the head's matrix, which is held once.
     embeddings: Option<Tensor>,
-    layers: Vec<Layer>,
+    layers: Vec<Arc<Layer>>,
     norm: RmsNorm,
     head: Linear,
     rope: Rope,
@@ -67,7 +70,7 @@ impl Decoder {
         };
         let embeddings = if shared.is_none() { Some(table.get("weight", size, EMBEDDING)?) } else { None };
         let layers = (0..c.num_hidden_layers)
-            .map(|i| Layer::load(&params.pp("layers").pp(i), c, i))
+            .map(|i| Ok(Arc::new(Layer::load(&params.pp("layers").pp(i), c, i)?)))
             .collect::<Result<_>>()?;
         let norm = c.norm(&params.pp("norm"))?;
         let head = match (shared, &embeddings) {
@@ -187,6 +190,7 @@ impl LanguageModel for Decoder {
         }
         let read = if cache.packed { Positions::read_packed } else { Positions::read };
         let positions = read(positions, batch, length, self.config.max_position_embeddings)?;
+        let packed = cache.packed;
         let caches = cache.layers.get_mut(range.clone()).unwrap_or_default();
         let long = self.rope.long(positions.end()) || caches.iter().any(LayerCache::long);
         if long {
@@ -198,13 +202,35 @@ impl LanguageModel for Decoder {
             hidden = (hidden * (self.config.hidden_size as f64).sqrt())?;
         }
         pool::within(&self.device, || {
-            let step = Step::new(&positions, &self.config, &self.rope, long, &self.device)?;
+            let step = Arc::new(Step::new(positions, &self.config, &self.rope, long, &self.device)?);
             for (done, (layer, cache)) in layers.iter().zip(caches).enumerate() {
                 zoo_core::step(done, layers.len())?;
-                hidden = layer.forward(&hidden, &step, cache)?;
+                hidden = if packed {
+                    // Nobody reads the cache of a pass over packed rows again.
+                    let (layer, step) = (layer.clone(), step.clone());
+                    recompute::block(&[&hidden], move |x| {
+                        layer.forward(&x[0], &step, &mut LayerCache::new(batch))
+                    })?
+                } else {
+                    layer.forward(&hidden, &step, cache)?
+                };
             }
             Ok(hidden)
         })
+    }
+
+    fn loss(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        let (batch, length) = self.dims(hidden)?;
+        let cap = self.config.logit_cap;
+        let loss = pool::within(&self.device, || {
+            let normed = self.norm.forward(&hidden.to_dtype(self.dtype)?)?;
+            let rows = normed.reshape((batch * length, self.config.hidden_size))?;
+            loss::through_head(&self.head, &rows, targets, cap)
+        })?;
+        match loss {
+            Some(loss) => Ok(loss),
+            None => loss::cross_entropy(&self.logits(hidden)?.flatten_to(1)?, targets),
+        }
     }
 
     fn select_rows(&self, cache: &mut Cache, rows: &[usize]) -> Result<()> {

@@ -90,6 +90,11 @@ impl Positions {
         Ok(read)
     }
 
+    /// Whether rows hold whole sequences, one behind the other.
+    pub fn packed(&self) -> bool {
+        self.starts.is_some()
+    }
+
     /// Rows, also where they agree.
     pub fn batch(&self) -> usize {
         self.batch

@@ -1,13 +1,16 @@
 //! The three linear maps of one input that attention needs, stored apart or as one matrix.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Tensor, WithDType};
 use zoo_core::weights::Params;
 use zoo_core::{Error, Result};
+use zoo_kernels::Element;
 
+use crate::graph::Sink;
 use crate::linear::Linear;
 use crate::quantised::{self, RowOrder};
 
 /// Maps to queries, keys and values.
+#[derive(Debug, Clone)]
 pub(super) enum Projections {
     /// One matrix each.
     Apart([Linear; 3]),
@@ -36,6 +39,52 @@ impl Projections {
                 Self::Apart(all(parts.into_iter().map(load))?)
             }
         })
+    }
+
+    /// The maps, one or three.
+    pub fn maps(&self) -> &[Linear] {
+        match self {
+            Self::Apart(maps) => maps,
+            Self::Joint(map, _) => std::slice::from_ref(map),
+        }
+    }
+
+    /// `[…, inputs]` to `[…, outputs]` of each map, without a graph.
+    pub fn compute<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<[Tensor; 3]> {
+        match self {
+            Self::Apart([q, k, v]) => {
+                let map = |map: &Linear| {
+                    Ok::<_, candle_core::Error>(map.compute::<T>(&map.still::<T>()?, x, None)?.tensor())
+                };
+                Ok([map(q)?, map(k)?, map(v)?])
+            }
+            Self::Joint(map, [q, k, v]) => {
+                let joint = map.compute::<T>(&map.still::<T>()?, x, None)?.tensor();
+                let part = |start, length| joint.narrow(D::Minus1, start, length)?.contiguous();
+                Ok([part(0, *q)?, part(*q, *k)?, part(q + k, *v)?])
+            }
+        }
+    }
+
+    /// Leaves the gradients of the maps for their input and the gradients of their results, and gives that of the input,
+    /// if somebody `wants` it.
+    pub fn pull<T: Element + WithDType>(
+        &self,
+        x: &Tensor,
+        gradients: [Tensor; 3],
+        wants: bool,
+        sink: &mut Sink,
+    ) -> candle_core::Result<Option<Tensor>> {
+        match self {
+            Self::Apart(maps) => {
+                let mut sum: Option<Tensor> = None;
+                for (map, gradient) in maps.iter().zip(&gradients) {
+                    sum = map.pull::<T>(x, gradient, wants, sum.as_ref(), sink)?;
+                }
+                Ok(sum)
+            }
+            Self::Joint(map, _) => map.pull::<T>(x, &Tensor::cat(&gradients, D::Minus1)?, wants, None, sink),
+        }
     }
 
     /// `[…, inputs]` to `[…, outputs]` of each map.

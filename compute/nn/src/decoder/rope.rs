@@ -7,6 +7,7 @@ use zoo_kernels::{Element, Pairing, Rotary, written};
 use super::positions::Positions;
 use super::scaling::{Frequencies, RopeConfig};
 use crate::dispatch::{Path, with};
+use crate::graph::{self, Fresh};
 use crate::values::Values;
 
 /// The frequencies of a model's heads.
@@ -43,6 +44,7 @@ impl Rope {
 }
 
 /// How far each channel pair turns at each token.
+#[derive(Debug, Clone)]
 pub(super) struct Turns {
     /// `[B, T, R/2]` f32, or `[1, T, R/2]` where all rows have the same positions; so is `sin`.
     cos: Tensor,
@@ -67,8 +69,12 @@ impl Turns {
 
     /// `x` `[B, T, heads, D]`, turned in f32 and rounded back; differentiable.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        if let Path::Kernel(numbers) = Path::of([x]) {
-            return Ok(with!(numbers, T => self.fused::<T>(x)?));
+        match Path::of([x]) {
+            Path::Kernel(numbers) => {
+                return Ok(with!(numbers, T => self.compute::<T>(x, Way::There)?.tensor()));
+            }
+            Path::Tracked(numbers) => return Ok(with!(numbers, T => self.tracked::<T>(x)?)),
+            Path::Candle => {}
         }
         let (channels, rotary) = (x.dim(D::Minus1)?, 2 * self.cos.dim(D::Minus1)?);
         let wide = x.to_dtype(DType::F32)?;
@@ -82,11 +88,22 @@ impl Turns {
         Ok(Tensor::cat(&parts, D::Minus1)?.to_dtype(x.dtype())?)
     }
 
-    /// In one pass over all cores.
-    fn fused<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    fn tracked<T: Element + WithDType>(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let (source, turns) = (x.clone(), self.clone());
+        graph::operation("rotary positions", [x], self.compute::<T>(x, Way::There)?, move |gradient, sink| {
+            sink.add(&source, turns.compute::<T>(gradient, Way::Back)?.tensor())
+        })
+    }
+
+    /// In one pass over all cores, without a graph. Turning back is what gradients go through.
+    pub fn compute<T: Element + WithDType>(&self, x: &Tensor, way: Way) -> candle_core::Result<Fresh> {
         let (_, _, heads, channels) = x.dims4()?;
         let table = |t: &Tensor| Values::of(t, t.dims());
-        let (x, cos, sin) = (Values::of(x, x.dims())?, table(&self.cos)?, table(&self.sin)?);
+        let sin = match way {
+            Way::There => self.sin.clone(),
+            Way::Back => self.sin.neg()?,
+        };
+        let (x, cos, sin) = (Values::of(x, x.dims())?, table(&self.cos)?, table(&sin)?);
         let (from, cos, sin) = (x.read()?, cos.read()?, sin.read()?);
         let pairs = self.cos.dim(D::Minus1)?;
         let (pairing, still) = (Pairing::Halves, 0);
@@ -94,6 +111,13 @@ impl Turns {
         let from: &[T] = from.values()?;
         let out =
             written(from.len(), |out| Ok::<_, candle_core::Error>(rotary.apply(from, heads, channels, out)))?;
-        Tensor::from_vec(out, x.shape(), &Device::Cpu)
+        Ok(Fresh::new(out, x.shape()))
     }
+}
+
+/// Which way channels turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    There,
+    Back,
 }

@@ -1,7 +1,7 @@
 //! What all layers of a call share.
 
-use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use candle_core::{DType, Device};
 use zoo_core::Result;
@@ -15,25 +15,25 @@ use crate::attention::SCORE_BYTES;
 const QUERIES: usize = 256;
 
 /// What follows from the positions of a call, the same for every layer.
-pub(super) struct Step<'a> {
+pub(super) struct Step {
     pub turns: Turns,
     pub runs: Vec<Run>,
     /// Keys that are in use after this call.
     pub end: usize,
     /// Most positions that a cache may hold.
     pub limit: usize,
-    positions: &'a Positions,
+    positions: Positions,
     window: Option<usize>,
     /// The keys that each query sees, without and with the sliding window.
-    sight: [OnceCell<Vec<Range<usize>>>; 2],
+    sight: [OnceLock<Vec<Range<usize>>>; 2],
     /// The same in turns for products by candle, of so many queries at most.
-    queries: [OnceCell<Vec<Turn>>; 2],
+    queries: [OnceLock<Vec<Turn>>; 2],
     most: usize,
 }
 
-impl<'a> Step<'a> {
+impl Step {
     pub fn new(
-        positions: &'a Positions,
+        positions: Positions,
         config: &DecoderConfig,
         rope: &Rope,
         long: bool,
@@ -42,7 +42,7 @@ impl<'a> Step<'a> {
         let row =
             positions.batch() * config.num_attention_heads * positions.stored() * DType::F32.size_in_bytes();
         Ok(Self {
-            turns: rope.turns(positions, long, device)?,
+            turns: rope.turns(&positions, long, device)?,
             runs: positions.runs(),
             end: positions.stored(),
             limit: config.max_position_embeddings.max(positions.stored()),
@@ -52,6 +52,11 @@ impl<'a> Step<'a> {
             queries: Default::default(),
             most: (SCORE_BYTES / row.max(1)).clamp(1, QUERIES),
         })
+    }
+
+    /// Whether the keys of the call are all that there are, one behind the other: rows of whole sequences.
+    pub fn whole(&self) -> bool {
+        self.positions.packed()
     }
 
     fn window(&self, windowed: bool) -> Option<usize> {

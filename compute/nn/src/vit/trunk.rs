@@ -1,5 +1,7 @@
 //! The transformer itself: pixels in, tokens of chosen blocks out.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use zoo_core::weights::{Init, Params};
 use zoo_core::{FeatureMap, FeatureRequest, Grid, Result, step};
@@ -10,6 +12,7 @@ use crate::axial::AxialPositions;
 use crate::norm::Norm;
 use crate::patch_embed::{PatchEmbed, Surroundings};
 use crate::pos_embed::PosEmbed;
+use crate::recompute;
 
 /// Weights of a vision transformer. Canonical names are timm's: `cls_token`, `reg_token`, `pos_embed`,
 /// `patch_embed.proj`, `norm_pre`, `blocks.{i}.{norm1,attn.qkv,attn.proj,ls1.gamma,norm2,mlp.…,ls2.gamma}`,
@@ -23,7 +26,7 @@ pub struct VisionTransformer {
     patch_norm: Option<Norm>,
     pre_norm: Option<Norm>,
     rope: Option<AxialPositions>,
-    blocks: Vec<Block>,
+    blocks: Vec<Arc<Block>>,
     norm: Option<Norm>,
 }
 
@@ -59,7 +62,7 @@ impl VisionTransformer {
         let patch_norm = norm("patch_embed.norm", style.patch_norm)?;
         let pre_norm = norm("norm_pre", style.pre_norm)?;
         let blocks = (0..config.depth)
-            .map(|i| Block::load(&params.pp("blocks").pp(i), config))
+            .map(|i| Ok(Arc::new(Block::load(&params.pp("blocks").pp(i), config)?)))
             .collect::<Result<_>>()?;
         let norm = norm("norm", style.final_norm)?;
         let rope = style.rope.map(|rope| {
@@ -104,7 +107,8 @@ impl VisionTransformer {
         let mut maps: Vec<Option<FeatureMap>> = vec![None; wanted.len()];
         for (layer, block) in self.blocks.iter().enumerate().take(last + 1) {
             step(layer, last + 1)?;
-            tokens = block.forward(&tokens, turns.as_deref())?;
+            let (block, turns) = (block.clone(), turns.clone());
+            tokens = recompute::block(&[&tokens], move |x| block.forward(&x[0], turns.as_deref()))?;
             if !wanted.contains(&layer) {
                 continue;
             }

@@ -12,7 +12,6 @@ use zoo_core::{
 use zoo_data::{Dataset, Flaw, FlawKind};
 use zoo_host::Pieces;
 use zoo_language::tokens::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
-use zoo_nn::loss::cross_entropy;
 
 use super::ahead::Read;
 use super::begin::{self, Origin};
@@ -228,12 +227,10 @@ impl Learner {
             }
             _ => self.llm.prefill(&embeddings, &positions, &mut cache, &mut NoHook)?,
         };
-        // Only what is asked about becomes logits.
         let asked = Tensor::new(row.asked.as_slice(), &self.device)?;
         let asked = hidden.squeeze(0)?.index_select(&asked, 0)?.unsqueeze(0)?;
-        let logits = self.llm.logits(&asked)?.squeeze(0)?;
         let targets = Tensor::new(row.targets.as_slice(), &self.device)?;
-        outcome.loss = Some(cross_entropy(&logits, &targets)?);
+        outcome.loss = Some(self.llm.loss(&asked, &targets)?);
         Ok(outcome)
     }
 

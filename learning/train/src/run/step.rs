@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use zoo_nn::autograd::backward;
 
 use super::ahead;
 use super::log::{Step, now};
@@ -144,7 +145,7 @@ impl Run {
         if !value.is_finite() {
             return Ok(value);
         }
-        let gradients = loss.backward()?;
+        let gradients = backward(&loss)?;
         for (key, var) in self.learner.variables() {
             if let Some(gradient) = gradients.get(var) {
                 self.optimiser.add(key, gradient)?;
