@@ -48,9 +48,9 @@ enum Request {
 
 enum Model {
     /// The encoder alone, on so many images.
-    Vit(VisionTransformer, Tensor),
+    Vit(Box<VisionTransformer>, Tensor),
     Llava {
-        vit: VisionTransformer,
+        vit: Box<VisionTransformer>,
         projector: Mlp,
         llm: Box<dyn LanguageModel>,
         pixels: Tensor,
@@ -104,7 +104,7 @@ fn serve(learner: &Learner, line: &str) -> Result<Value> {
     }
 }
 
-fn vit(weights: &Weights, arch: Value) -> Result<VisionTransformer> {
+fn vit(weights: &Weights, arch: Value) -> Result<Box<VisionTransformer>> {
     let spec = Spec {
         id: "vit".to_owned(),
         architecture: "vit".to_owned(),
@@ -112,7 +112,7 @@ fn vit(weights: &Weights, arch: Value) -> Result<VisionTransformer> {
         precision: Precision::F32,
     };
     let config = ViTConfig::from_spec(&spec, ViTStyle::PLAIN)?;
-    Ok(VisionTransformer::load(&weights.params(&LAYOUTS, &Device::Cpu)?, &config)?)
+    Ok(Box::new(VisionTransformer::load(&weights.params(&LAYOUTS, &Device::Cpu)?, &config)?))
 }
 
 fn open(model: &str, dtype: &str, recomputes: bool) -> Result<Learner> {

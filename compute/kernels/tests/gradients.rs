@@ -250,17 +250,17 @@ impl Case {
             let slopes: Vec<f64> = (0..keys).map(|key| dot(g, &parts[2][at(key)..][..channels])).collect();
             let level = out.map_or_else(|| dot(&slopes, weights), |out| dot(g, &out[q..][..channels]));
             let row = (image * heads + head) * queries + query;
-            for key in 0..keys {
-                let slope = weights[key] * (slopes[key] - level);
+            for (key, (weight, slope)) in weights.iter().zip(&slopes).enumerate() {
+                let slope = weight * (slope - level);
                 if let Some((h, w)) = self.grid {
                     to[3][row * h + key / w] += slope;
                     to[4][row * w + key % w] += slope;
                 }
                 let slope = slope * f64::from(self.scale);
-                for c in 0..channels {
+                for (c, g) in g.iter().enumerate() {
                     to[0][q + c] += slope * parts[1][at(key) + c];
                     to[1][at(key) + c] += slope * parts[0][q + c];
-                    to[2][at(key) + c] += weights[key] * g[c];
+                    to[2][at(key) + c] += weight * g;
                 }
             }
         });
