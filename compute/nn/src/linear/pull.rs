@@ -212,7 +212,7 @@ impl Linear {
             if let Some(bias) = &self.bias {
                 let sums = column_sums::<T>(gradient)?;
                 slope = (slope + (wide(bias)? * wide(&sums)?)?)?;
-                sink.give(bias, || sums * &plain)?;
+                sink.give(bias, || sums * wide(&plain)?)?;
             }
             sink.add(scale, slope)?;
             if let Weight::Plain(weight) = &self.weight() {
