@@ -148,7 +148,7 @@ impl PanelForm {
                 out.iter_mut().zip(&panel[p * columns..]).for_each(|(out, &cell)| *out = number(cell));
             }
             Cell::Pair => {
-                let part = if p % 2 == 0 { low } else { high };
+                let part = if p.is_multiple_of(2) { low } else { high };
                 out.iter_mut()
                     .zip(&panel[p / 2 * columns..])
                     .for_each(|(out, &cell)| *out = number(part(cell)));

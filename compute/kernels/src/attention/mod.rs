@@ -151,7 +151,7 @@ impl<T: Element> Attention<'_, T> {
         if let Some(logs) = &logs {
             assert_eq!(logs.len(), batch * heads * queries, "logs: not [{batch}, {heads}, {queries}]");
         }
-        let logs = logs.map(|logs| Out::new(logs));
+        let logs = logs.map(Out::new);
         if out.is_empty() || channels == 0 {
             return &mut [];
         }
