@@ -40,7 +40,7 @@ struct Parts {
 impl Parts {
     fn loss<T: Element + WithDType>(self) -> candle_core::Result<Tensor> {
         let rows = self.hidden.dim(0)?;
-        let classes = self.head.rows_of::<T>()?.count();
+        let classes = self.head.rows_of().count();
         if self.targets.len() != rows || rows == 0 {
             candle_core::bail!("{} targets for {rows} hidden states", self.targets.len());
         }
@@ -101,7 +101,7 @@ impl Parts {
             &dyn Fn() -> candle_core::Result<Packed>,
         ) -> candle_core::Result<()>,
     ) -> candle_core::Result<()> {
-        let weights: HeadRows = self.head.rows_of::<T>()?;
+        let weights: HeadRows = self.head.rows_of();
         let hidden = Values::of(&self.hidden, self.hidden.dims())?;
         let hidden = hidden.read()?;
         let hidden = hidden.values::<T>()?;

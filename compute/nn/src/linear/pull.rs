@@ -303,13 +303,13 @@ impl HeadRows {
 
 impl Linear {
     /// The weights, of which some rows are to be multiplied at a time.
-    pub(crate) fn rows_of<T: Element + WithDType>(&self) -> candle_core::Result<HeadRows> {
+    pub(crate) fn rows_of(&self) -> HeadRows {
         let bias = self.bias.as_ref().map(Tensor::detach);
-        Ok(match self.weight() {
+        match self.weight() {
             Weight::Plain(weight) => HeadRows::Plain(weight.detach(), bias),
             Weight::Packed(packed, _) => HeadRows::Panels(packed, bias),
             Weight::Quantised(weights) => HeadRows::Decoded(weights.decode(), weights.inputs(), bias),
-        })
+        }
     }
 
     /// Leaves gradients that were made elsewhere.
