@@ -124,7 +124,9 @@ impl<'a> Net<'a> {
                 let request =
                     Request::get(&url).body(()).map_err(|error| Fault::last(&url, error.to_string()))?;
                 match read(&url, net.found.run(request)) {
-                    Err(Fault { status: Some(400..500), .. }) => Ok(Answer { bytes: Vec::new() }),
+                    Err(Fault { status: Some(400..500), passes: false, .. }) => {
+                        Ok(Answer { bytes: Vec::new() })
+                    }
                     other => other,
                 }
             });
