@@ -70,6 +70,12 @@ fn ticks(chart: &Chart) -> impl Iterator<Item = u32> + use<> {
     (0..=top / tick).map(move |i| i * tick)
 }
 
+/// Height of letters with which the widest of these is no wider than `room`.
+fn fitting<'a>(chart: &Chart, texts: impl IntoIterator<Item = &'a str>, room: f64) -> f64 {
+    let widest = texts.into_iter().map(|text| outline::text(text, chart.face).1).fold(0.1, f64::max);
+    LETTER.min(room / (2.0 * widest))
+}
+
 fn upright(pad: &mut Pad<'_>, (w, h): (f64, f64), top: f64) {
     let chart = pad.chart;
     let (left, right, bottom) = (0.13, w - 0.05, h - 0.1);
@@ -83,6 +89,7 @@ fn upright(pad: &mut Pad<'_>, (w, h): (f64, f64), top: f64) {
     }
     let step = (right - left) / chart.values.len().max(1) as f64;
     let x = |i: usize| left + step * (i as f64 + 0.5);
+    let letter = fitting(chart, chart.labels.iter().map(String::as_str), 0.9 * step);
     if chart.chart == ChartKind::Line {
         let points: Vec<_> = chart.values.iter().enumerate().map(|(i, v)| (x(i), y(*v))).collect();
         pad.fill(&outline::stroke(&points, 0.01, false), pad.colour(0), None);
@@ -99,7 +106,7 @@ fn upright(pad: &mut Pad<'_>, (w, h): (f64, f64), top: f64) {
             pad.text(&value.to_string(), (x(i), y(*value) - lift), LETTER, 0.0);
         }
         if let Some(label) = chart.labels.get(i) {
-            pad.text(label, (x(i), bottom + 0.042), LETTER, 0.0);
+            pad.text(label, (x(i), bottom + 0.042), letter, 0.0);
         }
     }
     pad.line((left, bottom), (right, bottom), 0.005, chart.ink);
@@ -110,11 +117,12 @@ fn rows(pad: &mut Pad<'_>, (w, h): (f64, f64), top: f64) {
     let chart = pad.chart;
     let (left, right, bottom) = (0.2, w - 0.08, h - 0.1);
     let x = |value: u32| left + (right - left) * share(chart, value);
+    let letter = fitting(chart, [chart.top.to_string().as_str()], 0.8 * (x(chart.tick) - left));
     for tick in ticks(chart) {
         if chart.grid && tick > 0 {
             pad.line((x(tick), top), (x(tick), bottom), 0.003, chart.ink.mix(chart.paper, 0.75));
         }
-        pad.text(&tick.to_string(), (x(tick), bottom + 0.042), LETTER, 0.0);
+        pad.text(&tick.to_string(), (x(tick), bottom + 0.042), letter, 0.0);
         pad.line((x(tick), bottom), (x(tick), bottom + 0.012), 0.004, chart.ink);
     }
     let step = (bottom - top) / chart.values.len().max(1) as f64;
