@@ -135,7 +135,7 @@ fn files_say_the_same_as_the_truth() {
         if truth.kind == Kind::Room {
             let depth = row["image"].as_str().unwrap().replace("images/", "depth/");
             let depth = image::open(home.join(&depth)).unwrap().to_luma16();
-            let far = |(a, b): (&u16, &f32)| (f64::from(*a) - f64::from(*b) * 1000.0).abs() <= 0.51;
+            let far = |(a, b): (&u16, &f32)| (f64::from(*a) - (f64::from(*b) * 1000.0).min(65535.0)).abs() <= 0.51;
             assert!(depth.as_raw().iter().zip(&seen.depth).all(far), "{}", truth.name);
         }
         let of = |document: &Value| -> Vec<Value> {
