@@ -82,8 +82,10 @@ impl Watch for Counting<'_> {
     fn begins(&self, _: usize, _: usize) {}
     fn reply(&self, _: &Item, reply: zoo_eval::Result<&Reply, &zoo_eval::Error>) {
         reply.unwrap();
-        self.left.set(self.left.get() - 1);
-        self.stop.store(self.left.get() == 0, Ordering::Relaxed);
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
     }
 }
 
