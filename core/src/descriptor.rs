@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::features::Grid;
+use crate::options::OptionInfo;
 use crate::{Error, Quantisation, Result};
 
 /// One feature-giving layer of an encoder (timm's `feature_info`).
@@ -57,6 +58,9 @@ pub struct EncoderDescriptor {
     pub parameters: u64,
     /// Whether [`crate::Encoder::differentiable`] is there.
     pub vjp: bool,
+    /// What else than pixels decides what it sees, and may be set for a call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<OptionInfo>,
 }
 
 impl EncoderDescriptor {

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use crate::descriptor::{ConnectorDescriptor, EncoderDescriptor, LlmDescriptor, Resolution};
+use crate::options::OptionInfo;
 
 /// The most that a single size can be: products of two stay within a machine word.
 const SIZE: u64 = u32::MAX as u64;
@@ -58,6 +59,7 @@ impl EncoderDescriptor {
             Resolution::AtLeast(m) => faults.size("`resolution.at_least`", m),
         }
         faults.total("`parameters`", self.parameters);
+        self.options.iter().filter_map(OptionInfo::fault).for_each(|fault| faults.add(fault));
         if faults.0.is_empty() {
             let native = self.native;
             for layer in 0..self.layers.len() {

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::options::CallOptions;
 use crate::{Error, Result};
 
 /// A grid of `h` rows and `w` columns.
@@ -139,6 +140,7 @@ pub struct Origin {
 pub struct ImageBatch {
     pixels: Tensor,
     origins: Vec<Origin>,
+    options: CallOptions,
 }
 
 impl ImageBatch {
@@ -148,12 +150,25 @@ impl ImageBatch {
     /// [`Error::InvalidInput`] when the counts or the rank do not fit.
     pub fn new(pixels: Tensor, origins: Vec<Origin>) -> Result<Self> {
         match pixels.dims() {
-            [b, 3, _, _] if *b == origins.len() => Ok(Self { pixels, origins }),
+            [b, 3, _, _] if *b == origins.len() => {
+                Ok(Self { pixels, origins, options: CallOptions::default() })
+            }
             dims => Err(Error::invalid(format!(
                 "pixels must be [B, 3, H, W] with one origin per row; got {dims:?} and {} origins",
                 origins.len()
             ))),
         }
+    }
+
+    /// The same, to be looked at with these options.
+    #[must_use]
+    pub fn with_options(self, options: CallOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Options of the call that looks at it.
+    pub fn options(&self) -> &CallOptions {
+        &self.options
     }
 
     /// `[B, 3, H, W]`.

@@ -20,6 +20,7 @@ mod fusion;
 mod geometry;
 pub mod json;
 mod llm;
+mod options;
 mod path_text;
 mod preprocess;
 mod refine;
@@ -38,6 +39,7 @@ pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layer
 pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook, cross_entropy};
+pub use options::{CallOptions, Extent, OptionInfo, OptionKind};
 pub use path_text::{path_bytes, path_text};
 pub use preprocess::{Filter, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};

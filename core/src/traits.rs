@@ -16,6 +16,7 @@ use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescrip
 use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
 use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 use crate::llm::{Cache, LayerHook, cross_entropy};
+use crate::options::CallOptions;
 use crate::{Error, Result};
 
 /// Looks at images: normalised pixels in, feature maps out. Inference is deterministic.
@@ -27,9 +28,21 @@ pub trait Encoder: Send + Sync {
     /// one per layer in the order of the request. Layer indices are timm's (`forward_intermediates`).
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>>;
 
-    /// [`Encoder::forward`] with each map bound to the images it came from.
+    /// [`Encoder::forward`] with options of the call. Whoever lists some in its descriptor implements this, and
+    /// `forward` is it with their defaults; options that are not listed are refused.
+    fn forward_with(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        options: &CallOptions,
+    ) -> Result<Vec<FeatureMap>> {
+        options.check_on(self.descriptor(), pixels)?;
+        self.forward(pixels, request)
+    }
+
+    /// [`Encoder::forward_with`] the options of the batch, with each map bound to the images it came from.
     fn features(&self, batch: &ImageBatch, request: &FeatureRequest) -> Result<Vec<Features>> {
-        let maps = self.forward(batch.pixels(), request)?;
+        let maps = self.forward_with(batch.pixels(), request, batch.options())?;
         maps.into_iter().map(|map| Features::new(map, batch.origins().to_vec())).collect()
     }
 

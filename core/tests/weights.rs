@@ -514,3 +514,31 @@ fn trainable_weights_are_variables_by_published_name() {
     let gradients = joined.sum_all().unwrap().backward().unwrap();
     assert!(gradients.get(loaded.vars["vision.k.weight"].as_tensor()).is_some());
 }
+
+/// What diffusers saves: networks whose tensors have equal names, in folders beside one another.
+#[test]
+fn files_of_several_folders_are_several_networks() {
+    let dir = TempDir::new().unwrap();
+    for (folder, length) in [("unet", 2), ("vae", 3)] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+        let file = format!("{folder}/diffusion_pytorch_model.safetensors");
+        save(&dir.path().join(file), &[("conv_in.bias", &[length])]);
+    }
+    std::fs::create_dir(dir.path().join("tokenizer")).unwrap();
+    std::fs::write(dir.path().join("tokenizer/vocab.json"), "{}").unwrap();
+    let whole = [dir.path().to_owned()];
+    let message = Checkpoint::open(&whole).err().unwrap().to_string();
+    assert!(message.contains("no weight file here"), "{message}");
+    std::fs::write(dir.path().join("model_index.json"), "{}").unwrap();
+    let parts = ["unet", "vae"].map(|folder| dir.path().join(folder));
+    let files = parts.clone().map(|folder| folder.join("diffusion_pytorch_model.safetensors"));
+    for paths in [&whole[..], &parts, &files] {
+        let checkpoint = Checkpoint::open(paths).unwrap();
+        assert_eq!(checkpoint.keys().collect::<Vec<_>>(), ["unet/conv_in.bias", "vae/conv_in.bias"]);
+        assert_eq!(checkpoint.load("vae/conv_in.bias").unwrap().dims(), [3]);
+        assert!(checkpoint.rows("unet/conv_in.bias").is_some());
+    }
+    // One folder is one network, and its names are those of its files.
+    let alone = Checkpoint::open(&parts[..1]).unwrap();
+    assert_eq!(alone.keys().collect::<Vec<_>>(), ["conv_in.bias"]);
+}

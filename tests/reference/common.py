@@ -164,7 +164,7 @@ def write_json(folder, name, value):
     (pathlib.Path(folder) / f"{name}.json").write_text(text)
 
 
-def write_case(folder, case, subject, weights, tensors, expect, reference):
+def write_case(folder, case, subject, weights, tensors, expect, reference, options=None, option_tensors=()):
     """One case: `subject` says what is opened from `weights`, a file name or a list of them (see `write_weights`), and
     `expect` which of `tensors` it must give."""
     write_json(folder, case, {
@@ -174,24 +174,26 @@ def write_case(folder, case, subject, weights, tensors, expect, reference):
         "data": write_data(folder, case, tensors),
         "expect": expect,
         "reference": reference,
+        **({"options": options} if options else {}),
+        **({"option_tensors": list(option_tensors)} if option_tensors else {}),
     })
 
 
 @torch.no_grad()
 def write_encoder_case(folder, case, *, encoder, architecture, arch, weights, model, pixels, expect, reference,
-                       layout=None):
-    """One encoder case. `expect(pixels)` gives a list of `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)`,
+                       layout=None, options=None, option_tensors=None):
+    """One encoder case, looked at with `options` (numbers and words) and `option_tensors`, both by name. `expect(pixels)` gives a list of `(tensor, layer, norm)` or `(tensor, layer, norm, prefix)`,
     computed by `model`, with tensors [B, N, C], patch tokens unless `prefix`."""
     exact = expect(pixels)
     lost = losses(model, lambda dtype: [row[0] for row in expect(pixels.to(dtype))], [row[0] for row in exact])
-    tensors, rows = {"pixels": pixels}, []
+    tensors, rows = {"pixels": pixels, **(option_tensors or {})}, []
     for (tensor, layer, norm, *prefix), loses in zip(exact, lost):
         prefix = bool(prefix and prefix[0])
         name = f"layer{layer}{'.norm' if norm else ''}{'.prefix' if prefix else ''}"
         tensors[name] = tensor
         rows.append({"tensor": name, "layer": layer, "norm": norm, "prefix": prefix, "loses": loses})
     subject = {"encoder": encoder, "architecture": architecture, "arch": arch, "layout": layout}
-    write_case(folder, case, subject, weights, tensors, rows, reference)
+    write_case(folder, case, subject, weights, tensors, rows, reference, options, sorted(option_tensors or {}))
 
 
 @torch.no_grad()

@@ -58,6 +58,16 @@ pub struct EncoderArgs {
     /// Side of the image in pixels
     #[arg(long, value_name = "R", conflicts_with = "ensemble")]
     pub resolution: Option<usize>,
+    /// An option of the encoder, such as step=100 of a diffusion model; `zoo info` lists them. May be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = option, conflicts_with = "ensemble")]
+    pub option: Vec<(String, String)>,
+}
+
+/// `NAME=VALUE`.
+fn option(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    let (name, value) = pair.ok_or("an option is NAME=VALUE, such as step=100")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl EncoderArgs {

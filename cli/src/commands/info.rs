@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use zoo_core::{Precision, Preprocess, path_text};
+use zoo_core::{Extent, OptionKind, Precision, Preprocess, path_text};
 use zoo_host::{EncoderRequest, HostError, Judgement, Shipped, WeightsStatus, Zoo};
 use zoo_registry::{Kind, LlmRow, LookupError, ModelRow, Selection, Supervision, Weights};
 
@@ -146,6 +146,9 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
             let prefix = found.descriptor.prefix.len();
             let layers = found.descriptor.layers.len();
             out.line("depth", format!("{}, {}", counted(layers, "layer"), counted(prefix, "prefix token")));
+            for option in &found.descriptor.options {
+                out.line("option", option_words(option));
+            }
             json["descriptor"] = json!(found.descriptor);
             json["parameters"] = found.descriptor.parameters.into();
             json["gmacs"] = (found.cost.macs as f64 / 1e9).into();
@@ -331,6 +334,25 @@ fn resolution_words(descriptor: &zoo_core::EncoderDescriptor) -> String {
         zoo_core::Resolution::AtLeast(m) => format!("any size from {m}"),
     };
     format!("{} px native; {rule}", descriptor.native)
+}
+
+/// `step: time step, 0..=999, 250 if absent`.
+fn option_words(option: &zoo_core::OptionInfo) -> String {
+    let kind = match &option.kind {
+        OptionKind::Integer { default, least, most } => format!("{least}..={most}, {default} if absent"),
+        OptionKind::Choice { default, among } => format!("{}; {default} if absent", among.join(", ")),
+        OptionKind::Tensor { shape } => {
+            let axis = |extent: &Extent| match *extent {
+                Extent::Batch => "B".to_owned(),
+                Extent::Is(length) => length.to_string(),
+                Extent::Height(cell) => format!("H/{cell}"),
+                Extent::Width(cell) => format!("W/{cell}"),
+            };
+            let shape: Vec<String> = shape.iter().map(axis).collect();
+            format!("f32 [{}] beside `pixels`, from a fixed seed if absent", shape.join(","))
+        }
+    };
+    format!("{}: {}, {kind}", option.name, option.about)
 }
 
 /// `304 M (1.2 GB in f32, 608 MB in bf16 or f16)`.

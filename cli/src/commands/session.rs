@@ -23,6 +23,7 @@ pub(super) fn request(subject: &Subject, prefix: bool) -> Result<EyesRequest, Cl
             prefix,
             tokens: options.tokens,
             resolution: options.resolution,
+            options: options.option.iter().cloned().collect(),
         })),
         (None, Some(id)) => {
             let weights = subject.weights.clone();

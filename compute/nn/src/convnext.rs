@@ -214,6 +214,7 @@ impl Trunk for ConvNeXtTrunk {
             resolution: Resolution::MultipleOf(STRIDE),
             parameters,
             vjp: true,
+            options: Vec::new(),
         }
     }
 

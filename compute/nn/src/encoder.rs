@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Layout, Params, Weights};
 use zoo_core::{
-    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result, Trainable,
+    CallOptions, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result,
+    Trainable,
 };
 
 use crate::autograd::{self, Parameters};
@@ -28,6 +29,20 @@ pub trait Trunk: Sized + Send + Sync {
     /// # Errors
     /// A layer that does not exist; a device that refused.
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>>;
+
+    /// As [`Encoder::forward_with`], with options that the descriptor lists, for a trunk that has some.
+    ///
+    /// # Errors
+    /// As [`Trunk::forward`].
+    fn forward_with(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        options: &CallOptions,
+    ) -> Result<Vec<FeatureMap>> {
+        let _ = options;
+        self.forward(pixels, request)
+    }
 
     /// What the encoder of this id says of itself.
     fn descriptor(config: &Self::Config, id: &str, parameters: u64) -> EncoderDescriptor;
@@ -130,12 +145,25 @@ impl<T: Trunk> Encoder for TrunkEncoder<T> {
     }
 
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
+        self.forward_with(pixels, request, &CallOptions::default())
+    }
+
+    fn forward_with(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        options: &CallOptions,
+    ) -> Result<Vec<FeatureMap>> {
         self.check(pixels)?;
+        options.check_on(&self.descriptor, pixels)?;
         let trunk = self.trunk()?;
         let (batch, _, height, width) = pixels.dims4()?;
         let (pixels, group) = (pixels.detach(), self.group(batch, height, width));
         pool::within(&self.device, || {
-            groups::forward(&pixels, group, |images| trunk.forward(images, request))
+            groups::forward(&pixels, group, |images, first| {
+                let options = options.rows(first, images.dim(0)?)?;
+                trunk.forward_with(images, request, &options)
+            })
         })
     }
 
@@ -255,6 +283,7 @@ mod tests {
                 resolution: Resolution::Fixed,
                 parameters,
                 vjp: true,
+                options: Vec::new(),
             }
         }
 

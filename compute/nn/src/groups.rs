@@ -17,22 +17,22 @@ pub(crate) fn size(batch: usize, bytes: u64) -> usize {
     batch.div_ceil(batch.div_ceil(most).max(1)).max(1)
 }
 
-/// The features of `[B, 3, H, W]` pixels, `group` images at a time.
+/// The features of `[B, 3, H, W]` pixels, `group` images at a time; `network` is told the place of the first.
 ///
 /// # Errors
 /// Those of `network`; a device that refused.
 pub(crate) fn forward(
     pixels: &Tensor,
     group: usize,
-    network: impl Fn(&Tensor) -> Result<Vec<FeatureMap>>,
+    network: impl Fn(&Tensor, usize) -> Result<Vec<FeatureMap>>,
 ) -> Result<Vec<FeatureMap>> {
     let batch = pixels.dim(0)?;
     if group >= batch {
-        return network(pixels);
+        return network(pixels, 0);
     }
     let mut layers: Vec<Vec<FeatureMap>> = Vec::new();
     for first in (0..batch).step_by(group) {
-        let maps = network(&pixels.narrow(0, first, group.min(batch - first))?)?;
+        let maps = network(&pixels.narrow(0, first, group.min(batch - first))?, first)?;
         layers.resize_with(maps.len(), Vec::new);
         layers.iter_mut().zip(maps).for_each(|(layer, map)| layer.push(map));
     }
@@ -61,8 +61,8 @@ mod tests {
     fn groups_join_in_order() {
         let pixels = Tensor::arange(0f32, 5.0, &Device::Cpu).unwrap().reshape((5, 1, 1, 1)).unwrap();
         // Two layers, of which one has a prefix: the pixel, and the pixel times ten.
-        let network = |images: &Tensor| {
-            assert!(images.dim(0)? <= 2);
+        let network = |images: &Tensor, first: usize| {
+            assert!(images.dim(0)? <= 2 && first.is_multiple_of(2));
             let tokens = images.reshape(((), 1, 1))?;
             let map = |tokens: &Tensor, prefix, layer| FeatureMap {
                 tokens: tokens.clone(),

@@ -1,11 +1,13 @@
 //! An encoder behind the table.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 use zoo_abi::request;
 
 use super::served::{Call, Reply, Served};
-use super::wire::{MapReply, VjpOptions, from_json, named_list, to_json};
-use crate::{Cost, Differentiable, Encoder, Error, FeatureRequest, Layers, Result};
+use super::wire::{MapReply, OPTION, VjpOptions, from_json, named_list, to_json};
+use crate::{CallOptions, Cost, Differentiable, Encoder, Error, FeatureRequest, Layers, Result};
 
 pub(super) struct ServedEncoder {
     pub plugin: &'static str,
@@ -46,7 +48,16 @@ impl Served for ServedEncoder {
 
     fn call(&self, mut call: Call<'_>) -> Result<Reply> {
         let pixels = call.inputs.take("pixels")?;
-        let maps = self.encoder.forward(&pixels, &feature_request(&call))?;
+        let request = feature_request(&call);
+        let tensors: BTreeMap<String, Tensor> = call.inputs.rest(OPTION);
+        // Without options the call is that of every encoder, whatever it implements.
+        let maps = if call.options.is_empty() && tensors.is_empty() {
+            self.encoder.forward(&pixels, &request)?
+        } else {
+            let values =
+                if call.options.is_empty() { BTreeMap::new() } else { from_json("options", call.options)? };
+            self.encoder.forward_with(&pixels, &request, &CallOptions::new(values, tensors))?
+        };
         let mut tensors = Vec::with_capacity(maps.len());
         let mut replies = Vec::with_capacity(maps.len());
         for (i, map) in maps.into_iter().enumerate() {

@@ -36,6 +36,10 @@ pub struct MapReply {
     pub prefix: bool,
 }
 
+/// What an option of a call that is a tensor is called among the inputs of an encoder; those that are numbers or words
+/// stand in `options_json`, as an object, which is empty where none is set.
+pub const OPTION: &str = "option.";
+
 /// Options of an encoder's `vjp`: inputs `pixels` and `cotangent.i`, results `pixels` and `parameter.i`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VjpOptions {
@@ -188,6 +192,14 @@ impl Tensors {
     /// Takes `name.0`, `name.1`, … as far as they go.
     pub fn list(&mut self, name: &str) -> Vec<Tensor> {
         (0..).map_while(|i| self.0.remove(&format!("{name}.{i}"))).collect()
+    }
+
+    /// Takes all whose names begin so, by the rest of their names.
+    pub fn rest(&mut self, beginning: &str) -> BTreeMap<String, Tensor> {
+        let names: Vec<String> = self.0.keys().filter(|name| name.starts_with(beginning)).cloned().collect();
+        let taken =
+            names.iter().filter_map(|name| Some((name[beginning.len()..].to_owned(), self.0.remove(name)?)));
+        taken.collect()
     }
 
     /// Moves all to a device.

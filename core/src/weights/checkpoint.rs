@@ -121,7 +121,9 @@ impl Checkpoint {
     /// anything), `.gguf`. The container is told from the content, not from the name.
     ///
     /// Names are those of the file without what wrappers of PyTorch add between them (`_orig_mod.`). Where several
-    /// shards hold a tensor of one name, their index says which one counts.
+    /// shards hold a tensor of one name, their index says which one counts. Where the files stand in several folders, each
+    /// folder is a network of its own and part of its tensors' names (`unet/conv_in.weight`); a folder with a
+    /// `model_index.json` stands for the networks in its folders, as diffusers saves them.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is not there, not readable, cut short, or no checkpoint; for two files
@@ -132,8 +134,11 @@ impl Checkpoint {
         let mut index: BTreeMap<String, Held> = BTreeMap::new();
         for (file, (container, found)) in files.iter().zip(&located).enumerate() {
             for key in container.keys() {
-                let stored = unwrapped(key).map(|_| key.to_owned());
-                let name = unwrapped(key).unwrap_or_else(|| key.to_owned());
+                let mut name = unwrapped(key).unwrap_or_else(|| key.to_owned());
+                if let Some(network) = &found.network {
+                    name = format!("{network}/{name}");
+                }
+                let stored = (name != key).then(|| key.to_owned());
                 let other = index.get(&name).map(|held| &located[held.file]);
                 let listed = |found: &Found| {
                     found.listed.as_ref().is_some_and(|(index, file)| index.file_of(key) == Some(file))

@@ -1,5 +1,6 @@
 //! From what the user named (files, folders, indices) to the files that hold tensors.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -30,16 +31,27 @@ pub(super) struct Found {
     pub path: PathBuf,
     /// The index that lists it, and under which name.
     pub listed: Option<(Rc<Index>, String)>,
+    /// The network that it belongs to, where there are several.
+    pub network: Option<String>,
+    /// The folder of the file that was named: the index's, if there is one.
+    home: PathBuf,
 }
 
 impl Found {
     fn alone(path: PathBuf) -> Self {
-        Self { path, listed: None }
+        let home = path.parent().map(Path::to_owned).unwrap_or_default();
+        Self { path, listed: None, network: None, home }
     }
 }
 
+/// What stands at the top of a folder of several networks, each in a folder of its own.
+const PIPELINE: &str = "model_index.json";
+
 /// The weight files behind `paths`, shards resolved, in order. Of an index that stands beside some of its shards only
 /// these are meant, and the index says which of them holds a tensor.
+///
+/// Files of several folders are several networks, called as their folders are; so are the folders of a pipeline
+/// (`model_index.json`) that hold weights.
 ///
 /// # Errors
 /// [`Error::File`] for a path that is not there, a folder without (or with several) weight files, an index that
@@ -50,7 +62,12 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<Found>> {
     }
     let mut out: Vec<Found> = Vec::new();
     for path in paths {
-        for path in if path.is_dir() { in_folder(path)? } else { vec![path.clone()] } {
+        let found = match path.is_dir() {
+            true if path.join(PIPELINE).is_file() => in_pipeline(path)?,
+            true => in_folder(path)?,
+            false => vec![path.clone()],
+        };
+        for path in found {
             if Index::is_one(&path) {
                 out.extend(shards(&path, paths)?);
             } else if !out.iter().any(|found| found.path == path) {
@@ -58,7 +75,42 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<Found>> {
             }
         }
     }
+    name_networks(&mut out);
     Ok(out)
+}
+
+/// Says which network each file belongs to, where they stand in several folders of different names.
+fn name_networks(files: &mut [Found]) {
+    let homes: BTreeSet<PathBuf> = files.iter().map(|found| found.home.clone()).collect();
+    let name = |home: &Path| home.file_name().map(|name| name.to_string_lossy().into_owned());
+    let names: BTreeSet<_> = homes.iter().filter_map(|home| name(home)).collect();
+    if homes.len() > 1 && names.len() == homes.len() {
+        files.iter_mut().for_each(|found| found.network = name(&found.home));
+    }
+}
+
+/// The files of all networks of a pipeline; folders without weights are none of them.
+fn in_pipeline(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fault = |message: String| Error::File { path: folder.to_owned(), message };
+    let entries = fs::read_dir(folder).map_err(|e| fault(e.to_string()))?;
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    let holds = |folder: &PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            ENDINGS.iter().any(|ending| name.ends_with(ending))
+        })
+    };
+    let mut files = Vec::new();
+    for network in folders.iter().filter(|folder| holds(folder)) {
+        files.extend(in_folder(network)?);
+    }
+    if files.is_empty() {
+        return Err(fault(format!("`{PIPELINE}` is here, and no folder with weights beside it")));
+    }
+    Ok(files)
 }
 
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -114,7 +166,12 @@ fn shards(path: &Path, given: &[PathBuf]) -> Result<Vec<Found>> {
     let all: Vec<Found> = index
         .files(None)
         .into_iter()
-        .map(|name| Found { path: folder.join(&name), listed: Some((index.clone(), name)) })
+        .map(|name| Found {
+            path: folder.join(&name),
+            listed: Some((index.clone(), name)),
+            network: None,
+            home: folder.to_owned(),
+        })
         .collect();
     let (some, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|shard| given.contains(&shard.path));
     if !some.is_empty() {

@@ -36,7 +36,7 @@ impl<'a> Selection<'a> {
         Self {
             row,
             resolution: row.resolution,
-            tokens: None,
+            tokens: row.select.tokens,
             layers: row.select.layers.clone(),
             norm: row.select.norm,
         }

@@ -1,13 +1,14 @@
 //! One encoder, ready to look at images.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 use zoo_core::{
-    Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin,
-    Preprocess,
+    CallOptions, Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers,
+    Origin, Preprocess,
 };
 use zoo_preprocess::{DecodeOptions, Decoded, prepare_batch};
 
@@ -33,6 +34,8 @@ pub struct EncoderRequest {
     pub tokens: Option<usize>,
     /// Side of the image in pixels.
     pub resolution: Option<usize>,
+    /// Options of each call, by name, as they are written.
+    pub options: BTreeMap<String, String>,
 }
 
 impl EncoderRequest {
@@ -52,6 +55,7 @@ pub(crate) struct EncoderPlan {
     pub tokens: Option<usize>,
     pub preprocess: Preprocess,
     pub untrained: bool,
+    pub options: CallOptions,
 }
 
 /// Where an encoder computes, and how images are decoded for it.
@@ -196,6 +200,11 @@ impl EncoderSession {
         }
     }
 
+    /// Options of each call.
+    pub fn options(&self) -> &CallOptions {
+        &self.plan.options
+    }
+
     /// Cost of one call on `batch` images at the resolution in use; none while it is not open.
     pub fn cost(&self, batch: usize) -> Option<Cost> {
         let side = self.plan.preprocess.size as usize;
@@ -244,9 +253,12 @@ impl EncoderSession {
         let batch = if batch.pixels().device().same_device(&self.device) {
             batch
         } else {
-            on_device = ImageBatch::new(batch.pixels().to_device(&self.device)?, batch.origins().to_vec())?;
+            on_device = ImageBatch::new(batch.pixels().to_device(&self.device)?, batch.origins().to_vec())?
+                .with_options(batch.options().to_device(&self.device)?);
             &on_device
         };
+        let options = self.plan.options.clone().with(batch.options());
+        let batch = &batch.clone().with_options(options);
         let features = encoder.features(batch, &self.request())?;
         let maps: Vec<FeatureMap> = features.into_iter().map(zoo_core::Features::into_map).collect();
         let seen = join(maps, self.plan.tokens, batch.origins().to_vec())?;
@@ -260,6 +272,7 @@ impl EncoderSession {
     pub(crate) fn check(&self, request: &EncoderRequest) -> Result<(), HostError> {
         let said = self.descriptor();
         let side = self.plan.preprocess.size as usize;
+        self.plan.options.check(self.id(), &said.options, [1, side, side])?;
         for layer in self.request().layers.resolve(said.layers.len())? {
             said.grid(layer, side, side)?;
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use serde_json::{Map, Value};
 use zoo_core::sdk::Plugin;
-use zoo_core::{Precision, Spec, path_text};
+use zoo_core::{CallOptions, Precision, Spec, path_text};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
@@ -379,5 +379,10 @@ fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) ->
         tokens: request.tokens.or(selection.tokens),
         preprocess: selection.row.preprocess_at(resolution),
         untrained: untrained && request.weights.is_none(),
+        options: {
+            let mut options = CallOptions::default();
+            request.options.iter().for_each(|(name, text)| options.set(name, text));
+            options
+        },
     }
 }

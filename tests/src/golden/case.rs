@@ -1,12 +1,12 @@
 //! The file format of a golden case.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use zoo_core::{Precision, Spec};
+use zoo_core::{CallOptions, Precision, Spec};
 
 /// `<case>.json`, with its tensors.
 pub(super) struct Case {
@@ -19,6 +19,8 @@ pub(super) struct Case {
     pub weights: Vec<PathBuf>,
     /// Inputs and expected outputs by name.
     pub data: HashMap<String, Tensor>,
+    /// Options of an encoder's call: numbers and words, and tensors of `data`.
+    pub options: CallOptions,
 }
 
 /// What kind of object is under test, by the id used in messages, and what is expected of it.
@@ -130,6 +132,12 @@ struct File {
     data: String,
     expect: Vec<Value>,
     reference: String,
+    /// Options of the call by name.
+    #[serde(default)]
+    options: BTreeMap<String, Value>,
+    /// Those that are tensors, which `data` has under these names.
+    #[serde(default)]
+    option_tensors: Vec<String>,
 }
 
 /// All cases of a folder, by file name.
@@ -158,7 +166,13 @@ fn read(path: &Path) -> Result<Case, String> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let data = candle_core::safetensors::load(dir.join(&file.data), &Device::Cpu)
         .map_err(|e| format!("{}: {e}", file.data))?;
+    let tensor = |name: String| {
+        let tensor = data.get(&name).ok_or_else(|| format!("the data file has no tensor `{name}`"))?.clone();
+        Ok::<_, String>((name, tensor))
+    };
+    let tensors = file.option_tensors.into_iter().map(tensor).collect::<Result<_, _>>()?;
     Ok(Case {
+        options: CallOptions::new(file.options, tensors),
         name: file.case,
         reference: file.reference,
         subject,

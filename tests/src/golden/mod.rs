@@ -147,6 +147,7 @@ mod tests {
             resolution: Resolution::AtLeast(1),
             parameters: 0,
             vjp: false,
+            options: Vec::new(),
         })))
     }
 

@@ -33,7 +33,10 @@ pub(super) fn run(
             let load = find(plugin.encoders, "encoder", &case.architecture)?;
             let encoder = load(&spec, &weights, &Device::Cpu).map_err(text)?;
             let pixels = case.tensor("pixels")?;
-            Ok(expect.iter().map(|e| pair(case, &e.tensor, e.loses, encoded(&*encoder, pixels, e))).collect())
+            Ok(expect
+                .iter()
+                .map(|e| pair(case, &e.tensor, e.loses, encoded(&*encoder, pixels, case, e)))
+                .collect())
         }
         Subject::Llm(_, expect) => {
             let load = find(plugin.llms, "language model", &case.architecture)?;
@@ -78,9 +81,14 @@ fn pair(
     Ok(Pair { tensor: tensor.to_owned(), got, expected: case.tensor(tensor)?.clone(), loses })
 }
 
-fn encoded(encoder: &dyn Encoder, pixels: &Tensor, e: &EncoderExpectation) -> Result<Tensor, String> {
+fn encoded(
+    encoder: &dyn Encoder,
+    pixels: &Tensor,
+    case: &Case,
+    e: &EncoderExpectation,
+) -> Result<Tensor, String> {
     let request = FeatureRequest { layers: Layers::Indices(vec![e.layer]), norm: e.norm, prefix: e.prefix };
-    let mut maps = encoder.forward(pixels, &request).map_err(text)?;
+    let mut maps = encoder.forward_with(pixels, &request, &case.options).map_err(text)?;
     let map = maps.pop().filter(|_| maps.is_empty()).ok_or("not exactly one map for one layer")?;
     if e.prefix { map.prefix.ok_or_else(|| "no prefix tokens came back".into()) } else { Ok(map.tokens) }
 }

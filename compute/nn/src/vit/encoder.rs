@@ -47,6 +47,7 @@ impl Trunk for VisionTransformer {
             },
             parameters,
             vjp: true,
+            options: Vec::new(),
         }
     }
 

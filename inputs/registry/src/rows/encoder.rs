@@ -64,6 +64,9 @@ pub struct Select {
     pub layers: Vec<i32>,
     /// Whether the encoder's final norm is applied.
     pub norm: bool,
+    /// Tokens after resampling; as many as the grid of the last chosen layer has, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<usize>,
     /// Whether `mm_vision_select_layer` of a model's configuration names the layer instead. Of the towers of
     /// Cambrian-1 and LLaVA only CLIP reads it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

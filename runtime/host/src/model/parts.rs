@@ -1,5 +1,6 @@
 //! The parts of a model: ready to be opened, and asked what they are beforehand.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use zoo_core::sdk::Inspection;
@@ -39,6 +40,7 @@ impl Zoo {
                 prefix: false,
                 tokens: choice.tokens,
                 resolution: choice.resolution,
+                options: BTreeMap::new(),
             };
             let inspection = self.inspect_encoder(&request)?;
             encoders.push((request, inspection));

@@ -1,15 +1,14 @@
 //! Encoders that look, and what is kept of it.
 
-use candle_core::Tensor;
 use serde_json::Value;
-use zoo_core::{ImageBatch, Origin};
+use zoo_core::{CallOptions, ImageBatch, Origin};
 use zoo_host::{Encoded, EncoderSession, Eyes, EyesRequest, HostError, Zoo};
 use zoo_preprocess::{DecodeOptions, Decoded};
 
 use super::record::{encoder_record, ensemble_record};
 use super::{Look, LookError, Rows, Seen, identity};
 use crate::Metadata;
-use crate::read::{Batch, Item};
+use crate::read::{Batch, Item, PixelRows};
 
 /// Opened encoders, which know what is recorded about them.
 pub struct Encoders<'z> {
@@ -64,13 +63,20 @@ impl<'z> Encoders<'z> {
         Ok(Seen { record: ensemble_record(self.zoo, &self.eyes, &seen), tensors })
     }
 
-    fn pixels(&self, items: &[Item], pixels: &Tensor, part: &dyn Fn(&str)) -> Result<Seen, LookError> {
+    fn pixels(&self, items: &[Item], rows: &PixelRows, part: &dyn Fn(&str)) -> Result<Seen, LookError> {
         let Some(encoder) = self.eyes.alone() else { return Err(LookError::Pixels) };
         part(encoder.id());
         let origin =
             |(image, item): (usize, &Item)| Origin { image, size: item.size, crop: None, padded: false };
         let origins = items.iter().enumerate().map(origin).collect();
-        let batch = ImageBatch::new(pixels.clone(), origins).map_err(HostError::from)?;
+        // Whatever else is in the file is nobody's concern.
+        let listed = &encoder.descriptor().options;
+        let mut options = CallOptions::default();
+        for (name, tensor) in rows.beside.iter().filter(|(name, _)| listed.iter().any(|o| o.name == **name)) {
+            options.put(name, tensor.clone());
+        }
+        let batch = ImageBatch::new(rows.pixels.clone(), origins).map_err(HostError::from)?;
+        let batch = batch.with_options(options);
         let mut seen = self.one(encoder, &encoder.encode(&batch)?)?;
         seen.record.insert("preprocess".into(), Value::from("none: the input was normalised pixels"));
         Ok(seen)

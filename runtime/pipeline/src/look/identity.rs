@@ -43,6 +43,9 @@ fn member(zoo: &Zoo, encoder: &EncoderSession) -> Result<Metadata, HostError> {
     out.insert("row".into(), json!(row));
     out.insert("plugin".into(), zoo.plugins().signature(&row.plugin).into());
     out.insert("request".into(), json!(encoder.request()));
+    if !encoder.options().values().is_empty() {
+        out.insert("options".into(), json!(encoder.options().values()));
+    }
     out.insert("tokens".into(), json!(encoder.tokens()));
     out.insert("preprocess".into(), json!(encoder.preprocess()));
     out.insert("reduce_for".into(), json!(encoder.decode_options().reduce_for));

@@ -43,6 +43,9 @@ pub(super) fn encoder_record(zoo: &Zoo, session: &EncoderSession, seen: &Encoded
     if let Ok(row) = zoo.registry().encoder(session.id()) {
         out.insert("plugin".into(), zoo.plugins().signature(&row.plugin).into());
     }
+    if !session.options().values().is_empty() {
+        out.insert("options".into(), json!(session.options().values()));
+    }
     out.insert("layers".into(), seen.layers.iter().map(|(layer, _)| *layer).collect());
     out.insert("norm".into(), (session.request().norm && descriptor.final_norm).into());
     out.insert("grid".into(), json!([seen.grid.h, seen.grid.w]));

@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 
-use candle_core::Tensor;
 use zoo_core::path_text;
 use zoo_preprocess::{Decoded, Note};
 
-use super::pixels::pixels;
+use super::pixels::{PixelRows, pixels};
 use super::{Opened, Position, ReadError};
 use crate::Failure;
 use crate::find::Input;
@@ -31,8 +30,8 @@ pub struct Item {
 pub enum Batch {
     /// Images.
     Images(Vec<Item>, Vec<Decoded>),
-    /// Normalised pixels `[B, 3, H, W]`.
-    Pixels(Vec<Item>, Tensor),
+    /// Normalised pixels `[B, 3, H, W]`, and what stands beside them.
+    Pixels(Vec<Item>, PixelRows),
 }
 
 impl Batch {
@@ -59,8 +58,8 @@ impl Batch {
                 .map(|(item, image)| Self::Images(vec![item], vec![image]))
                 .collect(),
             Self::Pixels(items, pixels) => {
-                let rows = pixels.chunk(items.len(), 0).unwrap_or_default();
-                items.into_iter().zip(rows).map(|(item, row)| Self::Pixels(vec![item], row)).collect()
+                let single = |(row, item)| Some(Self::Pixels(vec![item], pixels.rows(row, 1).ok()?));
+                items.into_iter().enumerate().filter_map(single).collect()
             }
         }
     }
@@ -164,9 +163,9 @@ fn bad(index: usize, input: &Input, error: ReadError) -> Work {
     Work::Bad(index, Failure::new(path_text(&input.path), error))
 }
 
-/// The rows of a tensor `[B, 3, H, W]` from `first` on.
-fn split(index: usize, input: &Input, tensor: &Tensor, first: usize, batch: usize) -> Vec<Work> {
-    let &[rows, _, height, width] = tensor.dims() else { return Vec::new() };
+/// The rows of a file of pixels from `first` on.
+fn split(index: usize, input: &Input, all: &PixelRows, first: usize, batch: usize) -> Vec<Work> {
+    let &[rows, _, height, width] = all.pixels.dims() else { return Vec::new() };
     let size = (width as u32, height as u32);
     let name = path_text(&input.path);
     (first..rows)
@@ -182,7 +181,7 @@ fn split(index: usize, input: &Input, tensor: &Tensor, first: usize, batch: usiz
                     notes: Vec::new(),
                 })
                 .collect();
-            match tensor.narrow(0, start, length) {
+            match all.rows(start, length) {
                 Ok(part) => Work::Batch(Batch::Pixels(items, part)),
                 Err(error) => {
                     bad(index, input, ReadError::Pixels { path: input.path.clone(), what: error.to_string() })

@@ -19,7 +19,7 @@ use batches::Batches;
 
 pub use batches::{Batch, Item, Work};
 pub use image::image;
-pub use pixels::rows as pixel_rows;
+pub use pixels::{PixelRows, rows as pixel_rows};
 
 /// Why an input cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,12 @@
-//! Files of normalised pixels: `pixels` f32 `[B,3,H,W]` of a safetensors file.
+//! Files of normalised pixels: `pixels` f32 `[B,3,H,W]` of a safetensors file, with options of the call beside it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::ReadError;
@@ -12,8 +14,33 @@ use super::ReadError;
 /// Longest header that the format allows, in bytes.
 const HEADER: u64 = 100_000_000;
 
-/// The tensor.
-pub(super) fn pixels(path: &Path) -> Result<Tensor, ReadError> {
+/// Normalised pixels, and what stands beside them.
+#[derive(Debug, Clone)]
+pub struct PixelRows {
+    /// `[B, 3, H, W]`.
+    pub pixels: Tensor,
+    /// Other f32 tensors of the file with as many rows, by name: options of the call, where the encoder has such.
+    pub beside: BTreeMap<String, Tensor>,
+}
+
+impl PixelRows {
+    /// Rows `first..first + count`.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn rows(&self, first: usize, count: usize) -> candle_core::Result<Self> {
+        let beside = self.beside.iter();
+        Ok(Self {
+            pixels: self.pixels.narrow(0, first, count)?,
+            beside: beside
+                .map(|(name, tensor)| Ok((name.clone(), tensor.narrow(0, first, count)?)))
+                .collect::<candle_core::Result<_>>()?,
+        })
+    }
+}
+
+/// The tensors.
+pub(super) fn pixels(path: &Path) -> Result<PixelRows, ReadError> {
     let fail = |what: String| ReadError::Pixels { path: path.to_path_buf(), what };
     let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let file =
@@ -27,9 +54,21 @@ pub(super) fn pixels(path: &Path) -> Result<Tensor, ReadError> {
     {
         return Err(fail(format!("`pixels` must be f32 [B,3,H,W]; it is {:?} {shape:?}", tensor.dtype())));
     }
-    let values: Vec<f32> =
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| fail(e.to_string()))
+    let rows = shape[0];
+    let beside = file.iter().filter(|(name, other)| {
+        *name != "pixels" && other.dtype() == Dtype::F32 && other.shape().first() == Some(&rows)
+    });
+    let read = |tensor: &TensorView<'_>| {
+        let values: Vec<f32> =
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        Tensor::from_vec(values, tensor.shape(), &Device::Cpu).map_err(|e| fail(e.to_string()))
+    };
+    Ok(PixelRows {
+        pixels: read(&tensor)?,
+        beside: beside
+            .map(|(name, other)| Ok((name.to_owned(), read(&other)?)))
+            .collect::<Result<_, ReadError>>()?,
+    })
 }
 
 /// How many images the file at `path` holds, by its header; none where that cannot be told.

@@ -36,7 +36,7 @@ fn collect(inputs: &[Input], batch: usize, start: Position) -> Vec<String> {
         works.push(match work {
             Work::Batch(Batch::Images(items, images)) => format!("images {} {}", items.len(), images.len()),
             Work::Batch(Batch::Pixels(items, tensor)) => {
-                format!("pixels {:?} from {:?}", tensor.dims(), items[0].row)
+                format!("pixels {:?} from {:?}", tensor.pixels.dims(), items[0].row)
             }
             Work::Bad(_, bad) => format!("bad {}", bad.error),
         });
@@ -163,9 +163,12 @@ fn a_batch_falls_into_its_rows() {
     let item = |row| Item { input: 0, name: "x".into(), row: Some(row), size: (1, 1), notes: Vec::new() };
     let pixels =
         Tensor::arange(0_f32, 9.0, &candle_core::Device::Cpu).unwrap().reshape((3, 3, 1, 1)).unwrap();
-    let singles = Batch::Pixels((0..3).map(item).collect(), pixels).singles();
+    let noise = Tensor::arange(0_f32, 3.0, &candle_core::Device::Cpu).unwrap();
+    let rows = PixelRows { pixels, beside: [("noise".to_owned(), noise)].into() };
+    let singles = Batch::Pixels((0..3).map(item).collect(), rows).singles();
     let first = |batch: &Batch| match batch {
-        Batch::Pixels(items, pixels) => {
+        Batch::Pixels(items, PixelRows { pixels, beside }) => {
+            assert_eq!(beside["noise"].to_vec1::<f32>().unwrap(), [items[0].row.unwrap() as f32]);
             (items[0].row, pixels.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0])
         }
         Batch::Images(..) => panic!("not pixels"),

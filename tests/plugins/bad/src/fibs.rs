@@ -34,6 +34,7 @@ fn encoder(spec: &Spec, _: &Weights, _: &Device) -> Result<Box<dyn Encoder>> {
         resolution: Resolution::AtLeast(1),
         parameters: 0,
         vjp: true,
+        options: Vec::new(),
     })))
 }
 

@@ -24,6 +24,7 @@ fn load(spec: &Spec, _: &Weights, _: &Device) -> Result<Box<dyn Encoder>> {
         resolution: Resolution::AtLeast(1),
         parameters: 0,
         vjp: false,
+        options: Vec::new(),
     };
     Ok(Box::new(Faulty { descriptor, architecture: spec.architecture.clone() }))
 }

@@ -88,6 +88,7 @@ impl Trunk for Grids {
             resolution: Resolution::MultipleOf(arch.patch_size),
             parameters,
             vjp: true,
+            options: Vec::new(),
         }
     }
 

@@ -58,6 +58,7 @@ pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn E
             resolution: Resolution::MultipleOf(p),
             parameters: loaded.parameters,
             vjp: true,
+            options: Vec::new(),
         },
         patch: p,
         parameters: RwLock::new(parameters),

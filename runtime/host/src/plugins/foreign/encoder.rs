@@ -6,9 +6,10 @@ use candle_core::{Device, Tensor};
 use zoo_abi::{NamedView, request};
 use zoo_core::dlpack::{Lent, import_owned};
 use zoo_core::sdk::failure::from_wire;
-use zoo_core::sdk::wire::{MapReply, Tensors, VjpOptions, from_json, to_json};
+use zoo_core::sdk::wire::{MapReply, OPTION, Tensors, VjpOptions, from_json, to_json};
 use zoo_core::{
-    Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid, Result,
+    CallOptions, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid,
+    Result,
 };
 
 use super::{Call, Foreign, Function};
@@ -139,9 +140,23 @@ impl Encoder for ForeignEncoder {
     }
 
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
+        self.forward_with(pixels, request, &CallOptions::default())
+    }
+
+    fn forward_with(
+        &self,
+        pixels: &Tensor,
+        request: &FeatureRequest,
+        options: &CallOptions,
+    ) -> Result<Vec<FeatureMap>> {
         let asked = self.spell(pixels, request)?;
-        let call =
-            Call { inputs: &[("pixels", pixels)], layers: &asked.layers, flags: asked.flags, options: "" };
+        options.check_on(&self.descriptor, pixels)?;
+        // A plugin of an older wire lists no options, so it is never given any.
+        let values = if options.values().is_empty() { String::new() } else { to_json(options.values())? };
+        let names: Vec<String> = options.tensors().keys().map(|name| format!("{OPTION}{name}")).collect();
+        let mut inputs = vec![("pixels", pixels)];
+        inputs.extend(names.iter().map(String::as_str).zip(options.tensors().values()));
+        let call = Call { inputs: &inputs, layers: &asked.layers, flags: asked.flags, options: &values };
         let (mut tensors, reply) = self.foreign.run(Function::Call, &call)?;
         let maps: Vec<MapReply> = self.foreign.reply("an encoder", &reply)?;
         if maps.len() != asked.layers.len() {
