@@ -113,6 +113,37 @@ impl SelfAttention {
         self.mix(&qkv, None, residual)
     }
 
+    /// As [`SelfAttention::forward`], of `x` as it is.
+    ///
+    /// # Errors
+    /// As [`SelfAttention::forward`].
+    pub fn forward_unnormed(&self, x: &Tensor, residual: Option<Residual<'_>>) -> Result<Tensor> {
+        self.mix(&self.qkv.forward(x)?, None, residual)
+    }
+
+    /// As [`SelfAttention::forward`], with `bias`, f32 `[heads, T, T]`, added to the scores: a number for each query and
+    /// each key.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when a shape does not fit or memory runs out.
+    pub fn forward_biased(
+        &self,
+        norm: &LayerNorm,
+        x: &Tensor,
+        bias: &Tensor,
+        residual: Option<Residual<'_>>,
+    ) -> Result<Tensor> {
+        let tokens = x.dim(1)?;
+        if bias.dims() != [self.heads, tokens, tokens] || bias.dtype() != DType::F32 {
+            return Err(Error::Internal(format!(
+                "what is added to the scores of {} heads on {tokens} tokens is {bias:?}",
+                self.heads
+            )));
+        }
+        let qkv = self.qkv.forward_normed(norm, x, Epilogue::default())?;
+        self.mix(&qkv, Some(Added::Dense(bias)), residual)
+    }
+
     /// Of `x` `[B, N, C]` as it is, the cells of `grid` in raster order, with what `positions` add to the scores, of
     /// which no `N × N` matrix is made on the CPU.
     ///
@@ -135,25 +166,24 @@ impl SelfAttention {
             )));
         }
         let bias = positions.bias(&qkv, self.heads, grid)?;
-        self.mix(&qkv, Some(&bias), residual)
+        self.mix(&qkv, Some(Added::Decomposed(&bias)), residual)
     }
 
     /// From `[B, T, 3 C]` to what the block makes of it.
-    fn mix(
-        &self,
-        qkv: &Tensor,
-        bias: Option<&RelativeBias>,
-        residual: Option<Residual<'_>>,
-    ) -> Result<Tensor> {
+    fn mix(&self, qkv: &Tensor, bias: Option<Added<'_>>, residual: Option<Residual<'_>>) -> Result<Tensor> {
         // What is added to scores is f32 beside any numbers.
-        let tables = bias.into_iter().flat_map(RelativeBias::tables);
-        let mixed = match Path::of([qkv]) {
-            Path::Kernel(numbers) if dispatch::plain(tables) => {
+        let tables = bias.iter().flat_map(Added::tables);
+        let path = Path::of([qkv]);
+        let mixed = match (path, bias) {
+            (Path::Kernel(numbers), _) if dispatch::plain(tables) => {
                 with!(numbers, T => self.fused::<T>(qkv, bias, None)?.tensor())
             }
             // With numbers for each image and head, of which the kernel gives the gradients.
-            Path::Tracked(numbers) | Path::Kernel(numbers) => {
-                with!(numbers, T => self.mixed_tracked::<T>(qkv, bias)?)
+            (Path::Tracked(numbers) | Path::Kernel(numbers), Some(Added::Decomposed(bias))) => {
+                with!(numbers, T => self.mixed_tracked::<T>(qkv, Some(bias))?)
+            }
+            (Path::Tracked(numbers) | Path::Kernel(numbers), None) => {
+                with!(numbers, T => self.mixed_tracked::<T>(qkv, None)?)
             }
             _ => self.plain(qkv, bias)?,
         };
@@ -172,7 +202,7 @@ impl SelfAttention {
     fn fused<T: Element + WithDType>(
         &self,
         qkv: &Tensor,
-        bias: Option<&RelativeBias>,
+        bias: Option<Added<'_>>,
         logs: Option<&mut [f32]>,
     ) -> candle_core::Result<Fresh> {
         self.with::<T, _>(qkv, bias, |attention| {
@@ -191,7 +221,7 @@ impl SelfAttention {
     fn with<T: Element + WithDType, R>(
         &self,
         qkv: &Tensor,
-        bias: Option<&RelativeBias>,
+        bias: Option<Added<'_>>,
         run: impl FnOnce(&Attention<'_, T>) -> candle_core::Result<R>,
     ) -> candle_core::Result<R> {
         let (batch, tokens, width) = qkv.dims3()?;
@@ -208,25 +238,26 @@ impl SelfAttention {
         };
         let (q, k, v) = (part(0), part(1), part(2));
         let scale = Self::scale(size.channels) as f32;
-        let tables = bias.map(RelativeBias::values).transpose()?;
-        let tables = match &tables {
-            Some([rows, columns]) => Some([rows.read()?, columns.read()?]),
-            None => None,
-        };
-        let bias = match (&tables, bias) {
-            (Some([rows, columns]), Some(RelativeBias { grid, .. })) => Some(Bias::Decomposed(Decomposed {
-                prefix: 0,
-                grid: *grid,
-                rows: rows.values()?,
-                columns: columns.values()?,
-            })),
+        let tables = bias.iter().flat_map(Added::tables).map(|table| Values::of(table, table.dims()));
+        let tables = tables.collect::<candle_core::Result<Vec<_>>>()?;
+        let tables = tables.iter().map(Values::read).collect::<candle_core::Result<Vec<_>>>()?;
+        let bias = match (bias, tables.as_slice()) {
+            (Some(Added::Decomposed(RelativeBias { grid, .. })), [rows, columns]) => {
+                Some(Bias::Decomposed(Decomposed {
+                    prefix: 0,
+                    grid: *grid,
+                    rows: rows.values()?,
+                    columns: columns.values()?,
+                }))
+            }
+            (Some(Added::Dense(_)), [scores]) => Some(Bias::Dense(scores.values()?)),
             _ => None,
         };
         run(&Attention { size, q, k, v, scale, bias, sight: None })
     }
 
     /// As `fused`, by candle: for other devices and dtypes, and differentiable.
-    fn plain(&self, qkv: &Tensor, bias: Option<&RelativeBias>) -> Result<Tensor> {
+    fn plain(&self, qkv: &Tensor, bias: Option<Added<'_>>) -> Result<Tensor> {
         let (batch, tokens, width) = qkv.dims3()?;
         let (channels, dtype) = (width / 3, qkv.dtype());
         let head = channels / self.heads;
@@ -246,7 +277,7 @@ impl SelfAttention {
             let length = rows.min(tokens - start);
             let scores = q.narrow(2, start, length)?.contiguous()?.matmul(&k)?;
             let scores = match bias {
-                Some(bias) => (&scores + bias.dense(start, length)?.to_dtype(scores.dtype())?)?,
+                Some(bias) => scores.broadcast_add(&bias.dense(start, length)?.to_dtype(scores.dtype())?)?,
                 None => scores,
             };
             let weights = softmax(&scores)?;
@@ -267,6 +298,32 @@ impl SelfAttention {
                 let query = batch * heads * tokens * DType::F32.size_in_bytes();
                 2 * query * (SCORE_BYTES / query.max(1)).clamp(1, tokens.max(1))
             }
+        }
+    }
+}
+
+/// What is added to scores, in f32.
+#[derive(Clone, Copy)]
+enum Added<'a> {
+    /// `[heads, T, T]`.
+    Dense(&'a Tensor),
+    /// Of the row and of the column of a key.
+    Decomposed(&'a RelativeBias),
+}
+
+impl<'a> Added<'a> {
+    fn tables(&self) -> Vec<&'a Tensor> {
+        match *self {
+            Self::Dense(scores) => vec![scores],
+            Self::Decomposed(bias) => bias.tables().to_vec(),
+        }
+    }
+
+    /// As a matrix, for `length` queries from `start` on: `[heads or B · heads, length, T]`, to be broadcast.
+    fn dense(&self, start: usize, length: usize) -> Result<Tensor> {
+        match self {
+            Self::Dense(scores) => Ok(scores.narrow(1, start, length)?),
+            Self::Decomposed(bias) => bias.dense(start, length),
         }
     }
 }

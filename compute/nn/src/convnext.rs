@@ -16,9 +16,10 @@ use zoo_core::{
 use zoo_kernels::FeedForward;
 
 use crate::activation::Activation;
+use crate::conv::{Conv2d, Stencil};
 use crate::depthwise::Depthwise;
 use crate::encoder::{Trunk, TrunkEncoder};
-use crate::linear::{Linear, Residual};
+use crate::linear::Residual;
 use crate::mlp::{Mlp, MlpKind};
 use crate::norm::LayerNorm;
 use crate::recompute;
@@ -92,14 +93,14 @@ impl ConvNeXtConfig {
 /// The weights.
 pub struct ConvNeXtTrunk {
     dtype: DType,
-    stem: Patchify,
+    stem: Conv2d,
     stem_norm: LayerNorm,
     stages: Vec<Stage>,
 }
 
 struct Stage {
     /// All stages but the first halve the grid.
-    downsample: Option<(LayerNorm, Patchify)>,
+    downsample: Option<(LayerNorm, Conv2d)>,
     blocks: Vec<Arc<Block>>,
 }
 
@@ -128,31 +129,6 @@ impl Block {
     }
 }
 
-/// A convolution whose stride is its kernel, as one matrix product over cut-out patches.
-struct Patchify {
-    /// Inputs in the order (row, column, channel) of a channels-last patch.
-    proj: Linear,
-    size: usize,
-}
-
-impl Patchify {
-    fn load(params: &Params, inputs: usize, outputs: usize, size: usize) -> Result<Self> {
-        let fan_in = inputs * size * size;
-        let init = Init::fan_in(fan_in);
-        let weight = params.get("weight", (outputs, inputs, size, size), init)?;
-        let weight = weight.permute((0, 2, 3, 1))?.reshape((outputs, fan_in))?;
-        Ok(Self { proj: Linear::new(weight, Some(params.get("bias", outputs, init)?)), size })
-    }
-
-    /// `[B, H, W, C]` to `[B, H / size, W / size, outputs]`; the size divides both.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, height, width, channels) = x.dims4()?;
-        let (p, h, w) = (self.size, height / self.size, width / self.size);
-        let patches = x.reshape((batch * h, p, w, p * channels))?.transpose(1, 2)?;
-        self.proj.forward(&patches.reshape((batch, h, w, p * p * channels))?)
-    }
-}
-
 impl Trunk for ConvNeXtTrunk {
     type Config = ConvNeXtConfig;
 
@@ -160,10 +136,10 @@ impl Trunk for ConvNeXtTrunk {
         let (dims, eps) = (config.dims, config.norm_eps);
         let stage = |s: usize| -> Result<Stage> {
             let params = params.pp("stages").pp(s);
-            let halve = |s: usize| -> Result<(LayerNorm, Patchify)> {
+            let halve = |s: usize| -> Result<(LayerNorm, Conv2d)> {
                 let params = params.pp("downsample");
                 let norm = LayerNorm::load(&params.pp(0), dims[s - 1], eps)?;
-                Ok((norm, Patchify::load(&params.pp(1), dims[s - 1], dims[s], 2)?))
+                Ok((norm, Conv2d::load(&params.pp(1), dims[s - 1], dims[s], Stencil::patches(2), true)?))
             };
             let downsample = (s > 0).then(|| halve(s)).transpose()?;
             let block = |b| Ok(Arc::new(Block::load(&params.pp("blocks").pp(b), dims[s], eps)?));
@@ -171,7 +147,7 @@ impl Trunk for ConvNeXtTrunk {
         };
         Ok(Self {
             dtype: params.dtype(),
-            stem: Patchify::load(&params.pp("stem").pp(0), 3, dims[0], STEM)?,
+            stem: Conv2d::load(&params.pp("stem").pp(0), 3, dims[0], Stencil::patches(STEM), true)?,
             stem_norm: LayerNorm::load(&params.pp("stem").pp(1), dims[0], eps)?,
             stages: (0..STAGES).map(stage).collect::<Result<_>>()?,
         })

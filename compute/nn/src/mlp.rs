@@ -21,6 +21,8 @@ pub enum MlpKind {
     Plain(Activation),
     /// `w3(silu(a) · b)` with `[a, b] = w12 x` (arXiv 2002.05202), both halves in one matrix as in DINOv2.
     SwiGlu,
+    /// `w3(a · gelu(b))` with `[a, b] = w12 x` and the exact GELU: diffusers' GEGLU, whose gate stands second.
+    GeGlu,
 }
 
 /// A feed-forward network with all that members of a family differ in.
@@ -70,6 +72,10 @@ impl Mlp {
             MlpKind::SwiGlu => {
                 let maps = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2], bias)?;
                 Self::gated(Activation::Silu, maps, second("w3")?)
+            }
+            MlpKind::GeGlu => {
+                let [up, gate] = Linear::load_stacked(&params.pp("w12"), channels, [inner; 2], bias)?;
+                Self::gated(Activation::GeluErf, [gate, up], second("w3")?)
             }
         };
         mlp.norm = norm.map(|eps| LayerNorm::load(&params.pp("norm"), inner, eps)).transpose()?;

@@ -14,8 +14,8 @@ use crate::pos_embed::PosMode;
 use crate::values::Values;
 
 /// The vectors of all distances, for
-/// [`SelfAttention::forward_relative`](crate::attention::SelfAttention::forward_relative): the families of ViTDet, of
-/// which none is a plugin yet. Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
+/// [`SelfAttention::forward_relative`](crate::attention::SelfAttention::forward_relative): the families of ViTDet.
+/// Tensors: `rel_pos_h` `[2 h - 1, D]` and `rel_pos_w` `[2 w - 1, D]`, from the most
 /// negative distance (query minus key) on, `D` being the channels of a head, all of which share them.
 #[derive(Debug, Clone)]
 pub struct RelativePositions {
@@ -138,11 +138,6 @@ impl RelativePositions {
 impl RelativeBias {
     pub(crate) fn tables(&self) -> [&Tensor; 2] {
         [&self.rows, &self.columns]
-    }
-
-    /// For the kernel: the rows and the columns.
-    pub(crate) fn values(&self) -> candle_core::Result<[Values; 2]> {
-        Ok([Values::of(&self.rows, self.rows.dims())?, Values::of(&self.columns, self.columns.dims())?])
     }
 
     /// As a matrix, for `length` queries from `start` on: `[B, heads, length, h · w]`.

@@ -27,6 +27,8 @@ pub struct Checkpoint(Arc<Inner>);
 struct Inner {
     paths: Vec<PathBuf>,
     files: Vec<Container>,
+    /// Where each of them is.
+    located: Vec<PathBuf>,
     /// Where a tensor is.
     index: BTreeMap<String, Held>,
 }
@@ -52,11 +54,19 @@ enum Container {
     Safetensors(Safetensors),
     Torch(Torch),
     Gguf(Gguf),
+    /// A network with its weights: no tensors of ours, but a file that a family reads itself.
+    Graph(Mapped),
 }
+
+/// How the name of a file ends that holds a whole network.
+const GRAPH: &str = "onnx";
 
 impl Container {
     fn open(path: &Path) -> Result<Self> {
         let file = Mapped::open(path)?;
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(GRAPH)) {
+            return Ok(Self::Graph(file));
+        }
         if file.bytes().starts_with(pickle::ZIP) || pickle::is_pickle(file.bytes()) {
             Torch::parse(file).map(Self::Torch)
         } else if file.bytes().starts_with(gguf::MAGIC) {
@@ -71,6 +81,7 @@ impl Container {
             Self::Safetensors(file) => Box::new(file.keys()),
             Self::Torch(file) => Box::new(file.keys()),
             Self::Gguf(file) => Box::new(file.keys()),
+            Self::Graph(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -79,6 +90,7 @@ impl Container {
             Self::Safetensors(file) => file.shape(key),
             Self::Torch(file) => file.shape(key),
             Self::Gguf(file) => file.shape(key),
+            Self::Graph(_) => None,
         }
     }
 
@@ -87,6 +99,7 @@ impl Container {
             Self::Safetensors(file) => file.load(key),
             Self::Torch(file) => file.load(key),
             Self::Gguf(file) => file.load(key),
+            Self::Graph(_) => Err(Error::Internal(format!("tensor `{key}` of a file that holds a network"))),
         }
     }
 
@@ -96,6 +109,7 @@ impl Container {
             Self::Safetensors(file) => file.place(key),
             Self::Torch(file) => file.place(key),
             Self::Gguf(file) => file.place(key),
+            Self::Graph(_) => None,
         }?;
         let format = match dtype {
             DType::F32 => Stored::F32,
@@ -111,6 +125,7 @@ impl Container {
             Self::Safetensors(file) => file.mapped(),
             Self::Torch(file) => file.mapped(),
             Self::Gguf(file) => file.mapped(),
+            Self::Graph(file) => file,
         }
     }
 }
@@ -118,7 +133,8 @@ impl Container {
 impl Checkpoint {
     /// Opens files, or a folder that holds them: `.safetensors`, sharded checkpoints by their `*.index.json` or by
     /// the numbers in their names, `.bin` / `.pth` / `.pt` / `.tar` (pickles of PyTorch, read without executing
-    /// anything), `.gguf`. The container is told from the content, not from the name.
+    /// anything), `.gguf`. The container is told from the content, not from the name; only `.onnx` is a network with its
+    /// weights, of which no tensors are known ([`Checkpoint::graphs`]).
     ///
     /// Names are those of the file without what wrappers of PyTorch add between them (`_orig_mod.`). Where several
     /// shards hold a tensor of one name, their index says which one counts. Where the files stand in several folders, each
@@ -155,7 +171,8 @@ impl Checkpoint {
                 index.insert(name, Held { file, stored });
             }
         }
-        Ok(Self(Arc::new(Inner { paths: paths.to_vec(), files, index })))
+        let located = located.into_iter().map(|found| found.path).collect();
+        Ok(Self(Arc::new(Inner { paths: paths.to_vec(), files, located, index })))
     }
 
     /// The file of a tensor, its number, and its name there.
@@ -163,6 +180,14 @@ impl Checkpoint {
         let held = self.0.index.get(key)?;
         let file = self.0.files.get(held.file)?;
         Some((file, held.file, held.stored.as_deref().unwrap_or(key)))
+    }
+
+    /// The files that hold whole networks (`.onnx`), which nothing here reads.
+    pub fn graphs(&self) -> Vec<&Path> {
+        let files = self.0.files.iter().zip(&self.0.located);
+        files
+            .filter_map(|(file, path)| matches!(file, Container::Graph(_)).then_some(path.as_path()))
+            .collect()
     }
 
     /// All tensor names, sorted.
@@ -231,7 +256,7 @@ impl Checkpoint {
     pub fn metadata(&self) -> Option<&Metadata> {
         self.0.files.iter().find_map(|file| match file {
             Container::Gguf(file) => Some(file.metadata()),
-            Container::Safetensors(_) | Container::Torch(_) => None,
+            Container::Safetensors(_) | Container::Torch(_) | Container::Graph(_) => None,
         })
     }
 

@@ -24,7 +24,8 @@ const CONVENTIONS: [&str; 10] = [
 ];
 
 /// What else may hold weights when no name of [`CONVENTIONS`] is there, best first.
-const ENDINGS: [&str; 6] = [".safetensors.index.json", ".safetensors", ".bin", ".pth", ".pt", ".tar"];
+const ENDINGS: [&str; 7] =
+    [".safetensors.index.json", ".safetensors", ".bin", ".pth", ".pt", ".tar", ".onnx"];
 
 /// A file that holds tensors.
 pub(super) struct Found {

@@ -41,7 +41,7 @@ pub use shards::Index;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -195,6 +195,20 @@ impl Weights {
             Kind::Record(list) => list.borrow().clone(),
             Kind::Files(_) | Kind::Tensors(..) | Kind::Random(_) => Vec::new(),
         }
+    }
+
+    /// The files that hold whole networks, for families that read such files themselves; empty when recording and for
+    /// weights from a seed.
+    pub fn graphs(&self) -> Vec<PathBuf> {
+        match &self.kind {
+            Kind::Files(files) => files.graphs().into_iter().map(Path::to_owned).collect(),
+            Kind::Tensors(..) | Kind::Record(_) | Kind::Random(_) => Vec::new(),
+        }
+    }
+
+    /// Whether there are no files, and what is asked for is written down.
+    pub fn is_recording(&self) -> bool {
+        matches!(self.kind, Kind::Record(_))
     }
 
     /// The dtype in which tensors are handed out.

@@ -61,13 +61,59 @@ def small():
           pixels=common.pixels(1, 96, 64, 4), stages=[-1, -2, -3, -4], reference="timm convnext_xxlarge")
 
 
-def manifests():
-    """Key lists of the full models, from open_clip itself."""
-    import open_clip
+@torch.no_grad()
+def dinov3():
+    """The layout of DINOv3's repositories, which adds pooling and a norm that are not features."""
+    from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
 
-    for row, arch, config, pixels, gmacs, head in [
-        ("openclip-convnext-l", LARGE, "convnext_large_d_320", 1024, 718, "visual.trunk.head.*"),
-        ("openclip-convnext-xxl", XXLARGE, "convnext_xxlarge", 1024, 3167, "visual.trunk.head.*"),
+    net = common.randomise(
+        DINOv3ConvNextModel(DINOv3ConvNextConfig(hidden_sizes=SMALL["dims"], depths=SMALL["depths"])), 8)
+    for p in net.get_submodule("model.stages.0.downsample_layers.0" if hasattr(net, "model") else
+                               "stages.0.downsample_layers.0").parameters():
+        p.mul_(0.05)
+    state = published(net)
+
+    def expect(pixels):
+        hidden = net(pixels, output_hidden_states=True).hidden_states
+        return [(hidden[s + 1].flatten(2).transpose(1, 2), s, False) for s in range(4)]
+
+    common.write_encoder_case(
+        HERE, "dinov3", encoder="convnext", architecture="convnext", arch={**SMALL, "image_size": 64},
+        weights=common.write_weights(HERE, "dinov3", state), model=net, pixels=common.pixels(1, 64, 96, 9),
+        expect=expect, reference="transformers DINOv3ConvNextModel")
+
+
+def published(model):
+    """Keys and shapes as saving would write them."""
+    from transformers.core_model_loading import revert_weight_conversion
+
+    return revert_weight_conversion(model, model.state_dict())
+
+
+# Supervised and self-supervised sizes: depths and widths.
+SIZES = {
+    "t": ([3, 3, 9, 3], [96, 192, 384, 768], "tiny"),
+    "s": ([3, 3, 27, 3], [96, 192, 384, 768], "small"),
+    "b": ([3, 3, 27, 3], [128, 256, 512, 1024], "base"),
+    "l": ([3, 3, 27, 3], [192, 384, 768, 1536], "large"),
+    "xl": ([3, 3, 27, 3], [256, 512, 1024, 2048], "xlarge"),
+}
+
+
+def manifests():
+    """Key lists of the full models, from the libraries that publish them."""
+    import open_clip
+    from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
+
+    large = dict(depths=SIZES["l"][0], dims=SIZES["l"][1], norm_eps=1e-6)
+    base = dict(depths=SIZES["b"][0], dims=SIZES["b"][1], norm_eps=1e-6)
+    for row, arch, config, pixels, gmacs in [
+        ("openclip-convnext-b", {**base, "image_size": 224}, "convnext_base", 224, None),
+        ("openclip-convnext-b-w", {**base, "image_size": 256}, "convnext_base_w", 256, None),
+        ("openclip-convnext-b-w-320", {**base, "image_size": 320}, "convnext_base_w_320", 320, None),
+        ("openclip-convnext-l-256", {**large, "image_size": 256}, "convnext_large_d", 256, None),
+        ("openclip-convnext-l", LARGE, "convnext_large_d_320", 1024, 718),
+        ("openclip-convnext-xxl", XXLARGE, "convnext_xxlarge", 1024, 3167),
     ]:
         vision = open_clip.get_model_config(config)["vision_cfg"]
         with torch.device("meta"):
@@ -76,9 +122,24 @@ def manifests():
                 image_size=vision["image_size"], pool=vision["timm_pool"], proj=vision["timm_proj"]).trunk
         state = {f"visual.trunk.{k}": v for k, v in trunk.state_dict().items()}
         common.write_manifest(HERE, row, state, architecture="convnext", arch=arch, layout="open_clip",
-                              reference="open_clip TimmModel", pixels=pixels, gmacs=gmacs, unused=[head])
+                              reference="open_clip TimmModel", pixels=pixels, gmacs=gmacs,
+                              unused=["visual.trunk.head.*"])
+    for size, (depths, dims, name) in SIZES.items():
+        with torch.device("meta"):
+            state = timm.create_model(f"convnext_{name}", pretrained=False, num_classes=21841).state_dict()
+        common.write_manifest(HERE, f"convnext-{size}-in22k", state, architecture="convnext", layout="timm",
+                              arch=dict(depths=depths, dims=dims, image_size=224), reference=f"timm convnext_{name}",
+                              unused=["head.*"], pixels=224)
+        if size == "xl":
+            continue
+        with torch.device("meta"):
+            model = DINOv3ConvNextModel(DINOv3ConvNextConfig(hidden_sizes=dims, depths=depths))
+        common.write_manifest(HERE, f"dinov3-convnext-{size}", published(model), architecture="convnext",
+                              layout="dinov3", arch=dict(depths=depths, dims=dims, image_size=224),
+                              reference="transformers DINOv3ConvNextModel", unused=["layer_norm.*"], pixels=224)
 
 
 if __name__ == "__main__":
     small()
+    dinov3()
     manifests()

@@ -1,4 +1,4 @@
-//! ConvNeXt as open_clip and timm publish it: `convnext`.
+//! ConvNeXt as open_clip, timm and DINOv3 publish it: `convnext`.
 //!
 //! **The one decision.** Its layers are the four stages, raw: no norm and no head stands behind them. What the
 //! released multimodal models call a multi-stage tower is all four, resampled to one grid and joined on channels
@@ -7,7 +7,7 @@
 //! The reference implementations drop residual branches at random even in inference, because the tower is left
 //! in training mode; here inference is deterministic.
 //!
-//! Reference: timm's `convnext_*`, arXiv 2201.03545.
+//! Reference: timm's `convnext_*`, arXiv 2201.03545; for DINOv3's layout `transformers.DINOv3ConvNextModel`.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -36,8 +36,9 @@ use zoo_nn::convnext::{ConvNeXt, ConvNeXtConfig};
 /// What stands behind the last stage, for classification.
 const HEAD: &[&str] = &["head.*", "norm_pre.*"];
 
-/// The same names in both; in open_clip's checkpoints the tower stands beside a text model.
-static LAYOUTS: [Layout; 2] = [
+/// The same names in the first two; in open_clip's checkpoints the tower stands beside a text model. DINOv3's are those
+/// of `transformers.DINOv3ConvNextModel`, whose norm stands behind the pooling.
+static LAYOUTS: [Layout; 3] = [
     Layout {
         name: "open_clip",
         prefixes: &["visual.trunk."],
@@ -46,10 +47,32 @@ static LAYOUTS: [Layout; 2] = [
         ignored: HEAD,
     },
     Layout { name: "timm", prefixes: &[""], marker: "stem.0.weight", map: same, ignored: HEAD },
+    Layout {
+        name: "dinov3",
+        prefixes: &[""],
+        marker: "stages.0.downsample_layers.0.weight",
+        map: dinov3,
+        ignored: &["layer_norm.*"],
+    },
 ];
 
 fn same(name: &str) -> TensorSource {
     TensorSource::key(name)
+}
+
+/// The stem is the first stage's way down, and a block's parts have names without `mlp`.
+fn dinov3(name: &str) -> TensorSource {
+    if let Some(stem) = name.strip_prefix("stem.") {
+        return TensorSource::key(format!("stages.0.downsample_layers.{stem}"));
+    }
+    let parts = [
+        ("downsample.", "downsample_layers."),
+        ("blocks.", "layers."),
+        ("conv_dw.", "depthwise_conv."),
+        ("norm.", "layer_norm."),
+        ("mlp.fc", "pointwise_conv"),
+    ];
+    TensorSource::key(parts.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to)))
 }
 
 /// Opens a ConvNeXt.

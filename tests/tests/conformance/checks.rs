@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::json;
-use zoo_core::{Encoder, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, Origin, Resolution};
+use zoo_core::{
+    CallOptions, Encoder, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers, OptionKind, Origin,
+    Resolution,
+};
 use zoo_host::EncoderRequest;
 use zoo_preprocess::{Decoded, Format, RgbImage};
 
@@ -257,17 +260,24 @@ pub fn token_counts_are_squares(subject: &Subject) -> Checked {
     let batch = ImageBatch::new(native(subject), vec![origin]).map_err(text)?;
     let encode = |request: &EncoderRequest| zoo().encoder(request).and_then(|session| session.encode(&batch));
     let select = &subject.row.select;
-    let alone = |&layer: &i32| EncoderRequest {
-        layers: Some(vec![layer]),
-        norm: Some(select.norm),
-        ..subject.request()
+    let said = subject.encoder().descriptor();
+    // On its own grid, whatever the row makes of all of them.
+    let alone = |&layer: &i32| -> Result<EncoderRequest, String> {
+        let place = Layers::Indices(vec![layer]).resolve(said.layers.len()).map_err(text)?;
+        let own = place.first().map(|&place| said.grid(place, side, side)).transpose().map_err(text)?;
+        Ok(EncoderRequest {
+            layers: Some(vec![layer]),
+            norm: Some(select.norm),
+            tokens: own.map(Grid::cells),
+            ..subject.request()
+        })
     };
-    let singles = select.layers.iter().map(|layer| encode(&alone(layer))).collect::<Result<Vec<_>, _>>();
-    let singles = singles.map_err(text)?;
+    let single = |layer: &i32| encode(&alone(layer)?).map_err(text);
+    let singles = select.layers.iter().map(single).collect::<Result<Vec<_>, String>>()?;
     let own = singles.last().ok_or("no layer")?.grid;
     let channels: usize = singles.iter().map(|single| single.tokens.dims()[2]).sum();
     for (tokens, grid) in [
-        (None, own),
+        (None, select.tokens.map_or(own, |tokens| Grid::square(tokens.isqrt()))),
         (Some(1), Grid::square(1)),
         (Some(9), Grid::square(3)),
         (Some(25), Grid::square(5)),
@@ -325,6 +335,33 @@ pub fn both_doors_give_the_same_bits(subject: &Subject) -> Checked {
         ensure!(library == linked, "the doors differ in cost");
         Ok(())
     })
+}
+
+/// What the descriptor lists can be set, to the same bits through both doors, and nothing else can.
+pub fn options_are_those_of_the_descriptor(subject: &Subject) -> Checked {
+    let (x, said) = (native(subject), subject.encoder().descriptor());
+    let mut none = CallOptions::default();
+    none.set("nonsense", "1");
+    let message = fails(subject.encoder().forward_with(&x, &all(false), &none), "the option `nonsense`")?;
+    ensure!(message.contains("`nonsense`") && message.contains(&subject.row.id), "{message}");
+    let plain = bits(&subject.encoder().forward(&x, &all(false)).map_err(text)?);
+    for option in &said.options {
+        let mut options = CallOptions::default();
+        match &option.kind {
+            OptionKind::Integer { least, .. } => options.set(&option.name, &least.to_string()),
+            OptionKind::Choice { among, .. } => options.set(&option.name, among.last().ok_or("no choice")?),
+            OptionKind::Tensor { shape } => {
+                let shape: Vec<usize> =
+                    shape.iter().map(|extent| extent.of([1, said.native, said.native])).collect();
+                options.put(&option.name, uniform(&shape, 77));
+            }
+        }
+        let see = |encoder: &dyn Encoder| encoder.forward_with(&x, &all(false), &options).map_err(text);
+        let [library, linked] = [see(subject.encoder())?, see(&*subject.f32.linked)?];
+        ensure!(bits(&library) == bits(&linked), "option `{}`: the doors differ", option.name);
+        ensure!(bits(&library) != plain, "option `{}` changes nothing", option.name);
+    }
+    Ok(())
 }
 
 pub fn pixels_must_be_normalised_images(subject: &Subject) -> Checked {

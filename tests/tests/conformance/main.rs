@@ -25,7 +25,10 @@ use zoo_registry::EncoderRow;
 use zoo_tests::noise;
 
 /// The families, through their static doors.
-static LINKED: [&Plugin; 11] = [
+static LINKED: [&Plugin; 14] = [
+    &zoo_dpt::PLUGIN,
+    &zoo_sam::PLUGIN,
+    &zoo_sd_unet::PLUGIN,
     &zoo_clip::PLUGIN,
     &zoo_convnext::PLUGIN,
     &zoo_dinov2::PLUGIN,
@@ -175,6 +178,7 @@ conformance! {
     token_counts_are_squares,
     photographs_go_through,
     both_doors_give_the_same_bits,
+    options_are_those_of_the_descriptor,
     pixels_must_be_normalised_images,
     weights_must_fit_exactly,
     numbers_must_exist,

@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor, WithDType};
 use zoo_core::Result;
 use zoo_kernels::{AttentionGradient, Element, zeros};
 
-use super::SelfAttention;
+use super::{Added, SelfAttention};
 use crate::dispatch::{self, with};
 use crate::graph::{self, Fresh};
 use crate::linear::{Linear, Residual};
@@ -103,7 +103,7 @@ impl SelfAttention {
     ) -> candle_core::Result<(Fresh, Vec<f32>)> {
         let (batch, tokens, _) = qkv.dims3()?;
         let mut logs = vec![0f32; batch * self.heads * tokens];
-        let mixed = self.fused::<T>(qkv, bias, Some(&mut logs))?;
+        let mixed = self.fused::<T>(qkv, bias.map(Added::Decomposed), Some(&mut logs))?;
         Ok((mixed, logs))
     }
 
@@ -122,7 +122,7 @@ impl SelfAttention {
         let (out, gradient) = (out.values::<T>()?, gradient.values::<T>()?);
         let mut slopes = zeros::<T>(qkv.elem_count());
         let mut tables = bias.map(|bias| bias.tables().map(|table| vec![0f32; table.elem_count()]));
-        self.with::<T, _>(qkv, bias, |attention| {
+        self.with::<T, _>(qkv, bias.map(Added::Decomposed), |attention| {
             let tables = tables.as_mut().map(|[rows, columns]| [&mut rows[..], &mut columns[..]]);
             AttentionGradient { attention: *attention, out, logs, gradient }.apply_joint(&mut slopes, tables);
             Ok(())
