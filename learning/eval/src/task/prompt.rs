@@ -123,8 +123,9 @@ impl Task {
             return Ok(true);
         }
         match self.prompts.render(KEEP, values(row, options, index))?.trim() {
-            "true" => Ok(true),
-            "false" => Ok(false),
+            // As Jinja writes them, and as others do.
+            "True" | "true" => Ok(true),
+            "False" | "false" => Ok(false),
             other => Err(format!("`keep` gives `{other}`, which is neither true nor false")),
         }
     }
