@@ -245,7 +245,7 @@ fn check_prints_shapes_even_without_plugins() {
     }
     let notes = json["notes"].as_array().unwrap();
     let first = notes[0].as_str().unwrap();
-    assert!(first.contains("its plugin `clip` is not on this machine, and 2 more rows name it"), "{first}");
+    assert!(first.contains("its plugin `clip` is not on this machine, and 4 more rows name it"), "{first}");
     // One for each plugin, however many rows there are.
     assert_eq!(notes.iter().filter(|note| note.as_str().unwrap().contains("`clip`")).count(), 1, "{notes:?}");
 }

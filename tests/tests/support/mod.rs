@@ -24,15 +24,25 @@ pub const CAMBRIAN: [&str; 6] = [
     "plugins/timm-vit",
 ];
 /// The plugins of all test checkpoints.
-pub const ALL: [&str; 10] = [
+pub const ALL: [&str; 20] = [
+    "plugins/aimv2",
+    "plugins/c-radio",
     "plugins/clip",
     "plugins/convnext",
     "plugins/dinov2",
+    "plugins/dinov3",
+    "plugins/dpt",
+    "plugins/eva02",
     "plugins/gemma",
+    "plugins/internvit",
     "plugins/llama",
+    "plugins/openclip-vit",
+    "plugins/pe",
     "plugins/phi3",
     "plugins/projectors",
     "plugins/qwen2",
+    "plugins/sam",
+    "plugins/sd-unet",
     "plugins/sva",
     "plugins/timm-vit",
 ];

@@ -71,20 +71,18 @@ mod tests {
     fn what_was_asked_for_comes() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for (name, width) in [("a.ppm", 1), ("b.ppm", 2), ("c.ppm", 3)] {
-            let mut bytes = format!("P6 {width} 1 255\n").into_bytes();
-            bytes.resize(bytes.len() + 3 * width, 7);
-            std::fs::write(path(name), bytes).unwrap();
+        for (name, width) in [("a.png", 1), ("b.png", 2), ("c.png", 3)] {
+            zoo_preprocess::RgbImage::new(width, 1).save(path(name)).unwrap();
         }
         let mut ahead = Ahead::new();
-        for name in ["a.ppm", "gone.ppm", "b.ppm", "a.ppm"] {
+        for name in ["a.png", "gone.png", "b.png", "a.png"] {
             ahead.ask(path(name));
         }
-        for (name, width) in [("b.ppm", Some(2)), ("c.ppm", Some(3)), ("gone.ppm", None), ("a.ppm", Some(1))]
+        for (name, width) in [("b.png", Some(2)), ("c.png", Some(3)), ("gone.png", None), ("a.png", Some(1))]
         {
             let read = ahead.take(&path(name));
             assert_eq!(read.as_ref().ok().map(|image| image.size.0), width, "{name}");
         }
-        assert_eq!(ahead.take(&path("a.ppm")).unwrap().size.0, 1);
+        assert_eq!(ahead.take(&path("a.png")).unwrap().size.0, 1);
     }
 }
