@@ -12,11 +12,21 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 16] = [
+    "plugins/aimv2",
+    "plugins/c-radio",
     "plugins/clip",
     "plugins/convnext",
     "plugins/dinov2",
+    "plugins/dinov3",
+    "plugins/dpt",
+    "plugins/eva02",
+    "plugins/internvit",
+    "plugins/openclip-vit",
+    "plugins/pe",
     "plugins/projectors",
+    "plugins/sam",
+    "plugins/sd-unet",
     "plugins/sva",
     "plugins/timm-vit",
 ];

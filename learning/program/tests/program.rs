@@ -74,6 +74,12 @@ fn help_is_as_reviewed() {
         "data leak",
         "data engine",
         "data synth",
+        "eval",
+        "score",
+        "compare",
+        "cv-bench",
+        "cv-bench build",
+        "analyse",
     ] {
         let help = String::from_utf8(run(&format!("{command} --help")).stdout).unwrap();
         let path = folder.join(format!("{}.txt", command.replace(' ', "-")));
