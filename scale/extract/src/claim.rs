@@ -63,6 +63,11 @@ impl Claims {
         self.lease / 4
     }
 
+    /// Takes away the claim to a shard that is done, if its owner left it. Nothing depends on it.
+    pub fn forget(&self, shard: &Shard) {
+        let _ = self.out.remove(&format!("claims/{}.json", shard.name));
+    }
+
     /// Tries to take a shard.
     ///
     /// # Errors

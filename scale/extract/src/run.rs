@@ -308,7 +308,11 @@ impl<'r> Shards<'r> {
                         }
                     }
                     Ok(Some(Attempt::Theirs)) => theirs.push(shard),
-                    Ok(None) => taken = true,
+                    Ok(None) => {
+                        // Its owner may have died between the receipt and giving the claim back.
+                        claims.forget(shard);
+                        taken = true;
+                    }
                     Err(error) => {
                         hand(Next::Failed(error));
                         return;
