@@ -16,7 +16,8 @@ use crate::{Error, Result};
 const MAX_SIDE: u32 = 1 << 15;
 
 /// Resamples `image` to `width × height` as Pillow's `Image.resize` does: antialiased when it shrinks, horizontal
-/// pass first.
+/// pass first. (Pillow 13 begins with the vertical pass where the height shrinks by more than twice as many pixels as the
+/// width, which moves a few samples that a kernel overshoots. Squares, all that pipelines resize, never do.)
 ///
 /// # Errors
 /// [`Error::Pipeline`] when the image or the target has no pixels, or the target is beyond 32768 on a side.

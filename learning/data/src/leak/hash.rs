@@ -69,6 +69,9 @@ pub fn phash(image: &RgbImage) -> Result<Hash> {
             low.push(column.iter().enumerate().map(|(x, value)| value * wave(k, x)).sum::<f64>());
         }
     }
+    // What is nothing but for rounding is nothing, or rounding would choose the bits of pictures without detail.
+    let largest = low.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    low.iter_mut().filter(|value| value.abs() < largest * 1e-12).for_each(|value| *value = 0.0);
     let mut sorted = low.clone();
     sorted.sort_by(f64::total_cmp);
     let median = (sorted[LOW * LOW / 2 - 1] + sorted[LOW * LOW / 2]) / 2.0;
@@ -85,12 +88,20 @@ fn grey(image: &RgbImage, width: u32, height: u32) -> Result<Vec<u8>> {
         let [r, g, b] = pixel.0.map(u32::from);
         ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
     };
-    // The channels of a grey picture are resized alike, so that one of them is what Pillow makes of its only one.
-    let mut plain = RgbImage::new(image.width(), image.height());
-    for (out, pixel) in plain.pixels_mut().zip(image.pixels()) {
-        out.0 = [grey(pixel); 3];
-    }
+    // The channels of a grey picture are resized alike, so that one of them is what Pillow makes of its only one. Pillow 13
+    // begins with the vertical pass where the height shrinks by more than twice as many pixels as the width: as the picture
+    // turned on its side does here.
+    let less = |from: u32, to: u32| i64::from(from) - i64::from(to);
+    let shorter = less(image.height(), height);
+    let turned = shorter > 0 && shorter > 2 * less(image.width(), width);
+    let sides = |width, height| if turned { (height, width) } else { (width, height) };
+    let ((columns, rows), (across, down)) = (sides(image.width(), image.height()), sides(width, height));
+    let plain = RgbImage::from_fn(columns, rows, |x, y| {
+        let (x, y) = sides(x, y);
+        image::Rgb([grey(image.get_pixel(x, y)); 3])
+    });
     let small =
-        resize(&plain, width, height, Kernel::Lanczos).map_err(|error| Error::Picture(error.to_string()))?;
-    Ok(small.pixels().map(|pixel| pixel.0[0]).collect())
+        resize(&plain, across, down, Kernel::Lanczos).map_err(|error| Error::Picture(error.to_string()))?;
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    Ok(places.map(|(x, y)| sides(x, y)).map(|(x, y)| small.get_pixel(x, y).0[0]).collect())
 }
