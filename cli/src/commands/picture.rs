@@ -7,7 +7,6 @@ use zoo_core::path_text;
 use zoo_host::HostError;
 use zoo_preprocess::{DecodeOptions, Decoded};
 
-use super::session::decode_options;
 use crate::args::OrientationArgs;
 use zoo_terminal::{CliError, Context};
 
@@ -21,7 +20,7 @@ pub(super) fn open(
     orientation: &OrientationArgs,
     context: &Context<'_>,
 ) -> Result<Decoded, CliError> {
-    open_with(path, &decode_options(orientation), context)
+    open_with(path, &orientation.decode_options(), context)
 }
 
 /// [`open`] with other options.

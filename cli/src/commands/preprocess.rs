@@ -7,7 +7,7 @@ use zoo_pipeline::write::{Plain, free, write_safetensors};
 use zoo_preprocess::DecodeOptions;
 
 use super::picture;
-use super::session::{decode_options, named};
+use super::session::named;
 use crate::args::PreprocessArgs;
 use zoo_terminal::{CliError, Context, Report};
 
@@ -20,7 +20,7 @@ pub(super) fn run(args: &PreprocessArgs, context: &Context<'_>) -> Result<Report
     let pipeline = selection.row.preprocess_at(args.resolution.unwrap_or(selection.resolution));
 
     let reduce_for = args.pixels.fast_resize.then_some(pipeline.size);
-    let options = DecodeOptions { reduce_for, ..decode_options(&args.pixels.orientation) };
+    let options = DecodeOptions { reduce_for, ..args.pixels.orientation.decode_options() };
     let decoded = picture::open_with(&args.image, &options, context)?;
     let prepared = zoo_preprocess::prepare(&decoded, &pipeline).map_err(zoo_host::HostError::from)?;
 

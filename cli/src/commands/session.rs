@@ -5,9 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use zoo_core::path_text;
 use zoo_host::{EncoderRequest, EnsembleRequest, Eyes, EyesRequest};
-use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 
-use crate::args::{OrientationArgs, Subject};
+use crate::args::Subject;
 use zoo_terminal::CliError;
 
 /// What is to be opened; `prefix` asks one encoder for its prefix tokens too.
@@ -45,13 +44,6 @@ fn arch_override(path: &Path) -> Result<Map<String, Value>, CliError> {
         Value::Object(map) => Ok(map),
         _ => Err(CliError::file(path, "an architecture is a JSON object, such as {\"depth\": 2}")),
     }
-}
-
-/// How images are decoded in full.
-pub(super) fn decode_options(args: &OrientationArgs) -> DecodeOptions {
-    let orientation = if args.upright { Orientation::Upright } else { Orientation::AsStored };
-    let max_pixels = args.max_pixels.unwrap_or(MAX_PIXELS);
-    DecodeOptions { orientation, max_pixels, lenient: args.lenient, ..DecodeOptions::default() }
 }
 
 /// Refuses a name for an output that does not end in `.extension`, and the one that stands for a stream.

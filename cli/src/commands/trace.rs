@@ -12,7 +12,7 @@ use zoo_pipeline::write::{Plain, free, write_safetensors};
 use super::model::{Watched, begin, metadata, open};
 use super::picture;
 use super::question::{self, Asked};
-use super::session::{decode_options, named};
+use super::session::named;
 use crate::args::{PixelArgs, TraceArgs};
 use zoo_terminal::{CliError, Context, Report};
 
@@ -49,7 +49,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
     for (name, tensor) in tensors {
         files.push(plain(name, tensor)?);
     }
-    let mut recorded = pixel_record(&decode_options(orientation));
+    let mut recorded = pixel_record(&orientation.decode_options());
     recorded.insert("resize".into(), resize_mode(images.iter().any(|image| image.reduction > 1)));
     recorded.extend(run_record(&zoo));
     recorded.insert("model".into(), session.id().into());

@@ -6,7 +6,7 @@
 //! after all, because one slept long, both write the same bytes: claims save work, they are not needed to be right.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -103,14 +103,11 @@ impl Claims {
 pub struct Claim {
     stop: Option<Sender<()>>,
     beating: Option<JoinHandle<()>>,
-    lost: std::sync::Arc<AtomicBool>,
 }
 
 impl Claim {
     fn keep(out: Store, name: String, owner: String, every: Duration) -> Self {
         let (stop, stopped) = channel();
-        let lost = std::sync::Arc::new(AtomicBool::new(false));
-        let said = std::sync::Arc::clone(&lost);
         let beating = std::thread::spawn(move || {
             let mut beat = 0;
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
@@ -118,7 +115,6 @@ impl Claim {
                 let read = read.and_then(|(bytes, _)| serde_json::from_slice::<Written>(&bytes).ok());
                 if read.is_none_or(|written| written.owner != owner) {
                     // Taken over by somebody who thought that nobody was there.
-                    said.store(true, Ordering::Relaxed);
                     return;
                 }
                 beat += 1;
@@ -128,12 +124,7 @@ impl Claim {
             }
             let _ = out.remove(&name);
         });
-        Self { stop: Some(stop), beating: Some(beating), lost }
-    }
-
-    /// Whether somebody else has taken it over.
-    pub fn lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        Self { stop: Some(stop), beating: Some(beating) }
     }
 }
 

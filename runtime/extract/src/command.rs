@@ -7,7 +7,6 @@ use zoo_core::path_text;
 use zoo_host::{EncoderRequest, EnsembleRequest, EyesRequest};
 use zoo_pipeline::Failure;
 use zoo_pipeline::find::list;
-use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt, table, threads};
 
 use crate::args::{Cli, Command, ExtractArgs, KeepArg};
@@ -77,13 +76,6 @@ fn request(args: &ExtractArgs, context: &Context<'_>) -> Result<Request, CliErro
         let names = list(path).map_err(|error| CliError::Failed(error.to_string()))?;
         sources.extend(names.iter().map(|name| path_text(name).into_owned()));
     }
-    let orientation = &args.pixels.orientation;
-    let decode = DecodeOptions {
-        orientation: if orientation.upright { Orientation::Upright } else { Orientation::AsStored },
-        max_pixels: orientation.max_pixels.unwrap_or(MAX_PIXELS),
-        lenient: orientation.lenient,
-        ..DecodeOptions::default()
-    };
     let columns = Columns { picture: args.image.clone(), key: args.key.clone(), kept: args.columns.clone() };
     Ok(Request {
         reach: Reach { rows: args.rows.get() },
@@ -98,7 +90,7 @@ fn request(args: &ExtractArgs, context: &Context<'_>) -> Result<Request, CliErro
         element: args.element.into(),
         batch: args.batch.get(),
         threads: threads::allowed(context.global.threads).get(),
-        decode,
+        decode: args.pixels.orientation.decode_options(),
         share: args.share(),
         existing: if args.overwrite.overwrite { Existing::Replace } else { Existing::Continue },
         patience: args.patience,

@@ -198,15 +198,6 @@ impl Store {
         }
     }
 
-    /// The contents of a listed file.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn read(&self, entry: &Entry) -> Result<Vec<u8>> {
-        let read = async { self.object.get(&entry.path).await?.bytes().await };
-        Ok(self.runtime.block_on(read).map_err(Error::store(&entry.address))?.into())
-    }
-
     /// Gives `each` the contents of listed files in their order, several of which are asked for ahead.
     pub fn read_all(&self, entries: &[Entry], ahead: usize, mut each: impl FnMut(usize, Result<Vec<u8>>)) {
         use futures::StreamExt as _;

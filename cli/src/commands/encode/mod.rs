@@ -15,7 +15,7 @@ use self::report::{Written, ended, nothing, report};
 use self::target::Target;
 use self::told::Told;
 pub(super) use self::told::passed_over;
-use super::session::{decode_options, request};
+use super::session::request;
 use crate::args::EncodeArgs;
 use zoo_terminal::{CliError, Context, Report, interrupt, threads};
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     let zoo = context.computing(&args.pixels)?;
     told.message("opening");
     let encoders = Encoders::open(&zoo, &request)?;
-    let decode = encoders.decode_options(&decode_options(&args.pixels.orientation));
+    let decode = encoders.decode_options(&args.pixels.orientation.decode_options());
     let mut common = run_record(&zoo);
     common.extend(pixel_record(&decode));
     let setting = Setting::new(encoders.identity().clone(), common);

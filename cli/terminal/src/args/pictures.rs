@@ -1,6 +1,7 @@
 //! How pictures are read.
 
 use clap::Args;
+use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
 
 /// How images are read where a known number of pixels is made of them.
 #[derive(Debug, Clone, Default, Args)]
@@ -25,4 +26,13 @@ pub struct OrientationArgs {
     /// Most pixels that an image may have; 178956970 if absent, as in Pillow
     #[arg(long, value_name = "N")]
     pub max_pixels: Option<u64>,
+}
+
+impl OrientationArgs {
+    /// How images are decoded in full.
+    pub fn decode_options(&self) -> DecodeOptions {
+        let orientation = if self.upright { Orientation::Upright } else { Orientation::AsStored };
+        let max_pixels = self.max_pixels.unwrap_or(MAX_PIXELS);
+        DecodeOptions { orientation, max_pixels, lenient: self.lenient, ..DecodeOptions::default() }
+    }
 }

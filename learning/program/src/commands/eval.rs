@@ -16,8 +16,7 @@ use zoo_eval::run::{
 use zoo_eval::task::{self, Task};
 use zoo_host::{ModelProgress, ModelRequest, Phase, Zoo};
 use zoo_language::tokens::NewlineAfterImage;
-use zoo_preprocess::{DecodeOptions, MAX_PIXELS, Orientation};
-use zoo_terminal::args::{OrientationArgs, PixelArgs};
+use zoo_terminal::args::PixelArgs;
 use zoo_terminal::table::Table;
 use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt};
 
@@ -169,7 +168,7 @@ impl Judging<'_, '_> {
             self.context
                 .note(&format!("warning: encoders of {id} are UNTRAINED: their weights are random numbers"));
         }
-        Ok(Local::new(session, decode_options(&args.orientation), interrupt::flag()))
+        Ok(Local::new(session, args.orientation.decode_options(), interrupt::flag()))
     }
 
     fn all(
@@ -231,12 +230,6 @@ impl Judging<'_, '_> {
             writeln!(text, "{}: `zoo score {}` judges the replies", self.out.display(), self.out.display());
         Ok(Report { failed, ..Report::new(text, report) })
     }
-}
-
-fn decode_options(args: &OrientationArgs) -> DecodeOptions {
-    let orientation = if args.upright { Orientation::Upright } else { Orientation::AsStored };
-    let max_pixels = args.max_pixels.unwrap_or(MAX_PIXELS);
-    DecodeOptions { orientation, max_pixels, lenient: args.lenient, ..DecodeOptions::default() }
 }
 
 /// Shows how loading goes on.
