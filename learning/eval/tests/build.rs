@@ -274,6 +274,20 @@ fn a_draft_is_read_as_cv_bench_and_decisions_make_the_set() {
     assert_eq!(kept[0]["answer"], "(B)");
     assert!(text(&kept[0], "prompt").starts_with("Which?") && kept[0].get("because").is_none());
     assert_eq!(Dataset::open(&task, &set, None).unwrap().items.len(), kept.len());
+    // Nothing of a set that is there is touched.
+    let pictures = [&draft, &set].map(|folder| folder.join(text(&kept[0], "filename")));
+    pictures.iter().for_each(|picture| std::fs::write(picture, "mine").unwrap());
+    for refused in [
+        build(&scenes, folder.path(), &set, &Rules::default()).map(drop),
+        build(&scenes, folder.path(), &draft, &Rules::default()).map(drop),
+        finish(&draft, &path, &set).map(drop),
+    ] {
+        assert!(refused.unwrap_err().to_string().contains("holds a set already"));
+    }
+    assert!(pictures.iter().all(|picture| std::fs::read(picture).unwrap() == b"mine"));
+    let none: Vec<Decision> = (0..items.len()).map(|idx| decide(Verdict::Reject, idx)).collect();
+    save(&none);
+    assert!(finish(&draft, &path, &folder.path().join("none")).unwrap_err().to_string().contains("rejected"));
     decisions[1].answer = Some("Q".into());
     save(&decisions);
     let error = finish(&draft, &path, &folder.path().join("other")).unwrap_err().to_string();

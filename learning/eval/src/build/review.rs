@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::write::{Item, draft, prompt, tables};
+use super::write::{Item, draft, prompt, tables, vacant};
 use crate::compare::escaped;
 use crate::run::keep_file;
 use crate::{Error, Result};
@@ -86,6 +86,10 @@ pub fn finish(folder: &Path, decisions: &Path, out: &Path) -> Result<usize> {
         item.because = String::new();
         kept.push(item);
     }
+    if kept.is_empty() {
+        return Err(Error::run(decisions, "every item is rejected: there is no set to write"));
+    }
+    vacant(out)?;
     for item in &kept {
         let picture = folder.join(&item.filename);
         let bytes =

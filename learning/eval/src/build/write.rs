@@ -59,9 +59,7 @@ pub(super) fn prompt(question: &str, lead: &str, choices: &[String]) -> String {
 /// [`Error::Input`] where nothing can be asked; a folder that holds a set already; pictures that cannot be read are
 /// rejections.
 pub fn build(scenes: &[Scene], pictures: &Path, out: &Path, rules: &Rules) -> Result<Built> {
-    if out.join("items.jsonl").exists() {
-        return Err(Error::run(out, "holds a set already; name another folder"));
-    }
+    vacant(out)?;
     let (asked, mut rejected) = questions(scenes, rules);
     let placed = placed(&asked, rules.seed);
     let mut items = Vec::new();
@@ -109,6 +107,15 @@ pub fn build(scenes: &[Scene], pictures: &Path, out: &Path, rules: &Rules) -> Re
         }
     }
     Ok(Built { items: counts, rejected: rejected.len() })
+}
+
+/// Refuses a folder with a draft or a set, before one of its pictures is replaced.
+pub(super) fn vacant(out: &Path) -> Result<()> {
+    let names = ["items.jsonl", "test_2d.parquet", "test_2d.jsonl", "test_3d.parquet", "test_3d.jsonl"];
+    match names.into_iter().find(|name| out.join(name).exists()) {
+        Some(name) => Err(Error::run(out, format!("holds a set already ({name}); name another folder"))),
+        None => Ok(()),
+    }
 }
 
 /// Where the right option of each question stands. Of all questions with as many options in one task, places are used
