@@ -11,11 +11,11 @@ use zoo_pipeline::find::{Found, Input, find};
 use zoo_preprocess::Decoded;
 
 use super::encode::passed_over;
-use super::model::{Watched, begin, metadata, open, sensible};
+use super::model::{begin, metadata, open, sensible};
 use super::picture;
 use super::question::{self, Asked};
 use crate::args::{AskArgs, PixelArgs};
-use zoo_terminal::{CliError, Context, Report, counted, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Report, counted, interrupt};
 
 /// How many images are looked at before the language model is loaded, where the encoders have to go for it.
 const TOGETHER: usize = 32;
@@ -112,7 +112,7 @@ impl Asking<'_, '_> {
         for chunk in self.inputs.chunks(if keeps { 1 } else { TOGETHER }) {
             let session = match kept.take() {
                 Some(session) => session,
-                None => zoo.model(&self.args.talk.model.request(), &Watched::new(self.context))?,
+                None => zoo.model(&self.args.talk.model.request(), &ModelPhases::new(self.context))?,
             };
             let mut seen = Vec::new();
             let (mut looked, mut images) = (Vec::new(), Vec::new());
@@ -134,7 +134,7 @@ impl Asking<'_, '_> {
                     }
                 }
             }
-            match session.look_each(&images, &Watched::new(self.context)) {
+            match session.look_each(&images, &ModelPhases::new(self.context)) {
                 Ok(sights) => seen.extend(looked.into_iter().zip(sights)),
                 Err(error) if error.is_cancelled() => return Ok(true),
                 Err(error) if looked.len() == 1 && self.several => {

@@ -7,12 +7,12 @@ use zoo_language::generate::Control;
 use zoo_pipeline::write;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, begin, metadata, open, sensible};
+use super::model::{begin, metadata, open, sensible};
 use super::picture;
 use super::session::named;
 use crate::args::{ExplainArgs, PixelArgs};
 use crate::view::looks::{LayerLook, Looks, draw};
-use zoo_terminal::{CliError, Context, Report, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Report, interrupt};
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "png")?;
@@ -30,7 +30,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     let mut piece = |piece: &str| context.stream(text.push(piece));
     let control = Control { cancel: interrupt::flag(), piece: &mut piece };
     let options = args.talk.answer.over(session.defaults());
-    let explanation = session.explain(&conversation, &decoded, &options, &Watched::new(context), control)?;
+    let explanation =
+        session.explain(&conversation, &decoded, &options, &ModelPhases::new(context), control)?;
     context.stream("\n");
 
     let picture = draw(&Looks {

@@ -1,13 +1,11 @@
-//! What the commands that ask a model share: opening it, looking, and how far work has come.
-
-use std::cell::RefCell;
+//! What the commands that ask a model share: opening it, and what is recorded of it.
 
 use serde_json::{Value, json};
-use zoo_host::{ModelProgress, ModelSession, Phase, Zoo};
+use zoo_host::{ModelSession, Zoo};
 use zoo_language::template::Conversation;
 
 use crate::args::{AnswerArgs, ModelArgs};
-use zoo_terminal::{CliError, Context, Progress};
+use zoo_terminal::{CliError, Context, ModelPhases};
 
 /// From here on the memory plan is worth reading before it is used.
 const LARGE: u64 = 1 << 30;
@@ -19,7 +17,7 @@ pub(super) fn open(zoo: &Zoo, args: &ModelArgs, context: &Context<'_>) -> Result
     if plan.needed() >= LARGE {
         context.note(&format!("memory of {}\n{plan}", plan.model));
     }
-    let session = zoo.model(&request, &Watched::new(context))?;
+    let session = zoo.model(&request, &ModelPhases::new(context))?;
     for warning in &session.release().warnings {
         context.note(&format!("warning: {warning}"));
     }
@@ -59,40 +57,5 @@ pub(super) fn begin(system: Option<&str>) -> Conversation {
     match system {
         Some(system) => Conversation::new().with_system(system),
         None => Conversation::new(),
-    }
-}
-
-/// Shows the phases of a model's work as bars.
-pub(super) struct Watched<'a, 'c> {
-    context: &'a Context<'c>,
-    bar: RefCell<Option<Progress>>,
-}
-
-impl<'a, 'c> Watched<'a, 'c> {
-    pub fn new(context: &'a Context<'c>) -> Self {
-        Self { context, bar: RefCell::new(None) }
-    }
-}
-
-impl ModelProgress for Watched<'_, '_> {
-    fn begins(&self, phase: Phase, parts: usize) {
-        let what = match phase {
-            Phase::Open => "load",
-            Phase::Look => "look",
-        };
-        *self.bar.borrow_mut() = Some(self.context.progress(what, parts as u64));
-    }
-
-    fn part(&self, name: &str) {
-        if let Some(bar) = &*self.bar.borrow() {
-            bar.message(name);
-            bar.advance(1);
-        }
-    }
-
-    fn ends(&self) {
-        if let Some(bar) = self.bar.borrow_mut().take() {
-            bar.finish();
-        }
     }
 }

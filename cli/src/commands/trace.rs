@@ -9,12 +9,12 @@ use zoo_host::HostError;
 use zoo_pipeline::look::{pixel_record, resize_mode, run_record};
 use zoo_pipeline::write::{Plain, free, write_safetensors};
 
-use super::model::{Watched, begin, metadata, open};
+use super::model::{begin, metadata, open};
 use super::picture;
 use super::question::{self, Asked};
 use super::session::named;
 use crate::args::{PixelArgs, TraceArgs};
-use zoo_terminal::{CliError, Context, Report};
+use zoo_terminal::{CliError, Context, ModelPhases, Report};
 
 pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let Asked { images, question } = question::split(&args.inputs, args.text_only)?;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
         None => conversation.ask(question),
     };
     asked.map_err(HostError::from)?;
-    let sight = session.look(&images, &Watched::new(context))?;
+    let sight = session.look(&images, &ModelPhases::new(context))?;
     let trace = session.trace(&conversation, &sight)?;
 
     let tensors = [

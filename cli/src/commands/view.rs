@@ -6,12 +6,11 @@ use zoo_core::path_text;
 use zoo_host::{Encoded, EncoderSession, Eyes, HostError};
 use zoo_pipeline::write;
 
-use super::model::Watched;
 use super::picture;
 use super::session::{named, request, warning};
 use crate::args::{PixelArgs, ViewArgs};
 use crate::view::{AttentionView, EncoderView, View, draw};
-use zoo_terminal::{CliError, Context, Report};
+use zoo_terminal::{CliError, Context, ModelPhases, Report};
 
 pub(super) fn run(args: &ViewArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "png")?;
@@ -77,7 +76,7 @@ fn look(
     image: zoo_preprocess::Decoded,
     context: &Context<'_>,
 ) -> Result<(Vec<EncoderView>, Option<AttentionView>), CliError> {
-    let seen = eyes.look(&[image], &Watched::new(context))?;
+    let seen = eyes.look(&[image], &ModelPhases::new(context))?;
     let members = eyes.members().iter().zip(&seen.members);
     let encoders =
         members.map(|(member, encoded)| encoder_view(member, encoded)).collect::<Result<Vec<_>, _>>()?;

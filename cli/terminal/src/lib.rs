@@ -43,6 +43,7 @@ mod capability;
 mod context;
 pub mod interrupt;
 pub mod log;
+mod phases;
 mod process;
 mod program;
 mod progress;
@@ -51,6 +52,7 @@ pub mod table;
 pub mod threads;
 
 pub use context::{Context, SET_ASIDE, Streams};
+pub use phases::ModelPhases;
 pub use process::process;
 pub use program::{Program, execute, run};
 pub use progress::{Downloads, Progress};

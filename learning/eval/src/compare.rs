@@ -35,21 +35,18 @@ pub const TASK_FILE: &str = "task.toml";
 /// Scores the replies of a run.
 ///
 /// # Errors
-/// [`Error::Run`]; replies that cannot be read.
+/// [`Error::Run`]; a task or replies that cannot be read.
 pub fn scored(run: &Path, scorer: Scorer) -> Result<Scored> {
     let manifest = Manifest::open(run)?;
     let (mut scores, mut without) = (Vec::new(), Vec::new());
     for (name, about) in &manifest.tasks {
         let folder = run.join(name);
         let task = Task::open(&folder.join(TASK_FILE))?;
-        let records = match stored(&folder) {
-            Ok(records) => records,
-            Err(Error::Run { message, .. }) => {
-                without.push((name.clone(), message));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let records = stored(&folder)?;
+        if records.is_empty() {
+            without.push((name.clone(), "there are no replies yet".into()));
+            continue;
+        }
         match score(&task, &records, scorer) {
             Some(score) if score.items > 0 => {
                 if records.len() < about.items {

@@ -101,6 +101,23 @@ fn run_again(folder: &Path) -> String {
 }
 
 #[test]
+fn replies_that_cannot_be_read_are_no_score() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "one", "same", false, &records(|_| true, 3));
+    let replies = folder.path().join("pope/replies.jsonl");
+    let text = std::fs::read_to_string(&replies).unwrap();
+    std::fs::write(&replies, text.replacen('{', "{broken", 2)).unwrap();
+    let error = scored(folder.path(), Scorer::Paper).unwrap_err().to_string();
+    assert!(error.contains("replies.jsonl: line 1: no reply"), "{error}");
+    // Nothing yet is no error: the other tasks of a run that was stopped have their scores.
+    std::fs::write(&replies, "").unwrap();
+    let none = scored(folder.path(), Scorer::Paper).unwrap();
+    assert_eq!(none.without, [("pope".to_owned(), "there are no replies yet".to_owned())]);
+    std::fs::remove_file(&replies).unwrap();
+    assert_eq!(scored(folder.path(), Scorer::Paper).unwrap().without, none.without);
+}
+
+#[test]
 fn the_papers_tables_are_analysed() {
     let table = Table::paper();
     assert!(
@@ -154,6 +171,8 @@ fn tables_of_ones_own() {
     assert_eq!(table.values[0], [Some(1.0), Some(2.0), None]);
     assert_eq!(table.complete().rows, ["z", "w"]);
     assert!(analysis(&table, &[]).unwrap_err().to_string().contains("three or more"));
+    std::fs::write(&path, "model,A\nx,nan\n").unwrap();
+    assert!(Table::open(&path).unwrap_err().to_string().contains("`nan` in `A` is no number"));
     std::fs::write(&path, "model,A\nx,one\n").unwrap();
     let error = Table::open(&path).unwrap_err().to_string();
     assert!(error.contains("scores.csv:2") && error.contains("`one` in `A`"), "{error}");

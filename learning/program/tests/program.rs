@@ -40,12 +40,16 @@ fn it_speaks_as_zoo_does() {
     check("eval --tasks cvbench --out r", 1, "cv-bench");
     check("eval --tasks cv-bench --data . --out r", 1, "nyu-visionx/CV-Bench");
     check("eval --tasks cv-bench", 2, "--out");
+    check("eval --tasks mmpv --out r", 1, "did you mean `mmvp`? A task of your own");
+    check("eval --tasks mmvp --out r --limit 0", 2, "--limit");
+    check("eval --tasks", 2, "Usage: zoo eval");
     check("eval tasks", 0, "MMBench (English)");
     check("eval show mmvp", 0, "written = \"parentheses\"");
     check("eval schema", 0, "\"title\": \"Task\"");
     check("score none", 1, "no run of `zoo eval`");
     check("compare none", 1, "no run of `zoo eval`");
     check("cv-bench build --pictures . --out d", 2, "--coco");
+    check("analyse --scores none.csv --out figures", 1, "none.csv");
     check("analyse --out figures", 0, "correlations.svg");
     check("--version", 0, "zoo ");
     check("data synth set", 1, "--train, --val or --test");

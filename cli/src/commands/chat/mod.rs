@@ -15,12 +15,12 @@ use zoo_language::template::Conversation;
 use zoo_pipeline::write::Replace;
 
 use super::ask::{Trimmed, written};
-use super::model::{Watched, begin, metadata, open, sensible};
+use super::model::{begin, metadata, open, sensible};
 use super::picture;
 use crate::args::{ChatArgs, PixelArgs};
 use command::{HELP, Line};
 use lines::{Lines, Typed};
-use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Progress, Report, counted, interrupt};
 
 /// From so many positions on, reading them is shown.
 const SHOWN: usize = 512;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
     let zoo = context.computing(&PixelArgs::default())?;
     let session = open(&zoo, &args.talk.model, context)?;
     let sight = match decoded {
-        Some(decoded) => session.look(&[decoded], &Watched::new(context))?,
+        Some(decoded) => session.look(&[decoded], &ModelPhases::new(context))?,
         None => Sight::none(),
     };
     let mut lines = Lines::open(&zoo.folders().data)?;
@@ -120,7 +120,7 @@ impl Chat<'_, '_> {
         let looked =
             picture::open(&path, &self.args.talk.model.orientation, self.context).and_then(|decoded| {
                 let notes = picture::notes(&decoded);
-                Ok((notes, self.session.look(&[decoded], &Watched::new(self.context))?))
+                Ok((notes, self.session.look(&[decoded], &ModelPhases::new(self.context))?))
             });
         let (notes, sight) = looked.map_err(|error| {
             // Nobody should take the next answers for those about the image that was asked for.

@@ -57,10 +57,10 @@ impl Table {
             let of_row =
                 cells.split_off(1).into_iter().zip(&columns).map(|(cell, column)| match cell.as_str() {
                     "" | "-" | "–" => Ok(None),
-                    cell => cell
-                        .parse()
-                        .map(Some)
-                        .map_err(|_| wrong(number, format!("`{cell}` in `{column}` is no number"))),
+                    cell => match cell.parse() {
+                        Ok(value) if f64::is_finite(value) => Ok(Some(value)),
+                        _ => Err(wrong(number, format!("`{cell}` in `{column}` is no number"))),
+                    },
                 });
             values.push(of_row.collect::<Result<Vec<_>>>()?);
             rows.push(cells.swap_remove(0));
@@ -115,7 +115,7 @@ impl Table {
     pub fn numbers(&self) -> Result<Vec<Vec<f64>>> {
         if self.rows.len() < 3 {
             let message = format!(
-                "{} models have a score on every benchmark, and correlations need three or more",
+                "models with a score on every benchmark: {}; correlations need three or more",
                 self.rows.len()
             );
             return Err(Error::Input(message));

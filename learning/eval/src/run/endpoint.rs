@@ -110,7 +110,9 @@ impl Endpoint {
                     let passes = matches!(answer.status, 408 | 409 | 425 | 429) || answer.status >= 500;
                     (refused(&answer), passes.then_some(answer.retry_after))
                 }
-                Err(error @ zoo_hub::Error::NotAsked { .. }) => (error.to_string(), None),
+                Err(zoo_hub::Error::NotAsked { .. }) => {
+                    ("not asked: --offline or HF_HUB_OFFLINE is set, and no socket is opened".into(), None)
+                }
                 Err(zoo_hub::Error::NoAnswer { why, .. }) => (why, Some(None)),
                 Err(error) => (error.to_string(), None),
             };

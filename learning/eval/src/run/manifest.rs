@@ -156,7 +156,7 @@ impl Manifest {
             self.tasks.extend(known);
         }
         let text = serde_json::to_vec_pretty(&self).map_err(|error| Error::run(&path, error.to_string()))?;
-        super::store::replace(&path, &[&text, b"\n".as_slice()].concat())?;
+        super::keep_file(&path, &[&text, b"\n".as_slice()].concat())?;
         Ok(self)
     }
 }

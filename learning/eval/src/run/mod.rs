@@ -14,7 +14,8 @@ pub use endpoint::{Endpoint, Key, Patience};
 pub use go::{Failure, Outcome, Run, Watch};
 pub use manifest::{Asking, Choices, Manifest, TaskManifest};
 pub use model::{Local, fingerprint};
-pub use store::{Shard, Store, keep_file, keep_task, stored};
+pub(crate) use store::keep_file;
+pub use store::{Shard, Store, keep_task, stored};
 
 use crate::Result;
 use crate::dataset::Item;

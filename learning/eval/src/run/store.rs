@@ -109,14 +109,14 @@ impl Store {
                 .map_err(|error| Error::run(&self.path, error.to_string()))?;
             text.push(b'\n');
         }
-        replace(&self.path, &text)
+        keep_file(&self.path, &text)
     }
 }
 
-/// The replies of a task, whatever parts they are in, in the order of items.
+/// The replies of a task, whatever parts they are in, in the order of items; none before the first.
 ///
 /// # Errors
-/// [`Error::Run`] for a folder without replies, and for one with both a whole and parts, or parts of several wholes.
+/// [`Error::Run`] for a line that is no reply, and for a folder with both a whole and parts, or parts of several wholes.
 pub fn stored(folder: &Path) -> Result<Vec<Record>> {
     let mut wholes: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "cannot read the run"))? {
@@ -131,7 +131,7 @@ pub fn stored(folder: &Path) -> Result<Vec<Record>> {
         }
     }
     let mut wholes = wholes.into_iter();
-    let (of, paths) = wholes.next().ok_or_else(|| Error::run(folder, "there are no replies yet"))?;
+    let Some((of, paths)) = wholes.next() else { return Ok(Vec::new()) };
     if let Some((other, _)) = wholes.next() {
         let message =
             format!("there are replies in {of} part(s) and in {other}: move those of one of them away");
@@ -187,20 +187,12 @@ pub fn keep_task(path: &Path, text: &str) -> Result<()> {
     if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
         Ok(())
     } else {
-        replace(path, text.as_bytes())
+        keep_file(path, text.as_bytes())
     }
 }
 
-/// Writes a file that has its name only once it is whole.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn keep_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, bytes)
-}
-
 /// Writes a file under another name and gives it its own: it is never half-written.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn keep_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot make the folder"))?;
     let io = |error| Error::io(path, "cannot write")(error);

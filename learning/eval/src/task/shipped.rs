@@ -57,8 +57,9 @@ pub fn shipped(name: &str) -> Result<Task> {
         Some((name, text)) => Task::parse(&format!("{name}.toml"), (*text).to_owned()),
         None => {
             let near = zoo_registry::suggestion(name, "there are", names()).unwrap_or_default();
+            let end = if near.ends_with('?') { "" } else { "." };
             let hint =
-                format!("; {near} A task of your own is a file: give its path, or put it into `tasks/`");
+                format!("; {near}{end} A task of your own is a file: give its path, or put it into `tasks/`");
             Err(Error::NoTask { name: name.to_owned(), hint })
         }
     }

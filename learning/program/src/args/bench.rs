@@ -106,4 +106,7 @@ pub struct AnalyseArgs {
     /// The folder of the page and its pictures
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    /// What becomes of files that are there.
+    #[command(flatten)]
+    pub overwrite: zoo_terminal::args::OverwriteArgs,
 }

@@ -1,5 +1,6 @@
 //! `zoo eval`, `zoo score`, `zoo compare`
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -39,7 +40,7 @@ pub struct EvalArgs {
     pub out: Option<PathBuf>,
     /// Ask the first N items of each task only
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub limit: Option<NonZeroUsize>,
     /// Show no picture: the prompt is the same, and its image tokens are left out
     #[arg(long)]
     pub blind: bool,
@@ -51,7 +52,7 @@ pub struct EvalArgs {
     pub shard: Option<String>,
     /// Most tokens to write, in place of what the task says
     #[arg(long, value_name = "N")]
-    pub max_new_tokens: Option<usize>,
+    pub max_new_tokens: Option<NonZeroUsize>,
     /// Conversation template in place of the model's own
     #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
@@ -65,11 +66,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
     pub key_env: String,
     /// Questions that are under way at an endpoint at once
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub at_once: usize,
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub at_once: NonZeroUsize,
     /// Seconds that an endpoint may take for an answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub patience: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "120")]
+    pub patience: NonZeroU64,
     /// How images are read.
     #[command(flatten)]
     pub orientation: OrientationArgs,
@@ -138,11 +139,14 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "NAME", default_value = "default", requires = "grader")]
     pub grader_model: String,
     /// The variable that holds that endpoint's key
-    #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
+    #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY", requires = "grader")]
     pub key_env: String,
     /// Write the files for tasks that a server judges into this folder
     #[arg(long, value_name = "FOLDER")]
     pub submission: Option<PathBuf>,
+    /// What becomes of files that are there.
+    #[command(flatten)]
+    pub overwrite: zoo_terminal::args::OverwriteArgs,
 }
 
 /// `zoo compare`.

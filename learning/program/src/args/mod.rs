@@ -24,6 +24,7 @@ pub use train::TrainArgs;
 #[derive(Debug, Parser)]
 #[command(
     name = "zoo",
+    bin_name = "zoo",
     version,
     max_term_width = 100,
     propagate_version = true,

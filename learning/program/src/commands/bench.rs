@@ -1,14 +1,15 @@
 //! `zoo cv-bench` and `zoo analyse`
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use zoo_eval::analyse::{self, Table};
 use zoo_eval::build::{self, Built, Rules};
 use zoo_eval::compare::scored;
-use zoo_eval::run::keep_file;
 use zoo_eval::score::Scorer;
+use zoo_pipeline::write;
 use zoo_terminal::{CliError, Context, Report, counted};
 
 use crate::args::{AnalyseArgs, BuildArgs, CvBenchArgs, CvBenchCommand, FinishArgs};
@@ -77,17 +78,18 @@ pub(super) fn analyse(args: &AnalyseArgs, _: &Context<'_>) -> Result<Report, Cli
         Some(None) => return Err(CliError::Usage("--blind takes two runs: SEEING=BLIND".into())),
     };
     let (page, pictures) = analyse::html(&table, &blind).map_err(judged)?;
-    let mut written = vec![args.out.join("benchmarks.html")];
-    keep_file(&written[0], page.as_bytes()).map_err(judged)?;
-    for (name, svg) in &pictures {
-        let path = args.out.join(format!("{name}.svg"));
-        keep_file(&path, svg.as_bytes()).map_err(judged)?;
-        written.push(path);
+    let mut files = vec![(args.out.join("benchmarks.html"), page)];
+    files.extend(pictures.into_iter().map(|(name, svg)| (args.out.join(format!("{name}.svg")), svg)));
+    let replace = args.overwrite.replace();
+    for (path, _) in &files {
+        write::free(path, replace)?;
     }
     let mut text = String::new();
-    for path in &written {
+    for (path, content) in &files {
+        write::file(path, replace, |file| file.write_all(content.as_bytes()))?;
         let _ = writeln!(text, "{}", path.display());
     }
+    let written: Vec<&PathBuf> = files.iter().map(|(path, _)| path).collect();
     Ok(Report::new(
         text,
         json!({ "written": written, "models": table.rows, "benchmarks": table.columns, "blind": blind }),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,18 +11,19 @@ use serde_json::{Value, json};
 use zoo_eval::compare::TASK_FILE;
 use zoo_eval::dataset::{Dataset, Item};
 use zoo_eval::run::{
-    Answerer, Asking, Choices, Endpoint, Key, Local, Manifest, Outcome, Patience, Reply, Run, Shard,
-    TaskManifest, Watch,
+    Answerer, Asking, Choices, Endpoint, Local, Manifest, Outcome, Patience, Reply, Run, Shard, TaskManifest,
+    Watch,
 };
 use zoo_eval::task::{self, Task};
-use zoo_host::{ModelProgress, ModelRequest, Phase, Zoo};
+use zoo_host::{ModelRequest, Zoo};
 use zoo_language::tokens::NewlineAfterImage;
 use zoo_terminal::args::PixelArgs;
 use zoo_terminal::table::Table;
-use zoo_terminal::{CliError, Context, Progress, Report, counted, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Progress, Report, counted, interrupt};
 
+use super::endpoint::{Typed, settings};
 use crate::args::{CheckTaskArgs, ChoicesBy, EvalArgs, EvalCommand};
-use crate::told::judged;
+use crate::told::{judged, plain};
 
 /// Failures that are told of while a run goes on; all of them are in `--json`.
 const TOLD: usize = 20;
@@ -39,7 +41,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<Report, CliE
         }
         Some(EvalCommand::Schema) => {
             let schema = task::schema();
-            let text = serde_json::to_string_pretty(&schema).map_err(crate::told::plain)?;
+            let text = serde_json::to_string_pretty(&schema).map_err(plain)?;
             Ok(Report::new(format!("{text}\n"), schema))
         }
         None => ask(args, context),
@@ -98,11 +100,16 @@ fn ask(args: &EvalArgs, context: &Context<'_>) -> Result<Report, CliError> {
         Some(text) => Shard::parse(text).map_err(CliError::Usage)?,
         None => Shard::WHOLE,
     };
+    let limit = args.limit.map(NonZeroUsize::get);
     // Data that are wrong are told of before a model is loaded.
     let mut asked = Vec::new();
     for name in &args.tasks {
         let task = task::find(name, Path::new("")).map_err(judged)?;
-        let dataset = Dataset::open(&task, &args.data, args.limit).map_err(judged)?;
+        if asked.iter().any(|asked: &Asked| asked.task.name() == task.name()) {
+            let message = format!("--tasks: two are called `{}`, and a run keeps one of a name", task.name());
+            return Err(CliError::Usage(message));
+        }
+        let dataset = Dataset::open(&task, &args.data, limit).map_err(judged)?;
         asked.push(Asked { task, dataset });
     }
     let asking = Asking {
@@ -111,8 +118,8 @@ fn ask(args: &EvalArgs, context: &Context<'_>) -> Result<Report, CliError> {
             ChoicesBy::Written => Choices::Written,
             ChoicesBy::Likelihood => Choices::Likelihood,
         },
-        max_new_tokens: args.max_new_tokens,
-        limit: args.limit,
+        max_new_tokens: args.max_new_tokens.map(NonZeroUsize::get),
+        limit,
     };
     let judging = Judging { args, context, asking, out, shard };
     if args.model.starts_with("http://") || args.model.starts_with("https://") {
@@ -144,11 +151,31 @@ impl Judging<'_, '_> {
                 "--choices-by likelihood needs a model here: endpoints give no likelihoods of given answers";
             return Err(CliError::Usage(message.into()));
         }
-        let mut settings = zoo_hub::Settings::from_env().map_err(crate::told::plain)?;
-        settings.offline |= self.context.global.offline;
-        let key = Key(std::env::var(&args.key_env).ok().filter(|key| !key.is_empty()));
-        let patience = Patience { answer: Duration::from_secs(args.patience.max(1)), ..Patience::default() };
-        Endpoint::new(&args.model, &args.served, key, patience, args.at_once, &settings).map_err(judged)
+        let idle = [
+            ("--template", args.template.is_some()),
+            ("--drop-newline", args.drop_newline),
+            ("--upright", args.orientation.upright),
+            ("--lenient", args.orientation.lenient),
+            ("--max-pixels", args.orientation.max_pixels.is_some()),
+        ];
+        if let Some((name, _)) = idle.iter().find(|(_, given)| *given) {
+            let message =
+                format!("{name} means nothing to an endpoint, which reads prompts and pictures itself");
+            return Err(CliError::Usage(message));
+        }
+        let answer = Duration::from_secs(args.patience.get());
+        let typed = Typed {
+            address: &args.model,
+            model: &args.served,
+            key_env: &args.key_env,
+            patience: Patience { answer, ..Patience::default() },
+            at_once: args.at_once.get(),
+        };
+        let settings = settings(self.context)?;
+        if settings.offline {
+            return Err(plain(zoo_hub::Error::NotAsked { url: args.model.clone() }));
+        }
+        typed.open(&settings)
     }
 
     fn local(&self, zoo: &Zoo) -> Result<Local<'static>, CliError> {
@@ -158,8 +185,7 @@ impl Judging<'_, '_> {
             newline: args.drop_newline.then_some(NewlineAfterImage::Drop),
             ..ModelRequest::new(PathBuf::from(&args.model))
         };
-        let bar = Loading { context: self.context, bar: RefCell::new(None) };
-        let session = zoo.model(&request, &bar)?;
+        let session = zoo.model(&request, &ModelPhases::new(self.context))?;
         for warning in &session.release().warnings {
             self.context.note(&format!("warning: {warning}"));
         }
@@ -190,12 +216,16 @@ impl Judging<'_, '_> {
         }
         let manifest = Manifest { version: 1, model, answerer: describe, asking: self.asking.clone(), tasks };
         manifest.keep(self.out).map_err(judged)?;
+        // Of all of them before the first question: whatever ends the run, what is there can be scored.
+        for Asked { task, .. } in asked {
+            let path = self.out.join(task.name()).join(TASK_FILE);
+            zoo_eval::run::keep_task(&path, &task.text).map_err(judged)?;
+        }
         let stop = interrupt::flag();
         let (mut json, mut failures, mut stopped) = (Vec::new(), Vec::new(), false);
         let mut text = String::new();
         for Asked { task, dataset } in asked {
             let folder = self.out.join(task.name());
-            zoo_eval::run::keep_task(&folder.join(TASK_FILE), &task.text).map_err(judged)?;
             let (bar, told) = Default::default();
             let bar = Bar { context: self.context, name: task.name(), bar, told };
             let run = Run { dataset, folder: &folder, shard: self.shard, asking: &self.asking, stop };
@@ -229,35 +259,6 @@ impl Judging<'_, '_> {
         let _ =
             writeln!(text, "{}: `zoo score {}` judges the replies", self.out.display(), self.out.display());
         Ok(Report { failed, ..Report::new(text, report) })
-    }
-}
-
-/// Shows how loading goes on.
-struct Loading<'a, 'c> {
-    context: &'a Context<'c>,
-    bar: RefCell<Option<Progress>>,
-}
-
-impl ModelProgress for Loading<'_, '_> {
-    fn begins(&self, phase: Phase, parts: usize) {
-        let what = match phase {
-            Phase::Open => "load",
-            Phase::Look => "look",
-        };
-        *self.bar.borrow_mut() = Some(self.context.progress(what, parts as u64));
-    }
-
-    fn part(&self, name: &str) {
-        if let Some(bar) = &*self.bar.borrow() {
-            bar.message(name);
-            bar.advance(1);
-        }
-    }
-
-    fn ends(&self) {
-        if let Some(bar) = self.bar.borrow_mut().take() {
-            bar.finish();
-        }
     }
 }
 

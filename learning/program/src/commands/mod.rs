@@ -3,6 +3,7 @@
 
 mod bench;
 mod data;
+mod endpoint;
 mod eval;
 mod score;
 mod synth;

@@ -1,18 +1,21 @@
 //! `zoo score` and `zoo compare`
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use zoo_eval::compare::{self, Comparison, Scored, TASK_FILE, scored};
-use zoo_eval::run::{Endpoint, Key, Patience, stored};
+use zoo_eval::run::{Patience, stored};
 use zoo_eval::score::{Figure, Scorer, TaskScore};
 use zoo_eval::suite::{self, Group};
 use zoo_eval::task::Task;
 use zoo_eval::{grade, published, submit};
+use zoo_pipeline::write;
 use zoo_terminal::table::Table;
 use zoo_terminal::{CliError, Context, Report, interrupt};
 
+use super::endpoint::{Typed, settings};
 use crate::args::{CompareArgs, ScoreArgs};
 use crate::told::judged;
 
@@ -61,7 +64,7 @@ pub(super) fn score(args: &ScoreArgs, context: &Context<'_>) -> Result<Report, C
         "without": scored.without.iter().map(|(task, why)| json!({ "task": task, "why": why })).collect::<Vec<_>>(),
     });
     if let Some(folder) = &args.submission {
-        json["submissions"] = submissions(&args.run, &scored, folder, &mut text)?;
+        json["submissions"] = submissions(args, &scored, folder, &mut text)?;
     }
     Ok(Report::new(text, json))
 }
@@ -73,11 +76,9 @@ fn graded(
     scored: &mut Scored,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    let mut settings = zoo_hub::Settings::from_env().map_err(crate::told::plain)?;
-    settings.offline |= context.global.offline;
-    let key = Key(std::env::var(&args.key_env).ok().filter(|key| !key.is_empty()));
     let name = &args.grader_model;
-    let judge = Endpoint::new(address, name, key, Patience::default(), 1, &settings).map_err(judged)?;
+    let (key_env, patience) = (&args.key_env, Patience::default());
+    let judge = Typed { address, model: name, key_env, patience, at_once: 1 }.open(&settings(context)?)?;
     let stop = interrupt::flag();
     for score in &mut scored.scores {
         let folder = args.run.join(&score.task);
@@ -139,21 +140,33 @@ fn beside(scored: &Scored, text: &mut String) {
     let _ = write!(text, "\n{}", table.render(0));
 }
 
-fn submissions(run: &Path, scored: &Scored, folder: &Path, text: &mut String) -> Result<Value, CliError> {
-    let mut written = Vec::new();
+fn submissions(
+    args: &ScoreArgs,
+    scored: &Scored,
+    folder: &Path,
+    text: &mut String,
+) -> Result<Value, CliError> {
+    let replace = args.overwrite.replace();
+    let mut files = Vec::new();
     for name in scored.manifest.tasks.keys() {
-        let task = Task::open(&run.join(name).join(TASK_FILE)).map_err(judged)?;
-        let Some(file) =
-            submit::submission(&task, &stored(&run.join(name)).map_err(judged)?).map_err(judged)?
-        else {
+        let task = Task::open(&args.run.join(name).join(TASK_FILE)).map_err(judged)?;
+        let records = stored(&args.run.join(name)).map_err(judged)?;
+        if records.is_empty() {
             continue;
-        };
+        }
+        let Some(file) = submit::submission(&task, &records).map_err(judged)? else { continue };
         let path = folder.join(format!("{name}.json"));
-        zoo_eval::run::keep_file(&path, format!("{file}\n").as_bytes()).map_err(judged)?;
-        let _ = writeln!(text, "{}: to send", path.display());
-        written.push(path);
+        write::free(&path, replace)?;
+        files.push((path, file));
     }
-    Ok(json!(written))
+    if files.is_empty() {
+        let _ = writeln!(text, "{}: nothing to send, no server judges these replies", folder.display());
+    }
+    for (path, json) in &files {
+        write::file(path, replace, |file| writeln!(file, "{json}"))?;
+        let _ = writeln!(text, "{}: to send", path.display());
+    }
+    Ok(files.into_iter().map(|(path, _)| json!(path)).collect())
 }
 
 /// Compares runs.
@@ -168,12 +181,15 @@ pub(super) fn compare(args: &CompareArgs, context: &Context<'_>) -> Result<Repor
         }
     }
     let comparison = compare::compare(&runs, scorer).map_err(judged)?;
+    let replace = args.overwrite.replace();
+    // All of them before the first is written.
+    let mut pages = Vec::new();
     for path in &args.out {
-        let page = page(&comparison, path)?;
-        if path.exists() && !args.overwrite.overwrite {
-            return Err(CliError::file(path, "is there already; --overwrite replaces it"));
-        }
-        zoo_eval::run::keep_file(path, page.as_bytes()).map_err(judged)?;
+        pages.push((path, page(&comparison, path)?));
+        write::free(path, replace)?;
+    }
+    for (path, page) in &pages {
+        write::file(path, replace, |file| file.write_all(page.as_bytes()))?;
     }
     let text = compare::markdown(&comparison);
     Ok(Report::new(text, json!(comparison)))

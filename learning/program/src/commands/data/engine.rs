@@ -8,6 +8,7 @@ use zoo_engine::{Budget, Engine, Error, Manners, Model, Pages, Plan};
 use zoo_terminal::{CliError, Context, Report, interrupt};
 
 use crate::args::EngineArgs;
+use crate::commands::endpoint::settings;
 use crate::told::plain;
 
 /// Where the key of the model is looked for: command lines are seen by others.
@@ -33,8 +34,7 @@ pub(super) fn engine(args: &EngineArgs, context: &Context<'_>) -> Result<Report,
         words: args.words,
         budget: Budget { requests: args.requests, tokens: args.tokens },
         manners: Manners {
-            offline: context.global.offline
-                || std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1"),
+            offline: settings(context)?.offline,
             per_minute: args.per_minute,
             pause,
             private: args.private,
