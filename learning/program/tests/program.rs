@@ -42,7 +42,7 @@ fn it_speaks_as_zoo_does() {
     check("eval --tasks cv-bench", 2, "--out");
     check("eval --tasks mmpv --out r", 1, "did you mean `mmvp`? A task of your own");
     check("eval --tasks mmvp --out r --limit 0", 2, "--limit");
-    check("eval --tasks", 2, "Usage: zoo eval");
+    check("eval", 2, "Usage: zoo eval --tasks");
     check("eval tasks", 0, "MMBench (English)");
     check("eval show mmvp", 0, "written = \"parentheses\"");
     check("eval schema", 0, "\"title\": \"Task\"");
