@@ -44,7 +44,7 @@ pub enum Error {
         /// The samples, as `file:line`.
         batch: String,
     },
-    /// Several processes that do not come together.
+    /// The environment speaks of several processes.
     #[error("several processes: {0}")]
     Processes(String),
     /// The file system.

@@ -45,7 +45,7 @@ impl Run {
     pub fn estimate(mut self, count: usize) -> Result<Estimate> {
         let mut measured = Vec::new();
         for _ in 0..count.min(self.steps) {
-            measured.push(self.step(false)?.0);
+            measured.push(self.step()?);
         }
         let mean = |of: fn(&Step) -> f64| measured.iter().map(of).sum::<f64>() / measured.len().max(1) as f64;
         let groups = self.optimiser.groups().into_iter();

@@ -89,11 +89,7 @@ impl Log {
     }
 }
 
-/// What the log of the run in `out` says of steps up to `step`; nothing where there is none.
-pub(super) fn read(out: &Path, step: usize) -> Vec<Step> {
-    lines(&out.join(NAME), step).into_iter().map(|(_, step)| step).collect()
-}
-
+/// What the log at `path` says of steps up to `step`; nothing where there is none.
 fn lines(path: &Path, step: usize) -> Vec<(String, Step)> {
     let Ok(file) = File::open(path) else { return Vec::new() };
     let line = |line: std::io::Result<String>| {

@@ -1,6 +1,7 @@
 //! A run: from a recipe to steps, checkpoints and a model folder.
 
 mod ahead;
+mod alone;
 mod begin;
 mod checkpoint;
 mod course;
@@ -20,7 +21,6 @@ mod step;
 mod stored;
 mod torch;
 mod trainer;
-mod world;
 
 pub use estimate::Estimate;
 pub use log::{Step, Watch};

@@ -10,8 +10,6 @@ use crate::{Error, Result};
 
 /// Numbers that one task works on. Sums are taken task by task in order, so that no number of threads shows.
 const CHUNK: usize = 1 << 16;
-/// Numbers that processes sum at once, at least, as long as there are so many.
-const PIECE: usize = 1 << 22;
 
 /// The trained tensors in f32 with their gradients and moments, whatever they are computed in.
 #[derive(Debug, Clone)]
@@ -74,31 +72,6 @@ impl Optimiser {
         let slot = self.slots.get_mut(key).filter(|slot| slot.gradient.len() == gradient.len());
         let slot = slot.ok_or_else(|| Error::Internal(format!("a gradient of `{key}` that does not fit")))?;
         slot.gradient.par_iter_mut().zip(&gradient).with_min_len(CHUNK).for_each(|(sum, x)| *sum += x);
-        Ok(())
-    }
-
-    /// Replaces all gradients by what `sum` makes of them, piece by piece, the same pieces in every process.
-    ///
-    /// # Errors
-    /// Those of `sum`.
-    pub fn reduce(&mut self, mut sum: impl FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
-        let mut together = Vec::new();
-        let mut slots: Vec<&mut Slot> = self.slots.values_mut().collect();
-        while !slots.is_empty() {
-            together.clear();
-            let mut count = 0;
-            while count < slots.len() && together.len() < PIECE {
-                together.extend_from_slice(&slots[count].gradient);
-                count += 1;
-            }
-            sum(&mut together)?;
-            let mut rest = together.as_slice();
-            for slot in slots.drain(..count) {
-                let (own, after) = rest.split_at(slot.gradient.len());
-                slot.gradient.copy_from_slice(own);
-                rest = after;
-            }
-        }
         Ok(())
     }
 

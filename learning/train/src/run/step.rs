@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use zoo_data::Flaw;
 use zoo_nn::autograd::backward;
 
 use super::ahead;
@@ -14,57 +15,41 @@ use crate::{Error, Result};
 /// Samples that a message names at most.
 const NAMED: usize = 32;
 
-/// What the batches of a step came to, in one process and then in all: numbers that can be summed.
-#[derive(Debug, Clone, Copy, Default)]
+/// What the batches of a step came to.
+#[derive(Debug, Default)]
 struct Totals {
-    batches: f32,
+    /// Those of which something is trained.
+    batches: usize,
+    /// The sum of theirs.
     loss: f32,
-    samples: f32,
-    tokens: f32,
-    trained: f32,
-    cut: f32,
-    skipped: f32,
-    stop: f32,
-}
-
-impl Totals {
-    fn numbers(&mut self) -> [&mut f32; 8] {
-        let Self { batches, loss, samples, tokens, trained, cut, skipped, stop } = self;
-        [batches, loss, samples, tokens, trained, cut, skipped, stop]
-    }
+    samples: usize,
+    tokens: usize,
+    trained: usize,
+    cut: usize,
+    skipped: Vec<Flaw>,
 }
 
 impl Run {
-    /// One step; also whether any process was asked to stop, of which `stop` says whether this was.
-    pub(super) fn step(&mut self, stop: bool) -> Result<(Step, bool)> {
+    pub(super) fn step(&mut self) -> Result<Step> {
         let (begun, number) = (Instant::now(), self.optimiser.steps);
         let plan = &self.recipe.plan;
         let factor = factor(plan.schedule.shape, *plan.schedule.warmup.get_ref(), number, self.steps);
         let (size, seed, rates) = (*plan.batch.size.get_ref(), plan.seed, self.optimiser.groups());
         let rates = rates.into_iter().map(|(group, ..)| (group.name.clone(), group.rate * factor)).collect();
         let indices = self.course.step(number);
-        let (rank, processes) = (self.world.rank(), self.world.size());
-        let own: Vec<(usize, &[usize])> =
-            indices.chunks(size).enumerate().filter(|(batch, _)| batch % processes == rank).collect();
-        let mut totals = Totals { stop: f32::from(u8::from(stop)), ..Totals::default() };
-        let (mut skipped, mut bad) = (Vec::new(), None);
-        for (place, &(batch, samples)) in own.iter().enumerate() {
-            if let Some((_, next)) = own.get(place + 1) {
+        let batches: Vec<&[usize]> = indices.chunks(size).collect();
+        let (mut totals, mut bad) = (Totals::default(), None);
+        for (batch, &samples) in batches.iter().enumerate() {
+            if let Some(next) = batches.get(batch + 1) {
                 self.foresee(next);
             }
             let seed = self::seed(seed, self.samples, batch);
-            let loss = self.batch(samples, seed, &mut totals, &mut skipped)?;
-            if !loss.is_finite() {
+            if !self.batch(samples, seed, &mut totals)?.is_finite() {
                 bad = Some(samples);
                 break;
             }
         }
-        if processes > 1 {
-            let mut numbers = totals.numbers().map(|x| *x);
-            self.world.sum(&mut numbers)?;
-            totals.numbers().into_iter().zip(numbers).for_each(|(x, sum)| *x = sum);
-        }
-        let loss = (totals.batches > 0.0).then(|| f64::from(totals.loss) / f64::from(totals.batches));
+        let loss = (totals.batches > 0).then(|| f64::from(totals.loss) / totals.batches as f64);
         let diverged = |what, value| {
             let samples = bad.unwrap_or(&indices);
             let mut batch: Vec<String> = samples.iter().take(NAMED).map(|&i| self.data.place(i)).collect();
@@ -82,10 +67,7 @@ impl Run {
             }
             self.steady.push(loss);
         }
-        if processes > 1 {
-            self.optimiser.reduce(|gradients| self.world.sum(gradients))?;
-        }
-        let gradient_norm = self.optimiser.step(totals.batches as usize, factor);
+        let gradient_norm = self.optimiser.step(totals.batches, factor);
         if !gradient_norm.is_finite() {
             return diverged("norm of the gradient", gradient_norm);
         }
@@ -93,54 +75,45 @@ impl Run {
         // The next one's first images, while somebody writes a checkpoint.
         if number + 1 < self.steps {
             let next = self.course.step(number + 1);
-            self.foresee(next.chunks(size).nth(rank).unwrap_or_default());
+            self.foresee(next.chunks(size).next().unwrap_or_default());
         }
         self.samples += totals.samples as u64;
-        self.skipped += totals.skipped as u64;
-        let step = Step {
+        self.skipped += totals.skipped.len() as u64;
+        Ok(Step {
             step: number + 1,
             loss,
             gradient_norm,
             rates,
-            samples: totals.samples as usize,
-            tokens: totals.tokens as usize,
-            trained_tokens: totals.trained as usize,
-            cut: totals.cut as usize,
-            skipped,
+            samples: totals.samples,
+            tokens: totals.tokens,
+            trained_tokens: totals.trained,
+            cut: totals.cut,
+            skipped: totals.skipped,
             seconds: begun.elapsed().as_secs_f64(),
             time: now(),
             steps: self.steps,
-        };
-        Ok((step, totals.stop > 0.0))
+        })
     }
 
     /// Adds the gradient of a batch; its loss, 0 where nothing in it is trained.
-    fn batch(
-        &mut self,
-        indices: &[usize],
-        seed: u64,
-        totals: &mut Totals,
-        skipped: &mut Vec<zoo_data::Flaw>,
-    ) -> Result<f32> {
+    fn batch(&mut self, indices: &[usize], seed: u64, totals: &mut Totals) -> Result<f32> {
         let mut samples = Vec::with_capacity(indices.len());
-        let before = skipped.len();
         for &index in indices {
             let ahead = &mut self.ahead;
             match self.learner.sample(&self.data, index, &mut |path| ahead.take(path))? {
                 Ok(sample) => samples.push(sample),
-                Err(flaw) => skipped.push(flaw),
+                Err(flaw) => totals.skipped.push(flaw),
             }
         }
         let outcome = self.learner.loss(&samples, seed)?;
-        skipped.extend(outcome.flaws);
-        totals.samples += indices.len() as f32;
-        totals.tokens += outcome.positions as f32;
-        totals.trained += outcome.trained as f32;
-        totals.cut += outcome.cut as f32;
-        totals.skipped += (skipped.len() - before) as f32;
+        totals.skipped.extend(outcome.flaws);
+        totals.samples += indices.len();
+        totals.tokens += outcome.positions;
+        totals.trained += outcome.trained;
+        totals.cut += outcome.cut;
         let Some(loss) = outcome.loss else { return Ok(0.0) };
         let value = loss.to_scalar::<f32>()?;
-        totals.batches += 1.0;
+        totals.batches += 1;
         totals.loss += value;
         if !value.is_finite() {
             return Ok(value);

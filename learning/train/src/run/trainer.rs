@@ -9,6 +9,7 @@ use zoo_host::{ModelRequest, Zoo};
 use zoo_registry::{Problem, RegistryError};
 
 use super::ahead::Ahead;
+use super::alone;
 use super::begin::{Origin, keys};
 use super::checkpoint::{self, State, fingerprint};
 use super::course::Course;
@@ -17,11 +18,10 @@ use super::events::Events;
 use super::export::TrainedModel;
 use super::eyes::Eyes;
 use super::learner::{Learner, origins};
-use super::log::{self, Log, Watch};
+use super::log::{Log, Watch};
 use super::lora;
 use super::optimiser::Optimiser;
 use super::steady::Steady;
-use super::world::{self, Alone, World};
 use crate::recipe::{Assigned, Keys, Recipe};
 use crate::{Error, Result};
 
@@ -58,7 +58,6 @@ pub struct Run {
     pub(super) course: Course,
     pub(super) ahead: Ahead,
     pub(super) steady: Steady,
-    pub(super) world: Box<dyn World>,
     pub(super) steps: usize,
     pub(super) samples: u64,
     pub(super) skipped: u64,
@@ -90,7 +89,9 @@ impl Run {
         if let Some(message) = other {
             return Err(Error::checkpoint(&plan.out, message));
         }
-        let world = if begin == Begin::Nowhere { Box::new(Alone) } else { world::open()? };
+        if begin != Begin::Nowhere {
+            alone::check()?;
+        }
         let request = ModelRequest {
             template: plan.template.clone(),
             ..ModelRequest::new(plan.model.get_ref().as_str())
@@ -144,7 +145,6 @@ impl Run {
             course,
             ahead: Ahead::new(),
             steady,
-            world,
             steps,
             samples,
             skipped,
@@ -179,16 +179,14 @@ impl Run {
     /// [`Error::Diverged`] where loss or gradient is no number; [`Error::Io`].
     pub fn train(&mut self, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Ended> {
         let out = self.recipe.plan.out.clone();
-        if self.rank() > 0 {
-            return self.help(cancel);
-        }
         fs::create_dir_all(&out).map_err(Error::io(&out, "cannot make the folder"))?;
         self.write_beside(&out)?;
         let (mut log, mut all) = Log::open(&out, self.optimiser.steps)?;
         let mut events = Events::open(&out, &all)?;
         self.steady.remember(&all);
         while self.optimiser.steps < self.steps {
-            let (step, stop) = self.step(cancel.load(Ordering::Relaxed))?;
+            let stop = cancel.load(Ordering::Relaxed);
+            let step = self.step()?;
             log.line(&out, &step)?;
             events.step(&step)?;
             watch.step(&step);
@@ -203,22 +201,6 @@ impl Run {
                 watch.saved(done, &out);
             }
             if stop && done < self.steps {
-                return Ok(Ended::Stopped);
-            }
-        }
-        Ok(Ended::Finished)
-    }
-
-    /// Which of several processes this is: the first, 0, writes and tells.
-    pub fn rank(&self) -> usize {
-        self.world.rank()
-    }
-
-    /// [`Run::train`] of a process that is not the first: it learns, and leaves all writing to that one.
-    fn help(&mut self, cancel: &AtomicBool) -> Result<Ended> {
-        self.steady.remember(&log::read(&self.recipe.plan.out, self.optimiser.steps));
-        while self.optimiser.steps < self.steps {
-            if self.step(cancel.load(Ordering::Relaxed))?.1 && self.optimiser.steps < self.steps {
                 return Ok(Ended::Stopped);
             }
         }
