@@ -12,11 +12,11 @@ use zoo_language::tokens::NewlineAfterImage;
 
 use super::begin::{Origin, keys};
 use super::checkpoint::synced;
-use super::eyes::Eyes;
 use super::lora;
 use super::optimiser::Optimiser;
 use super::stored::Stored;
 use super::torch;
+use super::towers::Towers;
 use crate::recipe::{ConnectorFile, Recipe};
 use crate::{Error, Result};
 
@@ -44,7 +44,7 @@ const ADAPTER: &str = "adapter";
 pub(super) struct TrainedModel<'a> {
     pub recipe: &'a Recipe,
     pub pieces: &'a Pieces,
-    pub eyes: &'a Eyes,
+    pub towers: &'a Towers,
     pub connector: Option<&'a Origin>,
     pub llm: &'a Origin,
 }
@@ -79,7 +79,7 @@ impl TrainedModel<'_> {
             }
         }
         let mut learnt_encoders = Vec::new();
-        for found in self.eyes.tensors() {
+        for found in self.towers.tensors() {
             let (k, tensors) = found?;
             let stored = |(name, (key, value))| {
                 let learnt = optimiser.slots().get(&key);

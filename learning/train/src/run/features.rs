@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 use zoo_host::Pieces;
 
-use super::eyes::Glance;
+use super::towers::Glance;
 use crate::{Error, Result};
 
 /// The name of the size among the tensors of a file.
@@ -29,24 +29,24 @@ pub(super) struct Looked {
 pub(super) struct Kept {
     folder: PathBuf,
     /// Of the encoders, their weights and layers.
-    eyes: Vec<u8>,
+    encoders: Vec<u8>,
 }
 
 impl Kept {
     /// Opens the folder for the encoders of `pieces`, whose features are kept in `dtype`.
     pub fn open(folder: &Path, pieces: &Pieces, dtype: DType) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot make the folder"))?;
-        let mut eyes = format!("{} {dtype:?}", env!("CARGO_PKG_VERSION"));
+        let mut encoders = format!("{} {dtype:?}", env!("CARGO_PKG_VERSION"));
         for encoder in &pieces.release.encoders {
-            eyes += &format!("\n{encoder:?} {:?}", encoder.weights.as_deref().map(state));
+            encoders += &format!("\n{encoder:?} {:?}", encoder.weights.as_deref().map(state));
         }
-        Ok(Self { folder: folder.to_owned(), eyes: eyes.into_bytes() })
+        Ok(Self { folder: folder.to_owned(), encoders: encoders.into_bytes() })
     }
 
     /// Where the features of an image are, or will be.
     fn place(&self, image: &Path) -> PathBuf {
         let mut hash = Sha256::new();
-        hash.update(&self.eyes);
+        hash.update(&self.encoders);
         hash.update(format!("\n{} {:?}", image.display(), state(image)));
         let name: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
         self.folder.join(format!("{name}.safetensors"))

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::{
-    CallContext, Connector, ConnectorInputs, Fused, ImageBlock, ImageRefiner, LanguageModel, NoHook,
-    PlacedImage, Trainable,
+    CallContext, Connector, ConnectorInputs, Fused, ImageRefiner, LanguageModel, NoHook, Trainable,
 };
 use zoo_data::{Dataset, Flaw, FlawKind};
 use zoo_host::Pieces;
-use zoo_language::tokens::{IGNORE_LABEL, IMAGE_ID, NewlineAfterImage, Tokenized};
+use zoo_language::tokens::{NewlineAfterImage, Tokenized};
 
 use super::ahead::Read;
 use super::begin::{self, Origin};
-use super::eyes::Eyes;
 use super::features::Looked;
 use super::lora;
+use super::row::{Row, RowPiece};
+use super::towers::Towers;
 use crate::recipe::{Long, New, Recipe};
 use crate::{Assigned, Error, Result};
 
@@ -45,7 +45,7 @@ pub(super) struct Outcome {
 /// Encoders that look, and a connector and a language model of which parts are trained.
 pub(super) struct Learner {
     pieces: Pieces,
-    eyes: Eyes,
+    towers: Towers,
     connector: Option<Box<dyn Connector>>,
     llm: Box<dyn LanguageModel>,
     dtype: DType,
@@ -71,11 +71,11 @@ pub(super) fn origins(pieces: &Pieces, recipe: &Recipe) -> (Option<Origin>, Orig
 }
 
 impl Learner {
-    /// Opens connector and language model beside `eyes`, with variables for what `assigned` trains; all values by
+    /// Opens connector and language model beside `towers`, with variables for what `assigned` trains; all values by
     /// published key. `writes` says whether what the encoders see may be kept.
     pub fn open(
         pieces: Pieces,
-        mut eyes: Eyes,
+        mut towers: Towers,
         recipe: &Recipe,
         assigned: &Assigned,
         device: &Device,
@@ -100,18 +100,18 @@ impl Learner {
             connector = Some(piece.open_connector(&weights, device)?);
             values.extend(begin::values(piece, origin, &trained)?);
         }
-        eyes.assign(assigned);
-        values.extend(eyes.values()?);
+        towers.assign(assigned);
+        values.extend(towers.values()?);
         let dtype = pieces.llm.spec.precision.dtype();
         let max_length = recipe.plan.max_length.min(llm.descriptor().max_positions);
         if let (Some(folder), true) = (&recipe.plan.features, writes) {
-            eyes.keep(folder, &pieces)?;
+            towers.keep(folder, &pieces)?;
         }
         let (device, long) = (device.clone(), recipe.plan.batch.long);
         let [longest, largest_image] = [0, 0].map(AtomicUsize::new);
         let learner =
-            Self { pieces, eyes, connector, llm, dtype, device, max_length, long, longest, largest_image };
-        let looking = learner.eyes.keys();
+            Self { pieces, towers, connector, llm, dtype, device, max_length, long, longest, largest_image };
+        let looking = learner.towers.keys();
         let there: BTreeSet<&String> =
             learner.parts().flat_map(|part| part.variables().keys()).chain(&looking).collect();
         if let Some(key) = assigned.trained.keys().find(|key| !there.contains(key)) {
@@ -129,8 +129,8 @@ impl Learner {
     }
 
     /// The encoders.
-    pub fn eyes(&self) -> &Eyes {
-        &self.eyes
+    pub fn towers(&self) -> &Towers {
+        &self.towers
     }
 
     /// The variables of connector and language model, by published key.
@@ -144,7 +144,7 @@ impl Learner {
             let own = part.variables().keys().filter_map(|key| values.remove_entry(key)).collect();
             part.replace(&own)?;
         }
-        self.eyes.replace(&mut values)
+        self.towers.replace(&mut values)
     }
 
     /// Sample `index` of `data`, whose image `read` decodes; or what is wrong with it.
@@ -180,8 +180,7 @@ impl Learner {
         Ok(Ok(Sample { place, tokens, image }))
     }
 
-    /// The loss of samples as one batch, with its graph. They stand one behind the other in one row, which nothing of
-    /// any of them can tell. `seed` decides what is left out at random; 0 is an answer's pass, where nothing is.
+    /// The loss of samples as one batch, with its graph. They stand in one [`Row`]. `seed` decides what is left out at random; 0 is an answer's pass, where nothing is.
     pub fn loss(&self, samples: &[Sample], seed: u64) -> Result<Outcome> {
         CallContext::current().with_seed(seed).scope(|| self.batch_loss(samples))
     }
@@ -236,11 +235,11 @@ impl Learner {
 
     /// What the encoders see of an image, or why it cannot be read.
     fn looked(&self, path: &Path, read: &mut dyn FnMut(&Path) -> Read) -> Result<Result<Looked, String>> {
-        if let Some(looked) = self.eyes.seen(path) {
+        if let Some(looked) = self.towers.seen(path) {
             return Ok(Ok(looked));
         }
         Ok(match read(path) {
-            Ok(image) => Ok(self.eyes.look(path, &image)?),
+            Ok(image) => Ok(self.towers.look(path, &image)?),
             Err(message) => Err(message),
         })
     }
@@ -289,114 +288,8 @@ impl Learner {
                 .collect::<Result<_, _>>()?;
             Ok(Tensor::cat(&seen, 0)?)
         };
-        let features = (0..self.eyes.len()).map(of_encoder).collect::<Result<_>>()?;
+        let features = (0..self.towers.len()).map(of_encoder).collect::<Result<_>>()?;
         let image_sizes = images.iter().map(|image| image.size).collect();
         Ok(Some(connector.forward(&ConnectorInputs { features, image_sizes })?))
     }
-}
-
-/// Samples one behind the other.
-#[derive(Default)]
-struct Row {
-    ids: Vec<u32>,
-    parts: Vec<RowPiece>,
-    positions: Vec<u32>,
-    images: Vec<PlacedImage>,
-    /// Where something is asked, and the token that follows there.
-    asked: Vec<u32>,
-    targets: Vec<u32>,
-    cut: usize,
-    flaws: Vec<Flaw>,
-}
-
-enum RowPiece {
-    /// Of the embedded ids.
-    Text { from: usize, length: usize },
-    /// `[n, H]`.
-    Image(Tensor),
-}
-
-impl Row {
-    fn length(&self) -> usize {
-        self.positions.len()
-    }
-
-    /// One more sample, of at most `limit` positions; `block` is its image and the place of that in the batch.
-    fn push(
-        &mut self,
-        sample: &Sample,
-        block: Option<(ImageBlock, usize)>,
-        limit: usize,
-        long: Long,
-    ) -> Result<()> {
-        let start = self.length();
-        let Tokenized { ids, labels } = &sample.tokens;
-        let shown = block.as_ref().map_or(Ok(0), |(block, _)| block.tokens.dim(0))?;
-        let whole = ids.len() + shown.saturating_sub(usize::from(block.is_some()));
-        if whole > limit && long == Long::LeaveOut {
-            self.flaws.push(Flaw {
-                place: sample.place.clone(),
-                kind: FlawKind::TooLong,
-                message: format!("{whole} positions with its image, of at most {limit}"),
-            });
-            return Ok(());
-        }
-        let mut pieces: Vec<RowPiece> = Vec::new();
-        let (mut place, mut text, mut placed) = (0, Vec::new(), None);
-        let (mut asked, mut targets) = (Vec::new(), Vec::new());
-        for (&id, &label) in ids.iter().zip(labels) {
-            if place >= limit {
-                self.cut += 1;
-                break;
-            }
-            if id == IMAGE_ID {
-                let Some((block, image)) = &block else {
-                    return Err(Error::Internal(format!("{}: a place for an image and none", sample.place)));
-                };
-                let length = block.tokens.dim(0)?;
-                if place + length > limit {
-                    self.flaws.push(Flaw {
-                        place: sample.place.clone(),
-                        kind: FlawKind::TooLong,
-                        message: format!("its image ends beyond position {limit}"),
-                    });
-                    return Ok(());
-                }
-                placed = Some(PlacedImage::new(block, *image, 0, start + place));
-                pieces.push(RowPiece::Image(block.tokens.clone()));
-                place += length;
-                continue;
-            }
-            if label != IGNORE_LABEL && place > 0 {
-                asked.push((start + place - 1) as u32);
-                targets.push(number(label)?);
-            }
-            let from = self.ids.len() + text.len();
-            match pieces.last_mut() {
-                Some(RowPiece::Text { length, .. }) => *length += 1,
-                _ => pieces.push(RowPiece::Text { from, length: 1 }),
-            }
-            text.push(number(id)?);
-            place += 1;
-        }
-        if targets.is_empty() {
-            self.flaws.push(Flaw {
-                place: sample.place.clone(),
-                kind: FlawKind::NothingTrained,
-                message: format!("nothing of an answer is left within {limit} positions"),
-            });
-            return Ok(());
-        }
-        self.ids.extend(text);
-        self.parts.extend(pieces);
-        self.positions.extend(0..place as u32);
-        self.images.extend(placed);
-        self.asked.extend(asked);
-        self.targets.extend(targets);
-        Ok(())
-    }
-}
-
-fn number(id: i64) -> Result<u32> {
-    u32::try_from(id).map_err(|_| Error::Internal(format!("token id {id}")))
 }

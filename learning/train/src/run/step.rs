@@ -127,7 +127,7 @@ impl Run {
         for looked in samples.iter().filter_map(|sample| sample.image.as_ref()) {
             let optimiser = &mut self.optimiser;
             self.learner
-                .eyes()
+                .towers()
                 .gradients(looked, &gradients, |key, gradient| optimiser.add(key, gradient))?;
         }
         Ok(value)
@@ -137,7 +137,7 @@ impl Run {
     fn foresee(&mut self, indices: &[usize]) {
         for &index in indices {
             if let Ok((_, Some(image))) = self.data.read(index)
-                && !self.learner.eyes().keeps(&image)
+                && !self.learner.towers().keeps(&image)
             {
                 self.ahead.ask(image);
             }

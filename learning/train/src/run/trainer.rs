@@ -16,12 +16,12 @@ use super::course::Course;
 use super::curves;
 use super::events::Events;
 use super::export::TrainedModel;
-use super::eyes::Eyes;
 use super::learner::{Learner, origins};
 use super::log::{Log, Watch};
 use super::lora;
 use super::optimiser::Optimiser;
 use super::steady::Steady;
+use super::towers::Towers;
 use crate::recipe::{Assigned, Keys, Recipe};
 use crate::{Error, Result};
 
@@ -101,8 +101,8 @@ impl Run {
             return Err(at_model(recipe, "the recipe names a connector, and this model has no encoders"));
         }
         let model: Vec<&str> = pieces.connector.iter().flat_map(keys).chain(keys(&pieces.llm)).collect();
-        let eyes = Eyes::open(&pieces, recipe)?;
-        let (encoders, adapters) = (eyes.keys(), lora::keys(recipe, &pieces.llm)?);
+        let towers = Towers::open(&pieces, recipe)?;
+        let (encoders, adapters) = (towers.keys(), lora::keys(recipe, &pieces.llm)?);
         let [encoders, adapters] =
             [&encoders, &adapters].map(|keys| keys.iter().map(String::as_str).collect::<Vec<_>>());
         let keys = Keys { model: &model, encoders: &encoders, adapters: &adapters };
@@ -115,7 +115,7 @@ impl Run {
         let data = Dataset::open(&recipe.sources())?;
         let origins = origins(&pieces, recipe);
         let (learner, values) =
-            Learner::open(pieces, eyes, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
+            Learner::open(pieces, towers, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
         let mut optimiser = Optimiser::new(&plan.optimizer, &assigned, &values)?;
         let (mut samples, mut skipped) = (0, data.flaws().len() as u64);
         if let Some((_, path)) = earlier.last() {
@@ -227,7 +227,7 @@ impl Run {
         let source = TrainedModel {
             recipe: &self.recipe,
             pieces: self.learner.pieces(),
-            eyes: self.learner.eyes(),
+            towers: self.learner.towers(),
             connector: connector.as_ref(),
             llm,
         };

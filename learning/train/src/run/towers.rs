@@ -21,19 +21,19 @@ use crate::{Assigned, Error, Result};
 
 /// What one encoder that learns saw of one image: leaves of a graph.
 pub(super) struct Glance {
-    eye: usize,
+    tower: usize,
     pixels: Tensor,
     maps: Vec<Var>,
 }
 
-/// The encoders of a model.
-pub(super) struct Eyes {
-    eyes: Vec<Eye>,
+/// The encoders of a model, as the reference and its keys call them.
+pub(super) struct Towers {
+    towers: Vec<Tower>,
     kept: Option<Kept>,
     dtype: DType,
 }
 
-struct Eye {
+struct Tower {
     session: EncoderSession,
     /// What stands before its published keys in a recipe.
     prefix: String,
@@ -50,14 +50,14 @@ fn prefix(k: usize) -> String {
     format!("model.vision_tower_aux_list.{k}.vision_tower.")
 }
 
-impl Eyes {
+impl Towers {
     /// Opens the encoders of `pieces`; those of which `recipe` trains something, with variables.
     ///
     /// # Errors
     /// [`Error::Recipe`] naming the line that trains an encoder through which no gradient passes.
     pub fn open(pieces: &Pieces, recipe: &Recipe) -> Result<Self> {
         let mut problems = Vec::new();
-        let mut eyes = Vec::with_capacity(pieces.encoders.len());
+        let mut towers = Vec::with_capacity(pieces.encoders.len());
         for (k, piece) in pieces.encoders.iter().enumerate() {
             let prefix = prefix(k);
             let pattern = |name: &str| {
@@ -75,10 +75,10 @@ impl Eyes {
                 );
                 problems.push(recipe.problem(pattern.span(), message, None));
             }
-            eyes.push(Eye { session, prefix, trained, files: piece.weights().to_vec() });
+            towers.push(Tower { session, prefix, trained, files: piece.weights().to_vec() });
         }
         Recipe::verdict(problems)?;
-        Ok(Self { eyes, kept: None, dtype: pieces.llm.spec.precision.dtype() })
+        Ok(Self { towers, kept: None, dtype: pieces.llm.spec.precision.dtype() })
     }
 
     /// Keeps what is seen in the folder of the recipe.
@@ -89,29 +89,30 @@ impl Eyes {
 
     /// Full keys of everything that can be trained by the recipe.
     pub fn keys(&self) -> Vec<String> {
-        let of =
-            |eye: &Eye| eye.trained.iter().map(|name| format!("{}{name}", eye.prefix)).collect::<Vec<_>>();
-        self.eyes.iter().flat_map(of).collect()
+        let of = |tower: &Tower| {
+            tower.trained.iter().map(|name| format!("{}{name}", tower.prefix)).collect::<Vec<_>>()
+        };
+        self.towers.iter().flat_map(of).collect()
     }
 
     /// Leaves alone what is not in `assigned`.
     pub fn assign(&mut self, assigned: &Assigned) {
-        for eye in &mut self.eyes {
-            eye.trained.retain(|name| assigned.trained.contains_key(&format!("{}{name}", eye.prefix)));
+        for tower in &mut self.towers {
+            tower.trained.retain(|name| assigned.trained.contains_key(&format!("{}{name}", tower.prefix)));
         }
     }
 
     /// What the variables begin with, by full key, as exact as their files have it.
     pub fn values(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut out = BTreeMap::new();
-        for eye in self.eyes.iter().filter(|eye| !eye.trained.is_empty()) {
-            let files = Checkpoint::open(&eye.files).ok();
-            for name in &eye.trained {
+        for tower in self.towers.iter().filter(|tower| !tower.trained.is_empty()) {
+            let files = Checkpoint::open(&tower.files).ok();
+            for name in &tower.trained {
                 let value = match files.as_ref().filter(|files| files.contains(name)) {
                     Some(files) => files.load(name)?,
-                    None => eye.door()?.parameter(name)?,
+                    None => tower.door()?.parameter(name)?,
                 };
-                out.insert(format!("{}{name}", eye.prefix), value);
+                out.insert(format!("{}{name}", tower.prefix), value);
             }
         }
         Ok(out)
@@ -119,10 +120,10 @@ impl Eyes {
 
     /// Takes the values of its variables out of `values`.
     pub fn replace(&self, values: &mut BTreeMap<String, Tensor>) -> Result<()> {
-        for eye in &self.eyes {
-            for name in &eye.trained {
-                if let Some(value) = values.remove(&format!("{}{name}", eye.prefix)) {
-                    eye.door()?.set_parameter(name, &value)?;
+        for tower in &self.towers {
+            for name in &tower.trained {
+                if let Some(value) = values.remove(&format!("{}{name}", tower.prefix)) {
+                    tower.door()?.set_parameter(name, &value)?;
                 }
             }
         }
@@ -132,22 +133,22 @@ impl Eyes {
     /// What the encoders see of a decoded image, or kept of the one at `path`.
     pub fn look(&self, path: &Path, image: &Decoded) -> Result<Looked> {
         let mut looked = Looked { features: Vec::new(), size: image.size, glances: Vec::new() };
-        for (k, eye) in self.eyes.iter().enumerate() {
-            let batch = eye.session.prepare(std::slice::from_ref(image))?;
-            if eye.trained.is_empty() {
-                looked.features.push(eye.session.encode(&batch)?.tokens.to_dtype(self.dtype)?);
+        for (k, tower) in self.towers.iter().enumerate() {
+            let batch = tower.session.prepare(std::slice::from_ref(image))?;
+            if tower.trained.is_empty() {
+                looked.features.push(tower.session.encode(&batch)?.tokens.to_dtype(self.dtype)?);
                 continue;
             }
             let pixels = batch.pixels().clone();
-            let maps = eye.encoder()?.forward(&pixels, &eye.session.request())?;
+            let maps = tower.encoder()?.forward(&pixels, &tower.session.request())?;
             let leaves =
                 maps.iter().map(|map| Var::from_tensor(&map.tokens)).collect::<Result<Vec<_>, _>>()?;
             let last = maps.last().ok_or_else(|| Error::Internal("an encoder gave no feature map".into()))?;
-            let grid = eye.session.tokens().map_or(Ok(last.grid), Grid::of_tokens)?;
+            let grid = tower.session.tokens().map_or(Ok(last.grid), Grid::of_tokens)?;
             let parts: Vec<_> =
                 leaves.iter().zip(&maps).map(|(leaf, map)| (leaf.as_tensor(), map.grid)).collect();
             looked.features.push(resample::joined(&parts, grid)?.to_dtype(self.dtype)?);
-            looked.glances.push(Glance { eye: k, pixels, maps: leaves });
+            looked.glances.push(Glance { tower: k, pixels, maps: leaves });
         }
         if let Some(kept) = &self.kept {
             kept.put(path, &looked)?;
@@ -157,7 +158,7 @@ impl Eyes {
 
     /// What was seen of the image at `path`, where it is kept.
     pub fn seen(&self, path: &Path) -> Option<Looked> {
-        self.kept.as_ref().and_then(|kept| kept.get(path, self.eyes.len()))
+        self.kept.as_ref().and_then(|kept| kept.get(path, self.towers.len()))
     }
 
     /// Whether what was seen of the image at `path` is kept.
@@ -167,7 +168,7 @@ impl Eyes {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.eyes.len()
+        self.towers.len()
     }
 
     /// Gives `add` the gradients of the weights, by full key, that follow from those of what was seen.
@@ -178,7 +179,7 @@ impl Eyes {
         mut add: impl FnMut(&str, &Tensor) -> Result<()>,
     ) -> Result<()> {
         for glance in &looked.glances {
-            let eye = &self.eyes[glance.eye];
+            let tower = &self.towers[glance.tower];
             let found: Vec<_> = glance.maps.iter().map(|map| gradients.get(map.as_tensor())).collect();
             // A sample that was left out after all.
             if found.iter().all(Option::is_none) {
@@ -189,10 +190,10 @@ impl Eyes {
                 None => map.as_tensor().zeros_like(),
             });
             let cotangents = cotangents.collect::<Result<Vec<_>, candle_core::Error>>()?;
-            let request = eye.session.request();
-            let (_, found) = eye.door()?.vjp(&glance.pixels, &request, &cotangents, &eye.trained)?;
-            for (name, gradient) in eye.trained.iter().zip(&found) {
-                add(&format!("{}{name}", eye.prefix), gradient)?;
+            let request = tower.session.request();
+            let (_, found) = tower.door()?.vjp(&glance.pixels, &request, &cotangents, &tower.trained)?;
+            for (name, gradient) in tower.trained.iter().zip(&found) {
+                add(&format!("{}{name}", tower.prefix), gradient)?;
             }
         }
         Ok(())
@@ -200,19 +201,19 @@ impl Eyes {
 
     /// All tensors of the encoders that learn, with the place of each encoder.
     pub fn tensors(&self) -> impl Iterator<Item = Result<(usize, Keyed)>> + '_ {
-        let learning = self.eyes.iter().enumerate().filter(|(_, eye)| !eye.trained.is_empty());
-        learning.map(|(k, eye)| {
-            let door = eye.door()?;
+        let learning = self.towers.iter().enumerate().filter(|(_, tower)| !tower.trained.is_empty());
+        learning.map(|(k, tower)| {
+            let door = tower.door()?;
             let tensor = |name: String| {
                 let value = door.parameter(&name)?;
-                Ok((name.clone(), (format!("{}{name}", eye.prefix), value)))
+                Ok((name.clone(), (format!("{}{name}", tower.prefix), value)))
             };
             Ok((k, door.parameter_names().into_iter().map(tensor).collect::<Result<_>>()?))
         })
     }
 }
 
-impl Eye {
+impl Tower {
     fn encoder(&self) -> Result<&dyn Encoder> {
         let id = self.session.id();
         self.session.encoder().ok_or_else(|| Error::Internal(format!("`{id}` was to stay open")))
