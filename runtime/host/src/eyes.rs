@@ -1,8 +1,8 @@
 //! What looks at images: encoders in their order, and the connector that joins what they see.
 //!
-//! **The one decision.** An encoder by itself, an ensemble of the registry, the eyes of a model and those that a trainer
-//! teaches are one thing, which is opened once and looks in one way. It keeps nothing between two looks. Whoever wants to
-//! end a look enters a [`zoo_core::CallContext`] that says so.
+//! **The one decision.** An encoder by itself, an ensemble of the registry and the eyes of a model are one thing, which
+//! is opened once and looks in one way. It keeps nothing between two looks. Whoever wants to end a look enters a
+//! [`zoo_core::CallContext`] that says so.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
