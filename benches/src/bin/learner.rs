@@ -14,13 +14,12 @@
 //!
 //! What goes wrong is `{"error": text}`.
 
-use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zoo_benches::Result;
+use zoo_benches::{Result, stay};
 use zoo_core::weights::{Layout, TensorSource, Weights};
 use zoo_core::{CallContext, FeatureRequest, LanguageModel, Precision, Spec};
 use zoo_measure::memory;
@@ -63,31 +62,15 @@ struct Learner {
 }
 
 fn main() {
-    let begun = Instant::now();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let opened = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [model, dtype, way] => open(model, dtype, way == "recomputed"),
+    let opened = |arguments: &[&str]| match *arguments {
+        [model, dtype, way @ ("kept" | "recomputed")] => open(model, dtype, way == "recomputed"),
         _ => Err("learner vit-s|vit-b|stage-1|stage-2 f32|bf16 kept|recomputed".into()),
     };
-    match opened {
-        Ok(learner) => {
-            answer(&json!({ "ready": begun.elapsed().as_secs_f64() }));
-            for line in stdin().lock().lines().map_while(std::io::Result::ok) {
-                let done = serve(&learner, &line);
-                answer(&done.unwrap_or_else(|error| json!({ "error": error.to_string() })));
-            }
-        }
-        Err(error) => answer(&json!({ "error": error.to_string() })),
-    }
+    stay(opened, |learner, request| serve(learner, request));
 }
 
-fn answer(value: &Value) {
-    // Whoever stopped reading needs no answer.
-    let _ = writeln!(stdout(), "{value}").and_then(|()| stdout().flush());
-}
-
-fn serve(learner: &Learner, line: &str) -> Result<Value> {
-    match serde_json::from_str(line)? {
+fn serve(learner: &Learner, request: Request) -> Result<Value> {
+    match request {
         Request::Run(times) => {
             let (mut seconds, mut value) = (Vec::with_capacity(times), 0.0);
             for _ in 0..times {
