@@ -99,7 +99,7 @@ pub(crate) fn connector(
     if let Some([count, start, stride]) = vision.inside
         && chosen.contains_key("start_of_vision_sampler_layers")
     {
-        let last = start + count.saturating_sub(1) * stride;
+        let last = start.saturating_add(count.saturating_sub(1).saturating_mul(stride));
         if let Ok(Some(depth)) = config.number("num_hidden_layers")
             && last >= depth
         {
