@@ -6,6 +6,7 @@ the published key layout.
 
 import tempfile
 
+import libraries
 import torch
 from torch import nn
 
@@ -27,9 +28,7 @@ class Clip(nn.Module):
         return [to_map(states[layer][:, 1:]) for layer in layers]
 
     def public(self):
-        # transformers 5 drops `vision_model.` in memory.
-        return {k if k.startswith("vision_model.") else f"vision_model.{k}": v
-                for k, v in self.model.state_dict().items() if not k.endswith("position_ids")}
+        return libraries.prefixed(self.model.state_dict(), "vision_model.")
 
     def load(self, state):
         own = self.model.state_dict()
@@ -83,12 +82,7 @@ class Dinov2(nn.Module):
         return [to_map(self.model(pixels).last_hidden_state[:, 1:])]
 
     def public(self):
-        """The published key layout, which transformers 5 only writes on saving."""
-        from safetensors.torch import load_file
-
-        with tempfile.TemporaryDirectory() as folder:
-            self.model.save_pretrained(folder)
-            return load_file(f"{folder}/model.safetensors")
+        return libraries.saved(self.model)
 
     def load(self, state):
         import transformers as t

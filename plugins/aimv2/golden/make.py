@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=64, patch_size=7, image_size=31)
 SIZES = {
@@ -21,24 +22,6 @@ SIZES = {
 
 def write(case, **kwargs):
     common.write_encoder_case(HERE, case, encoder="aimv2", architecture="aimv2", **kwargs)
-
-
-def expectations(model, norm=True):
-    """What timm gives: the last layer and one before, without the rows and columns beyond the last whole patch."""
-    def layer_of(pixels, index, norm):
-        out = model.forward_intermediates(pixels, indices=[index], norm=norm,
-                                          return_prefix_tokens=model.num_prefix_tokens > 0,
-                                          output_fmt="NLC", intermediates_only=True)[0]
-        return out if isinstance(out, tuple) else (out, None)
-
-    def expect(pixels):
-        p = ARCH["patch_size"]
-        seen = pixels[:, :, : pixels.shape[2] // p * p, : pixels.shape[3] // p * p]
-        tokens, prefix = layer_of(seen, 2, norm)
-        first = [(tokens, -1, norm), *([(prefix, -1, norm, True)] if prefix is not None else [])]
-        return [*first, (layer_of(seen, 1, False)[0], -2, False), (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
 
 
 @torch.no_grad()
@@ -55,11 +38,11 @@ def timm():
     weights = common.write_weights(HERE, "timm", model.state_dict())
     for case, size in [("timm", (31, 31)), ("timm-larger", (44, 59)), ("timm-smaller", (15, 23))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 2),
-              expect=expectations(model), reference="timm VisionTransformer (RMSNorm)")
+              expect=three_layers(model), reference="timm VisionTransformer (RMSNorm)")
     original = {apples(k): v for k, v in model.state_dict().items()}
     assert _convert_aimv2(original, model).keys() == model.state_dict().keys()
     write("original", arch=ARCH, weights=common.write_weights(HERE, "original", original), model=model,
-          pixels=common.pixels(2, 31, 31, 3), expect=expectations(model), reference="timm VisionTransformer (RMSNorm)")
+          pixels=common.pixels(2, 31, 31, 3), expect=three_layers(model), reference="timm VisionTransformer (RMSNorm)")
 
 
 def apples(name):

@@ -10,6 +10,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 # A table of 9 × 9 positions, of which an image sees a part.
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=80, patch_size=7, image_size=31, registers=7, pos_grid=9)
@@ -31,24 +32,6 @@ ROWS = {
 
 def write(case, **kwargs):
     common.write_encoder_case(HERE, case, encoder="c-radio", architecture="c-radio", **kwargs)
-
-
-def expectations(model, norm=True):
-    """What timm gives: the last layer and one before, without the rows and columns beyond the last whole patch."""
-    def layer_of(pixels, index, norm):
-        out = model.forward_intermediates(pixels, indices=[index], norm=norm,
-                                          return_prefix_tokens=model.num_prefix_tokens > 0,
-                                          output_fmt="NLC", intermediates_only=True)[0]
-        return out if isinstance(out, tuple) else (out, None)
-
-    def expect(pixels):
-        p = ARCH["patch_size"]
-        seen = pixels[:, :, : pixels.shape[2] // p * p, : pixels.shape[3] // p * p]
-        tokens, prefix = layer_of(seen, 2, norm)
-        first = [(tokens, -1, norm), *([(prefix, -1, norm, True)] if prefix is not None else [])]
-        return [*first, (layer_of(seen, 1, False)[0], -2, False), (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
 
 
 def published(state, table, patch):
@@ -90,7 +73,7 @@ def cases():
             sized = tower(height, width, **options)
             sized.load_state_dict(_convert_radio(state, sized, align_corners=mode.endswith("corners") or None))
             write(case + suffix, arch=arch, weights=weights, model=sized, pixels=common.pixels(2, height, width, 3),
-                  expect=expectations(sized, norm=False), reference="timm VisionTransformer (RADIO)")
+                  expect=three_layers(sized, norm=False), reference="timm VisionTransformer (RADIO)")
 
 
 def manifests():

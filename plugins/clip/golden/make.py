@@ -8,6 +8,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import features, prefixed, whole_patches  # noqa: E402
 
 ARCH = dict(embed_dim=32, depth=3, num_heads=4, mlp_dim=56, patch_size=7, image_size=35)
 FULL = dict(embed_dim=1024, depth=24, num_heads=16, mlp_dim=4096, patch_size=14, image_size=336)
@@ -26,16 +27,10 @@ def transformers_tower(arch):
         attn_implementation="eager"))
 
 
-def prefixed(state):
-    """The public key layout: transformers 5 drops `vision_model.` in memory."""
-    return {k if k.startswith("vision_model.") else f"vision_model.{k}": v for k, v in state.items()
-            if not k.endswith("position_ids")}
-
-
 @torch.no_grad()
 def hugging_face():
     model = common.randomise(transformers_tower(ARCH), 1)
-    state = prefixed(model.state_dict())
+    state = prefixed(model.state_dict(), "vision_model.")
     post = [m for n, m in model.named_modules() if n.endswith("post_layernorm")][0]
     pixels = common.pixels(2, 35, 35, 2)
 
@@ -115,14 +110,10 @@ def timm():
 
 
 def write_timm(case, model, act, weights, pixels):
-    def layer_of(pixels, index, norm):
-        return model.forward_intermediates(pixels, indices=[index], return_prefix_tokens=True, norm=norm,
-                                           output_fmt="NLC", intermediates_only=True)[0]
-
     def expect(pixels):
-        seen = pixels[:, :, : pixels.shape[2] // 7 * 7, : pixels.shape[3] // 7 * 7]
-        tokens, prefix = layer_of(seen, 2, True)
-        return [(layer_of(seen, 1, False)[0], -2, False), (tokens, -1, True), (prefix, -1, True, True)]
+        seen = whole_patches(model, pixels)
+        tokens, prefix = features(model, seen, 2, True)
+        return [(features(model, seen, 1, False)[0], -2, False), (tokens, -1, True), (prefix, -1, True, True)]
 
     write(case, arch={**ARCH, "act": act}, weights=weights, model=model, pixels=pixels, expect=expect,
           reference="timm VisionTransformer (pre_norm)")
@@ -133,7 +124,7 @@ def manifests():
     for row, arch, gmacs in [("clip-vit-l-14-336", FULL, 191), ("clip-vit-l-14-224", {**FULL, "image_size": 224}, None),
                              ("clip-vit-b-16-224", base, None)]:
         with torch.device("meta"):
-            state = prefixed(transformers_tower(arch).state_dict())
+            state = prefixed(transformers_tower(arch).state_dict(), "vision_model.")
         common.write_manifest(HERE, row, state, architecture="clip-vit", arch=arch, layout="hf",
                               reference="transformers CLIPVisionModel", pixels=arch["image_size"], gmacs=gmacs)
 

@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import published  # noqa: E402
 
 # Channels that fill no vector register evenly.
 SMALL = dict(depths=[1, 2, 2, 1], dims=[10, 24, 36, 56])
@@ -81,13 +82,6 @@ def dinov3():
         HERE, "dinov3", encoder="convnext", architecture="convnext", arch={**SMALL, "image_size": 64},
         weights=common.write_weights(HERE, "dinov3", state), model=net, pixels=common.pixels(1, 64, 96, 9),
         expect=expect, reference="transformers DINOv3ConvNextModel")
-
-
-def published(model):
-    """Keys and shapes as saving would write them."""
-    from transformers.core_model_loading import revert_weight_conversion
-
-    return revert_weight_conversion(model, model.state_dict())
 
 
 # Supervised and self-supervised sizes: depths and widths.

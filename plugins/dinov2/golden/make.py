@@ -2,13 +2,13 @@
 
 import pathlib
 import sys
-import tempfile
 
 import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import published, saved  # noqa: E402
 from towers import offset_positions  # noqa: E402
 
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=144, patch_size=7, image_size=35)
@@ -39,15 +39,6 @@ def transformers_model(seed, registers=0, swiglu=False):
     return common.randomise(model, seed)
 
 
-def public(model):
-    """The published key layout, which transformers 5 only writes on saving."""
-    from safetensors.torch import load_file
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        return load_file(f"{folder}/model.safetensors")
-
-
 def expectations(model, prefix=1, count=4):
     """The model, and the first `count` of what it gives."""
 
@@ -62,7 +53,7 @@ def expectations(model, prefix=1, count=4):
 
 def hugging_face():
     model = transformers_model(1)
-    weights = common.write_weights(HERE, "hf", public(model))
+    weights = common.write_weights(HERE, "hf", saved(model))
     native, larger, smaller = (common.pixels(2, *size, 2) for size in [(35, 35), (63, 49), (21, 28)])
     reference = "transformers Dinov2Model"
     write("hf", arch=ARCH, weights=weights, pixels=native, reference=reference,
@@ -76,13 +67,13 @@ def hugging_face():
               reference=f"{reference}, positions as in transformers 4.37", **expectations(model, count=2))
     model = transformers_model(11)
     common.lean([(m.fc1, m.fc2) for m in model.modules() if hasattr(m, "fc1")], 12)
-    write("leaning", arch=ARCH, weights=common.write_weights(HERE, "leaning", public(model)),
+    write("leaning", arch=ARCH, weights=common.write_weights(HERE, "leaning", saved(model)),
           pixels=common.pixels(2, 35, 35, 13), reference=reference, **expectations(model))
 
 
 def gated():
     model = transformers_model(3, swiglu=True)
-    state = public(model)
+    state = saved(model)
     # The classifier repositories put everything under a prefix and add a head.
     prefixed = {f"dinov2.{k}": v for k, v in state.items()}
     prefixed["classifier.weight"] = torch.ones(2, 72)
@@ -94,7 +85,7 @@ def gated():
 
 def registers():
     model = transformers_model(5, registers=2)
-    weights = common.write_weights(HERE, "hf-registers", public(model))
+    weights = common.write_weights(HERE, "hf-registers", saved(model))
     arch = {**ARCH, "registers": 2, "pos_mode": "bicubic_antialias"}
     for case, size in [("hf-registers", (35, 35)), ("hf-registers-larger", (49, 42)),
                        ("hf-registers-smaller", (21, 28))]:
@@ -172,13 +163,6 @@ def manifests():
         common.write_manifest(HERE, f"{row}-reg", published(model), architecture="dinov2", layout="hf",
                               arch={**arch, "act": "swiglu"} if swiglu else arch,
                               reference="transformers Dinov2WithRegistersModel", unused=["embeddings.mask_token"])
-
-
-def published(model):
-    """Keys and shapes as saving would write them, without data."""
-    from transformers.core_model_loading import revert_weight_conversion
-
-    return revert_weight_conversion(model, model.state_dict())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=64, patch_size=7, image_size=28, registers=4)
 # Row: architecture.
@@ -24,24 +25,6 @@ ROWS = {
 
 def write(case, **kwargs):
     common.write_encoder_case(HERE, case, encoder="dinov3", architecture="dinov3", **kwargs)
-
-
-def expectations(model, norm=True):
-    """What timm gives: the last layer and one before, without the rows and columns beyond the last whole patch."""
-    def layer_of(pixels, index, norm):
-        out = model.forward_intermediates(pixels, indices=[index], norm=norm,
-                                          return_prefix_tokens=model.num_prefix_tokens > 0,
-                                          output_fmt="NLC", intermediates_only=True)[0]
-        return out if isinstance(out, tuple) else (out, None)
-
-    def expect(pixels):
-        p = ARCH["patch_size"]
-        seen = pixels[:, :, : pixels.shape[2] // p * p, : pixels.shape[3] // p * p]
-        tokens, prefix = layer_of(seen, 2, norm)
-        first = [(tokens, -1, norm), *([(prefix, -1, norm, True)] if prefix is not None else [])]
-        return [*first, (layer_of(seen, 1, False)[0], -2, False), (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
 
 
 def transformers_tower(arch):
@@ -95,7 +78,7 @@ def timm():
             norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), **options), seed)
         act = "swiglu" if "swiglu_mlp" in options else "gelu_erf"
         write(case, arch={**ARCH, "act": act}, weights=common.write_weights(HERE, case, model.state_dict()), model=model,
-              pixels=common.pixels(2, 36, 50, 7), expect=expectations(model), reference="timm Eva")
+              pixels=common.pixels(2, 36, 50, 7), expect=three_layers(model), reference="timm Eva")
 
 
 def manifests():

@@ -2,32 +2,16 @@
 
 import pathlib
 import sys
-import tempfile
 
 import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import published, saved  # noqa: E402
 
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=62, patch_size=4, image_size=28)
 LARGE = dict(embed_dim=1024, depth=24, num_heads=16, mlp_dim=4096, patch_size=16)
-
-
-def public(model):
-    """The published key layout, which transformers 5 only writes on saving."""
-    from safetensors.torch import load_file
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        return load_file(f"{folder}/model.safetensors")
-
-
-def published(model):
-    """Keys and shapes as saving would write them, without data."""
-    from transformers.core_model_loading import revert_weight_conversion
-
-    return revert_weight_conversion(model, model.state_dict())
 
 
 def write(case, architecture, **kwargs):
@@ -72,7 +56,7 @@ def beit(seed):
 def hugging_face():
     # MiDaS 3.0. Its neck takes square images only, which is why the backbone is asked.
     model = vit(1)
-    weights = common.write_weights(HERE, "vit", public(model))
+    weights = common.write_weights(HERE, "vit", saved(model))
 
     def expect(pixels):
         hidden = model.dpt(pixels, output_hidden_states=True).hidden_states
@@ -90,13 +74,13 @@ def hugging_face():
     with torch.no_grad():
         for name, p in model.dpt.embeddings.named_parameters():
             p.mul_(0.003)
-    write("vit-faint", "dpt-vit", arch=ARCH, weights=common.write_weights(HERE, "vit-faint", public(model)),
+    write("vit-faint", "dpt-vit", arch=ARCH, weights=common.write_weights(HERE, "vit-faint", saved(model)),
           model=model, pixels=common.pixels(1, 28, 28, 5),
           expect=lambda x: [(model.dpt(x, output_hidden_states=True).hidden_states[-1][:, 1:], -1, False)],
           reference="transformers DPTForDepthEstimation")
     # MiDaS 3.1.
     model = beit(5)
-    state = public(model)
+    state = saved(model)
     state["backbone.encoder.layer.0.attention.attention.relative_position_bias.relative_position_index"] = \
         torch.ones(50, 50)
     weights = common.write_weights(HERE, "beit", state)

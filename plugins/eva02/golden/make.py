@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 # 40 / 3 is no whole number, as 1024 · 8 / 3 is none; the grid of pre-training is 3 × 3, that of the image 4 × 4.
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=50, patch_size=7, image_size=31, rope_reference=3)
@@ -33,20 +34,6 @@ def tower(seed, **kwargs):
         img_size=31, patch_size=7, embed_dim=48, depth=3, num_heads=3, mlp_ratio=50 / 48 + 1e-6, qkv_fused=False,
         swiglu_mlp=True, scale_mlp=True, scale_attn_inner=True, use_rot_pos_emb=True, ref_feat_shape=(3, 3),
         global_pool="token", num_classes=0, norm_layer=partial(torch.nn.LayerNorm, eps=1e-6), **kwargs), seed)
-
-
-def expectations(model):
-    def layer_of(pixels, index, norm):
-        return model.forward_intermediates(pixels, indices=[index], return_prefix_tokens=True, norm=norm,
-                                           output_fmt="NLC", intermediates_only=True)[0]
-
-    def expect(pixels):
-        seen = pixels[:, :, : pixels.shape[2] // 7 * 7, : pixels.shape[3] // 7 * 7]
-        tokens, prefix = layer_of(seen, 2, True)
-        return [(tokens, -1, True), (prefix, -1, True, True), (layer_of(seen, 1, False)[0], -2, False),
-                (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
 
 
 @torch.no_grad()
@@ -74,7 +61,7 @@ def sizes():
     weights = common.write_weights(HERE, "timm", model.state_dict())
     for case, size in [("timm", (31, 31)), ("timm-larger", (36, 50)), ("timm-smaller", (15, 23))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 4),
-              expect=expectations(model), reference="timm Eva")
+              expect=three_layers(model), reference="timm Eva")
 
 
 def manifests():

@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=80, patch_size=7, image_size=31)
 SMALL = dict(embed_dim=1024, depth=24, num_heads=16, mlp_dim=4096, patch_size=14, image_size=448)
@@ -19,24 +20,6 @@ UNUSED = ["embeddings.mask_token", "layernorm.*"]
 
 def write(case, **kwargs):
     common.write_encoder_case(HERE, case, encoder="internvit", architecture="internvit", **kwargs)
-
-
-def expectations(model, norm=True):
-    """What timm gives: the last layer and one before, without the rows and columns beyond the last whole patch."""
-    def layer_of(pixels, index, norm):
-        out = model.forward_intermediates(pixels, indices=[index], norm=norm,
-                                          return_prefix_tokens=model.num_prefix_tokens > 0,
-                                          output_fmt="NLC", intermediates_only=True)[0]
-        return out if isinstance(out, tuple) else (out, None)
-
-    def expect(pixels):
-        p = ARCH["patch_size"]
-        seen = pixels[:, :, : pixels.shape[2] // p * p, : pixels.shape[3] // p * p]
-        tokens, prefix = layer_of(seen, 2, norm)
-        first = [(tokens, -1, norm), *([(prefix, -1, norm, True)] if prefix is not None else [])]
-        return [*first, (layer_of(seen, 1, False)[0], -2, False), (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
 
 
 def originals(state):
@@ -61,11 +44,11 @@ def timm():
     weights = common.write_weights(HERE, "timm", model.state_dict())
     for case, size in [("timm", (31, 31)), ("timm-larger", (44, 59))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 2),
-              expect=expectations(model, norm=False), reference="timm VisionTransformer")
+              expect=three_layers(model, norm=False), reference="timm VisionTransformer")
     state = {f"vision_model.{k}": v for k, v in originals(model.state_dict()).items()}
     state["language_model.norm.weight"] = torch.ones(3)
     write("original", arch=ARCH, weights=common.write_weights(HERE, "original", state), model=model,
-          pixels=common.pixels(2, 31, 31, 3), expect=expectations(model, norm=False), reference="timm VisionTransformer")
+          pixels=common.pixels(2, 31, 31, 3), expect=three_layers(model, norm=False), reference="timm VisionTransformer")
 
 
 def transformers_tower(arch, **kwargs):

@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import features, prefixed, whole_patches  # noqa: E402
 
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=60, patch_size=7, image_size=31)
 BASE = dict(embed_dim=768, depth=12, num_heads=12, mlp_dim=3072, patch_size=16, image_size=224)
@@ -80,14 +81,10 @@ def timm():
         norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), dynamic_img_size=True), 4)
     weights = common.write_weights(HERE, "timm", model.state_dict())
 
-    def layer_of(pixels, index, norm):
-        return model.forward_intermediates(pixels, indices=[index], return_prefix_tokens=True, norm=norm,
-                                           output_fmt="NLC", intermediates_only=True)[0]
-
     def expect(pixels):
-        seen = pixels[:, :, : pixels.shape[2] // 7 * 7, : pixels.shape[3] // 7 * 7]
-        tokens, prefix = layer_of(seen, 2, True)
-        return [(layer_of(seen, 1, False)[0], -2, False), (tokens, -1, True), (prefix, -1, True, True)]
+        seen = whole_patches(model, pixels)
+        tokens, prefix = features(model, seen, 2, True)
+        return [(features(model, seen, 1, False)[0], -2, False), (tokens, -1, True), (prefix, -1, True, True)]
 
     for case, size in [("timm-larger", (44, 59)), ("timm-smaller", (15, 23))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 5), expect=expect,
@@ -103,8 +100,7 @@ def hugging_face():
         hidden_size=36, intermediate_size=60, num_hidden_layers=3, num_attention_heads=3, patch_size=7, image_size=28,
         attn_implementation="eager")), 6)
     post = [m for n, m in model.named_modules() if n.endswith("post_layernorm")][0]
-    state = {k if k.startswith("vision_model.") else f"vision_model.{k}": v for k, v in model.state_dict().items()
-             if not k.endswith("position_ids")}
+    state = prefixed(model.state_dict(), "vision_model.")
 
     def expect(pixels):
         return [(post(model(pixels, output_hidden_states=True).hidden_states[-1])[:, 1:], -1, True)]

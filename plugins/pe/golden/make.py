@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import three_layers  # noqa: E402
 
 # The grid of training is 3 × 3, that of the image 4 × 4.
 ARCH = dict(embed_dim=48, depth=3, num_heads=3, mlp_dim=80, patch_size=7, image_size=31, rope_reference=3)
@@ -40,24 +41,6 @@ def write(case, **kwargs):
     common.write_encoder_case(HERE, case, encoder="pe", architecture="pe", **kwargs)
 
 
-def expectations(model, norm=True):
-    """What timm gives: the last layer and one before, without the rows and columns beyond the last whole patch."""
-    def layer_of(pixels, index, norm):
-        out = model.forward_intermediates(pixels, indices=[index], norm=norm,
-                                          return_prefix_tokens=model.num_prefix_tokens > 0,
-                                          output_fmt="NLC", intermediates_only=True)[0]
-        return out if isinstance(out, tuple) else (out, None)
-
-    def expect(pixels):
-        p = ARCH["patch_size"]
-        seen = pixels[:, :, : pixels.shape[2] // p * p, : pixels.shape[3] // p * p]
-        tokens, prefix = layer_of(seen, 2, norm)
-        first = [(tokens, -1, norm), *([(prefix, -1, norm, True)] if prefix is not None else [])]
-        return [*first, (layer_of(seen, 1, False)[0], -2, False), (layer_of(seen, 0, False)[0], 0, False)]
-
-    return expect
-
-
 def tower(seed, **kwargs):
     from timm.models.eva import Eva
 
@@ -82,17 +65,17 @@ def originals(name):
 def cases():
     model = tower(1)
     write("core", arch=ARCH, weights=common.write_weights(HERE, "core", model.state_dict()), model=model,
-          pixels=common.pixels(2, 31, 31, 2), expect=expectations(model), reference="timm Eva (PE core)")
+          pixels=common.pixels(2, 31, 31, 2), expect=three_layers(model), reference="timm Eva (PE core)")
     original = {f"visual.{originals(k)}": v.squeeze() if k in ("cls_token", "pos_embed") else v
                 for k, v in model.state_dict().items()}
     original["visual.proj"] = torch.ones(48, 5)
     original["visual.attn_pool.probe"] = torch.ones(1, 1, 48)
     write("original", arch=ARCH, weights=common.write_weights(HERE, "original", original), model=model,
-          pixels=common.pixels(2, 31, 31, 3), expect=expectations(model), reference="timm Eva (PE core)")
+          pixels=common.pixels(2, 31, 31, 3), expect=three_layers(model), reference="timm Eva (PE core)")
     weights = "core.safetensors"
     for case, size in [("core-larger", (36, 50)), ("core-smaller", (15, 23))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 5),
-              expect=expectations(model), reference="timm Eva (PE core)")
+              expect=three_layers(model), reference="timm Eva (PE core)")
     # Without class token the rotary positions begin at 0; lang and spatial have no final norm, and some layer scale.
     model = tower(6, class_token=False, rope_grid_offset=0.0, use_post_transformer_norm=False, init_values=0.1,
                   global_pool="avg")
@@ -100,7 +83,7 @@ def cases():
     weights = common.write_weights(HERE, "spatial", model.state_dict())
     for case, size in [("spatial", (31, 31)), ("spatial-wide", (22, 50))]:
         write(case, arch=arch, weights=weights, model=model, pixels=common.pixels(2, *size, 7),
-              expect=expectations(model, norm=False), reference="timm Eva (PE spatial)")
+              expect=three_layers(model, norm=False), reference="timm Eva (PE spatial)")
 
 
 def manifests():

@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import prefixed  # noqa: E402
 
 # A grid of 11 cells and windows of 4: the last ones are filled with zeros.
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=62, patch_size=4, image_size=44, window_size=4,
@@ -62,8 +63,7 @@ def flat(maps):
 @torch.no_grad()
 def hugging_face():
     model = transformers_model(1)
-    state = {k if k.startswith("vision_encoder.") else f"vision_encoder.{k}": v
-             for k, v in model.state_dict().items()}
+    state = prefixed(model.state_dict(), "vision_encoder.")
     # What else a whole checkpoint holds.
     state["mask_decoder.iou_token.weight"] = torch.ones(1, 2)
     weights = common.write_weights(HERE, "hf", state)
@@ -110,8 +110,7 @@ def manifests():
                                  mlp_dim=4 * width, global_attn_indexes=everywhere)
         with torch.device("meta"):
             state = SamVisionModel(config).state_dict()
-        state = {k if k.startswith("vision_encoder.") else f"vision_encoder.{k}": v for k, v in state.items()}
-        common.write_manifest(HERE, row, state, architecture="sam-vit", layout="hf",
+        common.write_manifest(HERE, row, prefixed(state, "vision_encoder."), architecture="sam-vit", layout="hf",
                               arch=dict(embed_dim=width, depth=depth, num_heads=heads, mlp_dim=4 * width,
                                         patch_size=16, image_size=1024, global_attn_indexes=everywhere),
                               reference="transformers SamVisionModel", unused=["vision_encoder.neck.*"], pixels=1024)

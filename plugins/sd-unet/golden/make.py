@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import prefixed  # noqa: E402
 
 ARCH = dict(unet_channels=[8, 12, 16, 20], unet_heads=[2, 3, 4, 4], context_dim=12, vae_channels=[8, 8, 12, 12],
             text_depth=2, text_heads=3, text_mlp_dim=24, text_vocab=20, norm_groups=4, image_size=64)
@@ -74,12 +75,6 @@ class Pipeline(torch.nn.Module):
         return [m.flatten(2).transpose(1, 2) for m in maps]
 
 
-def prefixed(state):
-    """transformers 5 drops the published prefix of the text model."""
-    return {k if k.startswith("text_model.") else f"text_model.{k}": v for k, v in state.items()
-            if not k.endswith("position_ids")}
-
-
 def save(folder, pipeline, old=False):
     """A folder as diffusers writes it; `old`: with the names that VAEs had."""
     from safetensors.torch import save_file
@@ -94,7 +89,7 @@ def save(folder, pipeline, old=False):
     for name, file, state in [
         ("unet", "diffusion_pytorch_model", pipeline.unet.state_dict()),
         ("vae", "diffusion_pytorch_model", vae),
-        ("text_encoder", "model", prefixed(pipeline.text.state_dict())),
+        ("text_encoder", "model", prefixed(pipeline.text.state_dict(), "text_model.")),
     ]:
         (folder / name).mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous().clone() for k, v in state.items()}, folder / name / f"{file}.safetensors")
@@ -136,7 +131,7 @@ def manifests():
         unet, vae, text = networks(FULL)
     state = {f"unet/{k}": v for k, v in unet.state_dict().items()}
     state |= {f"vae/{k}": v for k, v in vae.state_dict().items()}
-    state |= {f"text_encoder/{k}": v for k, v in prefixed(text.state_dict()).items()}
+    state |= {f"text_encoder/{k}": v for k, v in prefixed(text.state_dict(), "text_model.").items()}
     common.write_manifest(
         HERE, "sd-2.1", state, architecture="sd-unet", arch=FULL, layout="diffusers",
         reference="diffusers UNet2DConditionModel, AutoencoderKL, transformers CLIPTextModel",

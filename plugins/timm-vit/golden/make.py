@@ -9,6 +9,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "tests" / "reference"))
 import common  # noqa: E402
+from libraries import features, prefixed, saved, whole_patches  # noqa: E402
 
 # 31 is no multiple of 7, as 384 is none of 14: the last rows and columns are not seen.
 ARCH = dict(embed_dim=36, depth=3, num_heads=3, mlp_dim=62, patch_size=7, image_size=31)
@@ -77,18 +78,6 @@ def timm_tower(seed, act_layer=torch.nn.GELU, **kwargs):
     return common.randomise(model, seed)
 
 
-def features(model, pixels, index, norm):
-    """(patch tokens, prefix tokens or None) of a block of a timm model."""
-    out = model.forward_intermediates(pixels, indices=[index], return_prefix_tokens=True, norm=norm,
-                                      output_fmt="NLC", intermediates_only=True)[0]
-    return out if isinstance(out, tuple) else (out, None)
-
-
-def whole_patches(pixels):
-    """Without the rows and columns beyond the last whole patch, which some references insist on."""
-    return pixels[:, :, : pixels.shape[2] // 7 * 7, : pixels.shape[3] // 7 * 7]
-
-
 @torch.no_grad()
 def siglip():
     # Native size, through open_clip's prefix, with the other tower in the same file.
@@ -116,8 +105,8 @@ def siglip():
     for case, size in [("timm-larger", (59, 44)), ("timm-smaller", (15, 23))]:
         write(case, arch=ARCH, weights=weights, model=model, pixels=common.pixels(2, *size, 4),
               reference="timm VisionTransformer",
-              expect=lambda x: [(features(model, whole_patches(x), 2, True)[0], -1, True),
-                                (features(model, whole_patches(x), 1, False)[0], 1, False)])
+              expect=lambda x: [(features(model, whole_patches(model, x), 2, True)[0], -1, True),
+                                (features(model, whole_patches(model, x), 1, False)[0], 1, False)])
 
 
 @torch.no_grad()
@@ -127,7 +116,7 @@ def class_token():
     weights = common.write_weights(HERE, "class-token", model.state_dict())
 
     def expect(pixels):
-        seen = whole_patches(pixels)
+        seen = whole_patches(model, pixels)
         tokens, prefix = features(model, seen, 2, True)
         return [(tokens, -1, True), (prefix, -1, True, True), (features(model, seen, 0, False)[0], 0, False)]
 
@@ -151,7 +140,7 @@ def registers():
                 "registers": 1, "layer_scale": True}
 
         def expect(pixels):
-            seen = whole_patches(pixels)
+            seen = whole_patches(model, pixels)
             tokens, prefix = features(model, seen, 2, True)
             return [(tokens, -1, True), (prefix, -1, True, True), (features(model, seen, 1, False)[0], 1, False)]
 
@@ -190,17 +179,6 @@ def ijepa_tower(**kwargs):
     return IJepaModel(IJepaConfig(layer_norm_eps=1e-6, attn_implementation="eager", **kwargs), add_pooling_layer=False)
 
 
-def published(model):
-    """What transformers writes, which is not what it holds in memory."""
-    import tempfile
-
-    from safetensors.torch import load_file
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        return load_file(f"{folder}/model.safetensors")
-
-
 def public_ijepa(state):
     """The published names of what transformers 5 holds in memory."""
     names = [("layers.", "encoder.layer."), (".attention.o_proj.", ".attention.output.dense."),
@@ -215,8 +193,8 @@ def public_ijepa(state):
 def ijepa():
     model = common.randomise(ijepa_tower(hidden_size=36, intermediate_size=62, num_hidden_layers=3,
                                          num_attention_heads=3, patch_size=7, image_size=28), 17)
-    weights = common.write_weights(HERE, "ijepa", published(model))
-    assert published(model).keys() == public_ijepa(model.state_dict()).keys()
+    weights = common.write_weights(HERE, "ijepa", saved(model))
+    assert saved(model).keys() == public_ijepa(model.state_dict()).keys()
     write("ijepa", arch={**ARCH, "image_size": 28}, weights=weights, model=model, pixels=common.pixels(2, 28, 28, 18),
           expect=lambda x: [(model(x).last_hidden_state, -1, True)], reference="transformers IJepaModel")
 
@@ -225,12 +203,6 @@ def transformers_tower(**kwargs):
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
     return SiglipVisionModel(SiglipVisionConfig(attn_implementation="eager", **kwargs))
-
-
-def prefixed(state):
-    """The public key layout: transformers 5 drops `vision_model.` in memory."""
-    return {k if k.startswith("vision_model.") else f"vision_model.{k}": v for k, v in state.items()
-            if not k.endswith("position_ids")}
 
 
 @torch.no_grad()
@@ -243,7 +215,7 @@ def hugging_face():
         out = model(pixels, output_hidden_states=True)
         return [(out.last_hidden_state, -1, True), (out.hidden_states[-2], -2, False)]
 
-    weights = common.write_weights(HERE, "hf", prefixed(model.state_dict()))
+    weights = common.write_weights(HERE, "hf", prefixed(model.state_dict(), "vision_model."))
     write("hf", arch={**ARCH, "act": "gelu_tanh"}, weights=weights, model=model, pixels=common.pixels(2, 31, 31, 8),
           expect=expect, reference="transformers SiglipVisionModel (gelu_tanh)")
 
@@ -265,8 +237,9 @@ def manifests():
                 hidden_size=arch["embed_dim"], intermediate_size=arch["mlp_dim"], num_hidden_layers=arch["depth"],
                 num_attention_heads=arch["num_heads"], patch_size=arch["patch_size"], image_size=arch["image_size"],
             ).state_dict()
-        common.write_manifest(HERE, row, prefixed(state), architecture="timm-vit", arch={**arch, "act": "gelu_tanh"},
-                              layout="hf", reference="transformers SiglipVisionModel", unused=["vision_model.head.*"])
+        common.write_manifest(HERE, row, prefixed(state, "vision_model."), architecture="timm-vit",
+                              arch={**arch, "act": "gelu_tanh"}, layout="hf", reference="transformers SiglipVisionModel",
+                              unused=["vision_model.head.*"])
     for row in ("ijepa-vit-h-14", "ijepa-vit-g-16"):
         arch = ORIGINAL[f"{row}.original"][0]
         with torch.device("meta"):
@@ -280,7 +253,7 @@ def manifests():
         state = transformers_tower(
             hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, patch_size=14,
             image_size=384).state_dict()
-    common.write_manifest(HERE, f"{row}.hf", prefixed(state), architecture="timm-vit", arch=ROWS[row][0],
+    common.write_manifest(HERE, f"{row}.hf", prefixed(state, "vision_model."), architecture="timm-vit", arch=ROWS[row][0],
                           layout="hf", reference="transformers SiglipVisionModel",
                           unused=["vision_model.head.*"])
 
