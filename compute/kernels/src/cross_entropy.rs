@@ -123,14 +123,8 @@ impl<T: Element> Work for Observe<'_, T> {
                 *sum += exp::<L::Arithmetic>(part.capped::<L::Arithmetic>(x.widen()) - max);
             }
         }
-        let mut width = TURN / 2;
-        while width > 0 {
-            let (low, high) = sums.split_at_mut(width);
-            low.iter_mut().zip(&*high).for_each(|(low, high)| *low += high);
-            width /= 2;
-        }
         let before = if known.sum == 0.0 { 0.0 } else { known.sum * exp::<L::Arithmetic>(known.max - max) };
-        (known.max, known.sum) = (max, before + sums[0]);
+        (known.max, known.sum) = (max, before + lanes::folded(sums));
         if let Some(at) = target {
             known.hit = part.capped::<L::Arithmetic>(logits[at].widen());
         }

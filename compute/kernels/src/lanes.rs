@@ -15,6 +15,18 @@ use crate::isa::Isa;
 /// Numbers of a vector.
 pub(crate) const LANES: usize = 16;
 
+/// The sum of `N` numbers, a power of two, in halves: a vector unit can follow, and the order is the same on every machine.
+#[inline(always)]
+pub(crate) fn folded<const N: usize>(mut terms: [f32; N]) -> f32 {
+    let mut width = N / 2;
+    while width > 0 {
+        let (low, high) = terms.split_at_mut(width);
+        low.iter_mut().zip(&*high).for_each(|(low, high)| *low += high);
+        width /= 2;
+    }
+    terms[0]
+}
+
 /// A vector of [`LANES`] numbers. Its methods may run only where the machine has the instructions of the type, which
 /// is so within [`run`].
 pub(crate) trait Lanes: Copy {

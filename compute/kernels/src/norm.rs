@@ -107,21 +107,15 @@ fn sum<L: Lanes, S: Element, const SQUARES: bool>(x: &[S], mean: f32) -> f32 {
             *sum = sum.add(if SQUARES { x.add(away).mul(x.add(away)) } else { x });
         }
     }
-    let mut lanes = [0.0; SUMS * LANES];
-    for (lanes, sum) in lanes.chunks_exact_mut(LANES).zip(sums) {
-        lanes.copy_from_slice(&sum.to_array());
+    let mut all = [0.0; SUMS * LANES];
+    for (some, sum) in all.chunks_exact_mut(LANES).zip(sums) {
+        some.copy_from_slice(&sum.to_array());
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
+    for (lane, x) in all.iter_mut().zip(rest) {
         let x = x.widen();
         *lane += if SQUARES { (x - mean) * (x - mean) } else { x };
     }
-    let mut width = SUMS * LANES / 2;
-    while width > 0 {
-        let (low, high) = lanes.split_at_mut(width);
-        low.iter_mut().zip(&*high).for_each(|(low, high)| *low += high);
-        width /= 2;
-    }
-    lanes[0]
+    lanes::folded(all)
 }
 
 /// Some rows of `S`, which become rows of `T`; all of them are written.

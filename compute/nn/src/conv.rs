@@ -11,7 +11,7 @@ use zoo_core::{Error, Grid, Result};
 use zoo_kernels::{Element, zeros};
 
 use crate::dispatch::{Path, with};
-use crate::linear::{Epilogue, Linear};
+use crate::linear::{Epilogue, Linear, Residual};
 use crate::values::{Slice, Values};
 
 /// Numbers of windows that are cut out at a time.
@@ -130,8 +130,8 @@ impl Conv2d {
             return self.proj.forward_with(&windows, epilogue);
         }
         let residual = epilogue.residual;
-        let tensors = [Some(x), residual.map(|r| r.shortcut), residual.and_then(|r| r.scale)];
-        let fused = match Path::of(tensors.into_iter().flatten()) {
+        let tensors = std::iter::once(x).chain(residual.into_iter().flat_map(Residual::tensors));
+        let fused = match Path::of(tensors) {
             Path::Kernel(numbers) => with!(numbers, T => self.fused::<T>(x, out, epilogue)?),
             _ => None,
         };
@@ -260,7 +260,6 @@ mod tests {
 
     use super::*;
     use crate::activation::Activation;
-    use crate::linear::Residual;
 
     fn noise(shape: &[usize], seed: usize) -> Tensor {
         let count: usize = shape.iter().product();

@@ -59,6 +59,13 @@ pub struct Residual<'a> {
     pub scale: Option<&'a Tensor>,
 }
 
+impl<'a> Residual<'a> {
+    /// All that is read.
+    pub(crate) fn tensors(self) -> impl Iterator<Item = &'a Tensor> + Clone {
+        std::iter::once(self.shortcut).chain(self.scale)
+    }
+}
+
 impl Linear {
     /// Reads `weight` `[outputs, inputs]` and, if there is one, `bias` `[outputs]` at `params`.
     ///
@@ -204,9 +211,9 @@ impl Linear {
         if let Some(out) = self.run_tracked(norm, x, epilogue)? {
             return Ok(out);
         }
-        let scale = residual.and_then(|r| r.scale);
-        let tensors = [Some(x), self.bias.as_ref(), residual.map(|r| r.shortcut), scale];
-        let tensors = tensors.into_iter().flatten().chain(norm.into_iter().flat_map(AnyNorm::parameters));
+        let tensors =
+            std::iter::once(x).chain(&self.bias).chain(residual.into_iter().flat_map(Residual::tensors));
+        let tensors = tensors.chain(norm.into_iter().flat_map(AnyNorm::parameters));
         match (Path::of(tensors.clone()), self.weight()) {
             (Path::Kernel(numbers), Weight::Quantised(weights)) => {
                 let normed = norm.map(|norm| norm.forward(x)).transpose()?;

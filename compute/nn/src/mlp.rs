@@ -154,7 +154,7 @@ impl Mlp {
         residual: Option<Residual<'_>>,
     ) -> Result<Option<Tensor>> {
         let scale = residual.and_then(|r| r.scale);
-        let tensors = [Some(x), residual.map(|r| r.shortcut), scale].into_iter().flatten();
+        let tensors = std::iter::once(x).chain(residual.into_iter().flat_map(Residual::tensors));
         let between = self.norm.as_ref().map(AnyNorm::from);
         if !dispatch::reads::<T>(tensors.chain(norm.into_iter().chain(between).flat_map(AnyNorm::parameters)))
         {

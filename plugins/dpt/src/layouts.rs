@@ -1,7 +1,7 @@
 //! Where checkpoints keep the backbones' tensors. Canonical names are timm's.
 
 use zoo_core::weights::{Layout, Piece, TensorSource};
-use zoo_nn::vit::layouts::block;
+use zoo_nn::vit::layouts::{block, hf_vit};
 
 /// Hugging Face, and the original release, which wraps timm's model.
 pub(crate) static VIT: [Layout; 2] = [
@@ -39,51 +39,13 @@ pub(crate) static BEIT: [Layout; 2] = [
     },
 ];
 
-/// Leaves of a block that both of Hugging Face's networks name alike.
-fn hf_block(i: &str, rest: &str) -> TensorSource {
-    let at = |rest: String| TensorSource::key(format!("encoder.layer.{i}.{rest}"));
-    match rest.rsplit_once('.') {
-        Some(("norm1", leaf)) => at(format!("layernorm_before.{leaf}")),
-        Some(("norm2", leaf)) => at(format!("layernorm_after.{leaf}")),
-        Some(("attn.qkv", leaf)) => TensorSource::concat(
-            ["query", "key", "value"].map(|p| format!("encoder.layer.{i}.attention.attention.{p}.{leaf}")),
-        ),
-        Some(("attn.proj", leaf)) => at(format!("attention.output.dense.{leaf}")),
-        Some(("mlp.fc1", leaf)) => at(format!("intermediate.dense.{leaf}")),
-        Some(("mlp.fc2", leaf)) => at(format!("output.dense.{leaf}")),
-        _ => at(rest.to_owned()),
-    }
-}
-
-fn hf_embeddings(name: &str) -> TensorSource {
-    match name {
-        "cls_token" => TensorSource::key("embeddings.cls_token"),
-        "pos_embed" => TensorSource::key("embeddings.position_embeddings"),
-        _ => match name.split_once('.') {
-            Some(("patch_embed", leaf)) => {
-                let leaf = leaf.replace("proj", "projection");
-                TensorSource::key(format!("embeddings.patch_embeddings.{leaf}"))
-            }
-            Some(("norm", leaf)) => TensorSource::key(format!("layernorm.{leaf}")),
-            _ => TensorSource::key(name),
-        },
-    }
-}
-
-fn hf_vit(name: &str) -> TensorSource {
-    match block(name) {
-        Some((i, rest)) => hf_block(i, rest),
-        None => hf_embeddings(name),
-    }
-}
-
 /// Keys have no bias: their part of it is zeros.
 fn without_key_bias(query: String, value: String) -> TensorSource {
     TensorSource::Concat(vec![Piece::Key(query), Piece::Zeros, Piece::Key(value)])
 }
 
 fn hf_beit(name: &str) -> TensorSource {
-    let Some((i, rest)) = block(name) else { return hf_embeddings(name) };
+    let Some((i, rest)) = block(name) else { return hf_vit(name) };
     let attention = format!("encoder.layer.{i}.attention.attention");
     match rest {
         "attn.qkv.bias" => {
@@ -94,7 +56,7 @@ fn hf_beit(name: &str) -> TensorSource {
         }
         "gamma_1" => TensorSource::key(format!("encoder.layer.{i}.lambda_1")),
         "gamma_2" => TensorSource::key(format!("encoder.layer.{i}.lambda_2")),
-        _ => hf_block(i, rest),
+        _ => hf_vit(name),
     }
 }
 

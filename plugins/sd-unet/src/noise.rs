@@ -34,9 +34,9 @@ fn normal(place: u64) -> f32 {
     ((-2.0 * unit(0).ln()).sqrt() * (std::f64::consts::TAU * unit(1)).cos()) as f32
 }
 
-/// One step of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mix(state: u64) -> u64 {
-    let mut z = state.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// The number at a place of SplitMix64's stream from 0 (Steele, Lea and Flood, 2014).
+fn mix(place: u64) -> u64 {
+    let mut z = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -132,7 +132,7 @@ fn sum(x: &[f32]) -> f32 {
         sums.iter_mut().zip(turn).for_each(|(sum, x)| *sum += x);
     }
     sums.iter_mut().zip(rest).for_each(|(sum, x)| *sum += x);
-    folded(sums)
+    lanes::folded(sums)
 }
 
 #[inline(always)]
@@ -147,17 +147,5 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
     for ((sum, x), y) in sums.iter_mut().zip(x_rest).zip(y_rest) {
         *sum += x * y;
     }
-    folded(sums)
-}
-
-/// In the same order on every machine.
-#[inline(always)]
-fn folded(mut sums: [f32; SUMS]) -> f32 {
-    let mut width = SUMS / 2;
-    while width > 0 {
-        let (low, high) = sums.split_at_mut(width);
-        low.iter_mut().zip(&*high).for_each(|(low, high)| *low += high);
-        width /= 2;
-    }
-    sums[0]
+    lanes::folded(sums)
 }

@@ -6,6 +6,7 @@ use half::f16;
 use super::form::{Form, LINE, half, join, put_half, put_quad, quad};
 use super::lanes::{COLUMNS, Lanes};
 use super::search;
+use crate::lanes::folded;
 
 /// The format.
 pub(super) struct Q4K;
@@ -74,7 +75,7 @@ impl Form for Q4K {
         let (groups, _) = weights.as_chunks::<GROUP>();
         let mut found = [(0f32, 0f32); GROUPS];
         for (found, x) in found.iter_mut().zip(groups) {
-            let mean = (search::sum(x.map(|x| x * x)) / GROUP as f32).sqrt();
+            let mean = (folded(x.map(|x| x * x)) / GROUP as f32).sqrt();
             *found = search::with_minimum(x, &x.map(|x| mean + x.abs()), 15.0);
         }
         let most = |part: fn(&(f32, f32)) -> f32| found.iter().map(part).fold(0f32, f32::max);

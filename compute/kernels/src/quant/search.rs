@@ -1,6 +1,8 @@
 //! The search for scales that GGML's reference makes when it quantises (`make_qx_quants`, `make_qkx2_quants` of
 //! ggml-quants.c): try a few, keep the one of the least weighted squared error.
 
+use crate::lanes::folded;
+
 /// A range narrower than this is none.
 const TINY: f32 = 1e-15;
 
@@ -41,7 +43,7 @@ fn fit<const N: usize>(x: &[f32; N], half: f32, inverse: f32) -> (f32, f32) {
         with_x[i] = weighted * x[i];
         with_code[i] = weighted * code;
     }
-    (sum(with_x), sum(with_code))
+    (folded(with_x), folded(with_code))
 }
 
 /// The scale `s` and the minimum `m ≥ 0` for codes `0..=most` with `x ≈ s · code - m`, weighted by `weights`.
@@ -56,7 +58,7 @@ pub(super) fn with_minimum<const N: usize>(x: &[f32; N], weights: &[f32; N], mos
     for i in 0..N {
         products[i] = weights[i] * x[i];
     }
-    let (sum_w, sum_x) = (sum(*weights), sum(products));
+    let (sum_w, sum_x) = (folded(*weights), folded(products));
     let range = high - low;
     let mut found = (range / most, low);
     let mut least = error(x, weights, &codes(x, low, most / range, most), found);
@@ -68,7 +70,7 @@ pub(super) fn with_minimum<const N: usize>(x: &[f32; N], weights: &[f32; N], mos
             l2[i] = l[i] * codes[i];
             xl[i] = l[i] * x[i];
         }
-        let (sum_l, sum_l2, sum_xl) = (sum(l), sum(l2), sum(xl));
+        let (sum_l, sum_l2, sum_xl) = (folded(l), folded(l2), folded(xl));
         let determinant = sum_w * sum_l2 - sum_l * sum_l;
         if determinant <= 0.0 {
             continue;
@@ -109,17 +111,5 @@ fn error<const N: usize>(
         let off = scale * codes[i] + low - x[i];
         errors[i] = weights[i] * off * off;
     }
-    sum(errors)
-}
-
-/// The sum in halves, which a vector unit can follow.
-#[inline(always)]
-pub(super) fn sum<const N: usize>(mut terms: [f32; N]) -> f32 {
-    let mut length = N;
-    while length > 1 {
-        length /= 2;
-        let (low, high) = terms.split_at_mut(length);
-        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
-    }
-    terms[0]
+    folded(errors)
 }

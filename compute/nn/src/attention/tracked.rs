@@ -25,7 +25,7 @@ impl SelfAttention {
         if self.normed.is_some() || self.norm.is_some() {
             return Ok(None);
         }
-        let others = residual.into_iter().flat_map(|r| [Some(r.shortcut), r.scale]).flatten();
+        let others = residual.into_iter().flat_map(Residual::tensors);
         let others: Vec<&Tensor> = others.chain(norm.parameters()).collect();
         let Some(numbers) = dispatch::trained(x, &others, &[&self.qkv, &self.proj]) else { return Ok(None) };
         let Some(norm) = norm.parts()? else { return Ok(None) };

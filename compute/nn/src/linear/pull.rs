@@ -60,7 +60,7 @@ impl Linear {
         epilogue: Epilogue<'_>,
     ) -> Result<Option<Tensor>> {
         let Epilogue { activation, residual } = epilogue;
-        let others = residual.into_iter().flat_map(|r| [Some(r.shortcut), r.scale]).flatten();
+        let others = residual.into_iter().flat_map(Residual::tensors);
         let parameters = norm.into_iter().flat_map(AnyNorm::parameters);
         let others: Vec<&Tensor> = others.chain(parameters).collect();
         let Some(numbers) = dispatch::trained(x, &others, &[self]) else { return Ok(None) };

@@ -43,7 +43,7 @@ impl Mlp {
             return Ok(None);
         }
         let maps: Vec<&Linear> = [&self.first, &self.second].into_iter().chain(&self.up).collect();
-        let others = residual.into_iter().flat_map(|r| [Some(r.shortcut), r.scale]).flatten();
+        let others = residual.into_iter().flat_map(Residual::tensors);
         let parameters = norm.into_iter().flat_map(AnyNorm::parameters);
         let others: Vec<&Tensor> = others.chain(parameters).collect();
         let Some(numbers) = dispatch::trained(x, &others, &maps) else { return Ok(None) };
