@@ -58,4 +58,4 @@ pub use picture::Picture;
 pub use row::Row;
 pub use table::{Options, Table, Unread};
 pub use value::Value;
-pub use write::{Replace, Shards, Writer};
+pub use write::{Replace, Shards, Writer, write_whole};

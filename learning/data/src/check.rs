@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use zoo_records::{Row, Unread};
+use zoo_records::{Row, Unread, Writer};
 
-use crate::dataset::json;
+use crate::dataset::{json, parsed};
 use crate::job::Job;
 use crate::output::{Output, Target};
 use crate::repair::{Files, repair};
@@ -69,7 +69,9 @@ struct Looked {
 /// # Errors
 /// Files that cannot be read or written. What is wrong with a record is a flaw.
 pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Result<Checked> {
-    let mut out = plan.repair.as_ref().map(Output::create).transpose()?;
+    // The list first: what cannot be written is told before anything is read.
+    let begin = |target: &Target| Ok::<_, crate::Error>((changes_of(target)?, Output::create(target)?));
+    let mut out = plan.repair.as_ref().map(begin).transpose()?;
     let mut checked = Checked::default();
     let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
     let mut places: Vec<(u32, u32)> = Vec::new();
@@ -111,7 +113,7 @@ pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Res
                 }
             }
             match (&mut out, &looked.row) {
-                (Some(out), Some(row)) => out.write(row),
+                (Some((_, out)), Some(row)) => out.write(row),
                 _ => Ok(()),
             }
         })?;
@@ -122,15 +124,19 @@ pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Res
             ));
         }
     }
-    if let (Some(out), Some(target)) = (out, &plan.repair) {
+    if let Some((mut list, out)) = out {
+        for change in &checked.changes {
+            let line = serde_json::to_vec(change);
+            list.write_json(&line.map_err(|error| crate::Error::Internal(error.to_string()))?)?;
+        }
         out.finish()?;
-        let lines = checked.changes.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-        let lines = lines.map_err(|error| crate::Error::Internal(error.to_string()))?;
-        let mut text = lines.join("\n");
-        text.push('\n');
-        crate::files::write(&changes(&target.path), text.as_bytes())?;
+        list.finish()?;
     }
     Ok(checked)
+}
+
+fn changes_of(target: &Target) -> Result<Writer> {
+    Ok(Writer::create(&changes(&target.path), target.replace)?)
 }
 
 /// The file that lists what was changed in those of `path`.
@@ -148,7 +154,7 @@ fn look(row: Unread, source: &DataSource, plan: &CheckPlan, files: &Files) -> Lo
         row: None,
     };
     if plan.repair.is_some() {
-        match row.parse() {
+        match parsed(row) {
             Ok(mut row) => {
                 looked.changes = repair(&mut row, files);
                 if !looked.changes.is_empty() {
@@ -156,7 +162,7 @@ fn look(row: Unread, source: &DataSource, plan: &CheckPlan, files: &Files) -> Lo
                 }
                 looked.row = Some(row);
             }
-            Err(error) => looked.record = Err((FlawKind::Form, error.to_string())),
+            Err(flaw) => looked.record = Err(flaw),
         }
     }
     let image = match &looked.record {

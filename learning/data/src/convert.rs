@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use zoo_records::{Picture, Row, Table, Value};
+use zoo_records::{Picture, Row, Table, Value, write_whole};
 
 use crate::job::Job;
 use crate::output::{Output, Target};
@@ -126,7 +126,7 @@ fn keep(bytes: &[u8], folder: &Path) -> Result<String> {
     let name = format!("{}/{hash}.{}", &hash[..2], Picture::extension(bytes));
     let path = folder.join(&name);
     if !path.exists() {
-        crate::files::write(&path, bytes)?;
+        write_whole(&path, bytes).map_err(Error::io(&path, "cannot write"))?;
     }
     Ok(name)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use zoo_records::{Indexed, Options, Table, Unread, Value};
+use zoo_records::{Indexed, Options, Row, Table, Unread, Value};
 
 use crate::{Error, Flaw, FlawKind, Record, Result};
 
@@ -136,12 +136,20 @@ impl Dataset {
     }
 }
 
+/// The row, or what is wrong with it: where it stands is said beside it.
+pub(crate) fn parsed(row: Unread) -> Result<Row, (FlawKind, String)> {
+    row.parse().map_err(|error| match error {
+        zoo_records::Error::Row { message, .. } => (FlawKind::Form, message),
+        other => (FlawKind::Form, other.to_string()),
+    })
+}
+
 /// The text of a record, whatever table it is in.
 pub(crate) fn json(row: &Unread) -> Result<Cow<'_, [u8]>, (FlawKind, String)> {
     if let Some(text) = row.json() {
         return Ok(Cow::Borrowed(text));
     }
-    let row = row.clone().parse().map_err(|error| (FlawKind::Form, error.to_string()))?;
+    let row = parsed(row.clone())?;
     if matches!(row.get("image"), Some(Value::Bytes(_) | Value::Map(_))) {
         let message =
             "the picture is inside the table; `zoo data convert --pictures FOLDER` puts it into a file";

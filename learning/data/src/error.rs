@@ -33,9 +33,9 @@ pub enum Error {
     /// A picture that cannot be used.
     #[error("{0}")]
     Picture(String),
-    /// Something that was asked over the network.
+    /// A tokenizer that cannot be used.
     #[error("{0}")]
-    Remote(String),
+    Tokenizer(String),
     /// Somebody ended the job.
     #[error("stopped; nothing half-written is left")]
     Stopped,

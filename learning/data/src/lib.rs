@@ -32,7 +32,6 @@ mod curate;
 mod dataset;
 mod dedup;
 mod error;
-mod files;
 mod inspect;
 mod job;
 mod leak;

@@ -1,8 +1,8 @@
 //! Response formats: data sets of short answers say that they want short ones.
 //!
 //! A model that learns from one-word answers answers everything in one word. With a response format behind the question,
-//! brevity depends on it (arXiv 2406.16860, "answer machine"). Benchmarks ask with the same words, so the table is one:
-//! [`FORMATS`] is what training appends, and its texts are what evaluation asks with.
+//! brevity depends on it (arXiv 2406.16860, "answer machine"). [`FORMATS`] is what training appends. Benchmarks ask with the
+//! same words: their task files say so themselves, and a test of `learning/program` holds both together.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,8 @@ pub const OPTION: &str = "Answer with the option's letter from the given choices
 /// A short answer; what DocVQA asks with.
 pub const SHORT: &str = "Give the short answer directly.";
 /// Says so when there is no answer.
-pub const NO_ANSWER: &str = "When the provided information is insufficient, respond with <no answer>.";
+pub const NO_ANSWER: &str = "When the provided information is insufficient, respond with <no answer>. Answer the question using a \
+     single word or phrase.";
 /// Code and nothing else.
 pub const HTML: &str = "Directly provide the HTML code.";
 /// Reasons first.
@@ -79,12 +80,7 @@ pub const FORMATS: &[Format] = &[
     Format { sources: &["Q-Instruct"], suffix: OPTION, answers: Answers::Letters },
     Format { sources: &["Visual7W"], suffix: OPTION, answers: Answers::Any },
     Format { sources: &["DocVQA"], suffix: SHORT, answers: Answers::Any },
-    Format {
-        sources: &["ScreenQA"],
-        suffix: "When the provided information is insufficient, respond with <no answer>. Answer the question using a \
-                 single word or phrase.",
-        answers: Answers::Any,
-    },
+    Format { sources: &["ScreenQA"], suffix: NO_ANSWER, answers: Answers::Any },
     Format { sources: &["Design2Code"], suffix: HTML, answers: Answers::Any },
     Format { sources: &["MathInstruct"], suffix: REASONING, answers: Answers::Any },
     Format { sources: &["VizWiz"], suffix: UNANSWERABLE, answers: Answers::Any },
@@ -154,7 +150,9 @@ pub fn prompt(table: &Table, source: Option<&str>, target: &Target, job: &mut Jo
 /// How many questions got a format, and how many had it.
 fn append(row: &mut Row, source: &str) -> Result<(u64, u64)> {
     let place = row.place().clone();
-    let wrong = |message: &str| Error::data(&place.path, format!("{place}: {message}"));
+    let wrong = |message: &str| {
+        Error::from(zoo_records::Error::Row { place: place.clone(), message: message.to_owned() })
+    };
     let turns = row.fields_mut().iter_mut().find(|(name, _)| name == "conversations").map(|(_, value)| value);
     let Some(Value::List(turns)) = turns else { return Err(wrong("a list `conversations` is expected")) };
     let (mut changed, mut had) = (0, 0);

@@ -36,6 +36,12 @@ pub fn split(table: &Table, pieces: &[Piece], by: &str, seed: u64, job: &mut Job
     if let Some(piece) = pieces.iter().find(|piece| !(piece.share.is_finite() && piece.share > 0.0)) {
         return Err(Error::data(&piece.target.path, format!("{} is no share of a data set", piece.share)));
     }
+    for (at, piece) in pieces.iter().enumerate() {
+        let path = &piece.target.path;
+        if pieces[..at].iter().any(|other| other.target.path == *path) {
+            return Err(Error::data(path, "two pieces would have this name"));
+        }
+    }
     let mut outputs = pieces.iter().map(|piece| Output::create(&piece.target)).collect::<Result<Vec<_>>>()?;
     let mut counts = vec![0; pieces.len()];
     let read = |row: zoo_records::Unread| -> Result<_> {

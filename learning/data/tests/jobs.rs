@@ -217,6 +217,13 @@ fn pieces_share_no_image_and_stay_where_they_were() {
     let none = Piece { target: place.target("none.jsonl"), share: 0.0 };
     let message = job(1, |job| split(&table(&data), &[none], "image", 1, job)).unwrap_err().to_string();
     assert!(message.contains("0 is no share of a data set"), "{message}");
+    // The second would take the place of the first.
+    let twice = pieces(["same.jsonl", "same.jsonl"]);
+    let message = job(1, |job| split(&table(&data), &twice, "image", 1, job)).unwrap_err().to_string();
+    assert!(
+        message.contains("two pieces would have this name") && !place.path("same.jsonl").exists(),
+        "{message}"
+    );
 }
 
 fn picture(place: &Place, name: &str, shift: u8) -> Vec<u8> {
@@ -451,6 +458,18 @@ fn what_can_be_repaired_is_and_the_rest_is_left_out() {
     let ids: Vec<Json> = place.rows("b.jsonl").iter().map(|row| row["id"].clone()).collect();
     assert_eq!(ids, [0, 1, 2]);
     assert_eq!(place.rows("b.changes.jsonl").len(), 3);
+    // A list that is there stays, as everything does; and nothing is written beside it.
+    fs::rename(place.path("b.changes.jsonl"), place.path("c.changes.jsonl")).unwrap();
+    let other = CheckPlan { decode: true, repair: Some(place.target("c.jsonl")) };
+    let message = job(1, |job| check(std::slice::from_ref(&source), &other, job)).unwrap_err().to_string();
+    assert!(message.contains("c.changes.jsonl: there is a file of this name already"), "{message}");
+    assert!(!place.path("c.jsonl").exists());
+    // Where a row stands is said once.
+    fs::write(place.path("broken.jsonl"), "{\"id\": 1, \"conv\n").unwrap();
+    let broken = DataSource { records: place.path("broken.jsonl"), images: place.0.path().into() };
+    let plan = CheckPlan { decode: false, repair: Some(place.target("d.jsonl")) };
+    let found = job(1, |job| check(&[broken], &plan, job)).unwrap();
+    assert_eq!(found.flaws[0].to_string().matches("broken.jsonl").count(), 1, "{}", found.flaws[0]);
     // What was repaired is sound, and is what training reads.
     let repaired = DataSource { records: place.path("b.jsonl"), images: place.0.path().into() };
     let again =

@@ -1,11 +1,11 @@
 //! Files of a stage: whole or not there, and named by what they are about.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use zoo_records::write_whole;
 
 use crate::{Error, Result};
 
@@ -39,17 +39,5 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".zoo-").suffix(".part").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(Error::io(path, "cannot write"))
+    write_whole(path, bytes).map_err(Error::io(path, "cannot write"))
 }

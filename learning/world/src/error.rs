@@ -12,6 +12,9 @@ pub enum Error {
     /// Something has the name already.
     #[error("{} is there already; choose another folder, or replace it with --overwrite", .0.display())]
     There(PathBuf),
+    /// Something else has the name.
+    #[error("{} is no set of the world, so it is not replaced; choose another folder", .0.display())]
+    Other(PathBuf),
     /// An earlier run was cut off.
     #[error(
         "{} was begun and not finished ({} holds it); --resume goes on, --overwrite begins anew",

@@ -94,6 +94,11 @@ fn a_set_is_complete_or_not_there() {
         let error = go(out, &changed, begin).unwrap_err().to_string();
         assert!(error.contains(message), "{begin:?} of {}: {error}", out.display());
     }
+    // What a killed run leaves is no part of the set.
+    let begun = home.path().join(".two.unfinished");
+    for left in [".zoo-0.part", "train/.zoo-1.part", "train/images/000/.zoo-2.part"] {
+        fs::write(begun.join(left), "half").unwrap();
+    }
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     alone.install(|| go(&two, &plan(), Begin::Resume)).unwrap();
     assert_eq!(content(&two), files);
@@ -102,6 +107,16 @@ fn a_set_is_complete_or_not_there() {
     let small = Plan { train: 2, outputs: vec![], ..plan() };
     go(&two, &small, Begin::Overwrite).unwrap();
     assert!(!two.join("train/instruct.jsonl").exists() && two.join("train/scenes.jsonl").exists());
+    // And never what is no set.
+    let other = home.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("precious"), "x").unwrap();
+    for out in [&other, &other.join("precious")] {
+        let error = go(out, &small, Begin::Overwrite).unwrap_err().to_string();
+        assert!(error.contains("is not replaced"), "{error}");
+    }
+    assert_eq!(fs::read(other.join("precious")).unwrap(), b"x");
+    fs::remove_dir_all(&other).unwrap();
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }

@@ -309,8 +309,9 @@ impl Store {
         let Some(scratch) = self.local.as_ref().map(|folder| folder.join(PARTIAL)) else { return };
         let Ok(entries) = std::fs::read_dir(&scratch) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let free = std::fs::File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-            if free {
+            let Ok(file) = std::fs::File::open(&path) else { continue };
+            // Held until it is gone, so that nobody begins to use it meanwhile.
+            if file.try_lock().is_ok() {
                 // Somebody else may have been faster.
                 let _ = std::fs::remove_file(path);
             }
@@ -377,19 +378,33 @@ impl Store {
 
 /// A new file in `scratch`, held by a lock for as long as this process has it.
 ///
+/// A worker that ends takes away what nobody holds ([`Store::tidy`]), which a file is before its lock, and the folder
+/// while nothing is in it. What is taken away so is made once more.
+///
 /// # Errors
 /// The system's answer.
 pub fn temporary(scratch: &FilePath) -> io::Result<NamedTempFile> {
-    let file = NamedTempFile::new_in(scratch)?;
-    // Where files cannot be locked, leftovers stay.
-    let _ = file.as_file().try_lock();
-    Ok(file)
+    const TRIES: usize = 100;
+    for _ in 1..TRIES {
+        std::fs::create_dir_all(scratch)?;
+        let file = match NamedTempFile::new_in(scratch) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            made => made?,
+        };
+        match file.as_file().try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => continue,
+            // Where files cannot be locked, none is taken away.
+            Err(std::fs::TryLockError::Error(_)) => return Ok(file),
+            Ok(()) if file.path().try_exists()? => return Ok(file),
+            Ok(()) => {}
+        }
+    }
+    NamedTempFile::new_in(scratch)
 }
 
 /// Writes a file of a folder; whether it was, as with `new` it must not be there yet.
 fn write_here(folder: &FilePath, name: &str, bytes: &[u8], new: bool) -> io::Result<bool> {
     let (scratch, to) = (folder.join(PARTIAL), folder.join(name));
-    std::fs::create_dir_all(&scratch)?;
     let mut file = temporary(&scratch)?;
     file.write_all(bytes)?;
     keep_here(file, &to, new)

@@ -49,19 +49,16 @@ impl Writer {
         if replace == Replace::Never && path.symlink_metadata().is_ok() || path.is_dir() {
             return Err(there(path));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder(path);
         let io = |error| Error::io(path, "cannot write")(error);
         std::fs::create_dir_all(folder).map_err(io)?;
-        let new = || tempfile::Builder::new().prefix(".zoo-").suffix(".part").tempfile_in(folder);
-        let file = new().map_err(io)?;
+        let file = temporary(folder).map_err(io)?;
         let writer = || file.reopen().map(|file| BufWriter::with_capacity(1 << 18, file)).map_err(io);
         let sink = match form {
             Some(Form::Json) => Sink::Json(writer()?),
             Some(Form::Jsonl) => Sink::Jsonl(writer()?),
             Some(Form::Tar) => Sink::Tar(Box::new(tar::Shard::new(writer()?))),
-            Some(Form::Parquet) => {
-                Sink::Parquet(Box::new(parquet::Spill::new(new().map_err(io)?).map_err(io)?))
-            }
+            Some(Form::Parquet) => Sink::Parquet(Box::new(parquet::Spill::within(folder).map_err(io)?)),
             _ => {
                 let message = "rows are written as .json, .jsonl, .parquet and .tar";
                 return Err(Error::file(path, message));
@@ -145,13 +142,7 @@ impl Writer {
         }
         let file = self.file;
         file.as_file().sync_all().map_err(io)?;
-        // Readable by whom the folder says, as any file that is made the usual way.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let usual = std::fs::Permissions::from_mode(0o644);
-            file.as_file().set_permissions(usual).map_err(io)?;
-        }
+        usual(&file).map_err(io)?;
         match self.replace {
             Replace::Always => file.persist(&self.path).map(drop).map_err(|error| io(error.error)),
             Replace::Never => {
@@ -162,6 +153,40 @@ impl Writer {
             }
         }
     }
+}
+
+/// Writes a file of any kind under a temporary name and gives it its own, in place of what is there. Folders that are
+/// missing are made.
+///
+/// # Errors
+/// The file system.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = folder(path);
+    std::fs::create_dir_all(folder)?;
+    let mut file = temporary(folder)?;
+    file.write_all(bytes)?;
+    usual(&file)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// The folder of a file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".zoo-").suffix(".part").tempfile_in(folder)
+}
+
+/// Readable by whom the folder says, as any file that is made the usual way.
+#[cfg_attr(not(unix), expect(unused_variables, reason = "other systems have no such bits"))]
+fn usual(file: &NamedTempFile) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }
 
 /// Writes `stem-00000.ext`, `stem-00001.ext`, …, of so many rows each. Those that are there already are complete, and

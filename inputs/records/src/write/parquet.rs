@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
-
-use tempfile::NamedTempFile;
+use std::path::Path;
 
 use crate::json::{Stop, Texts};
 use crate::parquet::{Columns, RowWriter};
@@ -11,15 +10,15 @@ use crate::value::object;
 use crate::{Row, Value};
 
 pub(super) struct Spill {
-    file: NamedTempFile,
-    writer: BufWriter<File>,
+    file: BufWriter<File>,
     columns: Columns,
 }
 
 impl Spill {
-    pub fn new(file: NamedTempFile) -> std::io::Result<Self> {
-        let writer = BufWriter::with_capacity(1 << 18, file.reopen()?);
-        Ok(Self { file, writer, columns: Columns::default() })
+    /// A file without a name: it is gone with the process, however that ends.
+    pub fn within(folder: &Path) -> std::io::Result<Self> {
+        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder)?);
+        Ok(Self { file, columns: Columns::default() })
     }
 
     pub fn write(&mut self, row: &Row) -> std::io::Result<()> {
@@ -27,16 +26,15 @@ impl Spill {
         if self.columns.too_many() {
             return Err(std::io::Error::other("the rows have too many different columns for a table"));
         }
-        serde_json::to_writer(&mut self.writer, &object(row.fields()))?;
-        self.writer.write_all(b"\n")
+        serde_json::to_writer(&mut self.file, &object(row.fields()))?;
+        self.file.write_all(b"\n")
     }
 
-    pub fn finish(mut self, out: &mut File) -> Result<(), String> {
+    pub fn finish(self, out: &mut File) -> Result<(), String> {
         if self.columns.none() {
             return Err("rows without a single value cannot be kept as Parquet".to_owned());
         }
-        self.writer.flush().map_err(|error| error.to_string())?;
-        let file = self.file.as_file_mut();
+        let mut file = self.file.into_inner().map_err(|error| error.to_string())?;
         file.rewind().map_err(|error| error.to_string())?;
         let mut writer = RowWriter::new(out, self.columns).map_err(|error| error.to_string())?;
         for text in Texts::new(BufReader::with_capacity(1 << 18, file)) {

@@ -91,6 +91,11 @@ impl CurateRecipe {
         let shipped = recipes().iter().find(|(shipped, _)| *shipped == name).filter(|_| !path.exists());
         match shipped {
             Some((_, text)) => Self::parse(name, Path::new(""), text),
+            None if path.extension().is_none() && !path.exists() => {
+                let names: Vec<&str> = recipes().iter().map(|(name, _)| *name).collect();
+                let message = format!("there is no such file, and shipped recipes are {}", names.join(", "));
+                Err(Error::data(path, message))
+            }
             None => {
                 let text =
                     std::fs::read_to_string(path).map_err(Error::io(path, "cannot read the recipe"))?;

@@ -30,7 +30,7 @@ impl Tokens {
     /// There is none, or none that can be used.
     pub fn open(path: &Path) -> Result<Self> {
         let tokenizer = if path.is_dir() { Tokenizer::open(path) } else { Tokenizer::from_file(path) };
-        Ok(Self { tokenizer: tokenizer.map_err(|error| crate::Error::data(path, error.to_string()))? })
+        Ok(Self { tokenizer: tokenizer.map_err(|error| crate::Error::Tokenizer(error.to_string()))? })
     }
 }
 

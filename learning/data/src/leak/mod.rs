@@ -97,6 +97,10 @@ pub fn leak(
     job: &mut Job<'_>,
 ) -> Result<Leaks> {
     let mut out = target.map(Output::create).transpose()?;
+    // What is not there is told before hours of hashing.
+    for pictures in benchmarks.iter().chain([training]) {
+        pictures.table()?;
+    }
     let mut near = Near::new(same.distance);
     // Benchmark and place of each hash.
     let mut places: Vec<(usize, String)> = Vec::new();
@@ -116,8 +120,11 @@ pub fn leak(
         })?;
         if leak.pictures == 0 {
             let path = benchmark.paths.first().map_or(Path::new(""), |path| path);
-            let message =
-                format!("no picture can be read in column `{}` of {} rows", benchmark.column, leak.unread);
+            let message = format!(
+                "no picture can be read in column `{}` of {} rows; name the column, or put the pictures where their paths \
+                     lead",
+                benchmark.column, leak.unread
+            );
             return Err(Error::data(path, message));
         }
         found.push(leak);

@@ -75,12 +75,33 @@ pub(super) fn depth(seen: &Rendering) -> Result<Vec<u8>> {
     png(&bytes, (seen.width as u32, seen.height as u32), ExtendedColorType::L16)
 }
 
+/// How the names of files begin and end that are not complete.
+const PREFIX: &str = ".zoo-";
+const SUFFIX: &str = ".part";
+
+/// Takes away the files that a run which was killed could not complete.
+pub(super) fn sweep(folder: &Path) -> Result<()> {
+    let error = |source| Error::Io { path: folder.to_owned(), what: "cannot be read", source };
+    for entry in fs::read_dir(folder).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if entry.file_type().map_err(error)?.is_dir() {
+            sweep(&path)?;
+        } else if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            fs::remove_file(&path).map_err(Error::io(&path, "cannot be removed"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A whole file, under its name when it is complete.
 pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(Error::io(folder, "the folder cannot be made"))?;
     let error = |source| Error::Io { path: path.to_owned(), what: "cannot be written", source };
-    let mut file = tempfile::Builder::new().prefix(".zoo-").tempfile_in(folder).map_err(error)?;
+    let mut file =
+        tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(error)?;
     file.write_all(bytes).map_err(error)?;
     #[cfg(unix)]
     {

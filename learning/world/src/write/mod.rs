@@ -64,6 +64,11 @@ fn partial(out: &Path) -> Result<PathBuf> {
     Ok(out.with_file_name(format!(".{name}.unfinished")))
 }
 
+/// Whether nothing but a set is lost with what is there.
+fn replaceable(out: &Path) -> bool {
+    out.join(SETTINGS).is_file() || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// Writes a set. `stop` is looked at after every part.
 ///
 /// # Errors
@@ -81,12 +86,16 @@ pub fn write(
     if there && begin != Begin::Overwrite {
         return Err(Error::There(out.to_owned()));
     }
+    if there && !replaceable(out) {
+        return Err(Error::Other(out.to_owned()));
+    }
     match (partial.is_dir(), begin) {
         (true, Begin::Anew) => return Err(Error::Unfinished { out: out.to_owned(), partial }),
         (false, Begin::Resume) => return Err(Error::NothingBegun(out.to_owned())),
         (true, Begin::Overwrite) => {
             fs::remove_dir_all(&partial).map_err(Error::io(&partial, "what was begun cannot be removed"))?;
         }
+        (true, Begin::Resume) => encode::sweep(&partial)?,
         _ => {}
     }
     fs::create_dir_all(&partial).map_err(Error::io(&partial, "the folder cannot be made"))?;
@@ -110,8 +119,7 @@ pub fn write(
             .with_file_name(format!(".{}.replaced", out.file_name().unwrap_or_default().to_string_lossy()));
         fs::rename(out, &old).map_err(Error::io(out, "what is there cannot be moved away"))?;
         fs::rename(&partial, out).map_err(Error::io(out, "the set cannot take its name"))?;
-        let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
-        removed.map_err(Error::io(&old, "what was replaced cannot be removed"))?;
+        fs::remove_dir_all(&old).map_err(Error::io(&old, "what was replaced cannot be removed"))?;
     } else {
         fs::rename(&partial, out).map_err(Error::io(out, "the set cannot take its name"))?;
     }
