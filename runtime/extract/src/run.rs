@@ -406,7 +406,7 @@ impl Run<'_> {
             }
         };
         self.watch.begun(shard, fetched.inputs.len());
-        let scratch = self.shards.out.scratch()?;
+        let scratch = self.shards.out.scratch();
         let mut sink = TableSink::new(self.layout, &shard.name, &fetched.lines, &scratch)?;
         let control = Control { watch: &Heard(self.watch), cancel: self.shards.cancel };
         let outcome = run_from(&fetched, &fetched.inputs, &self.reading, self.looking, &mut sink, &control);

@@ -293,15 +293,9 @@ impl Store {
         }
     }
 
-    /// Where files that are to be put here are best made.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn scratch(&self) -> Result<PathBuf> {
-        let Some(folder) = &self.local else { return Ok(std::env::temp_dir()) };
-        let scratch = folder.join(PARTIAL);
-        std::fs::create_dir_all(&scratch).map_err(Error::io(self.address(PARTIAL)))?;
-        Ok(scratch)
+    /// Where files that are to be put here are best made ([`temporary`]).
+    pub fn scratch(&self) -> PathBuf {
+        self.local.as_ref().map_or_else(std::env::temp_dir, |folder| folder.join(PARTIAL))
     }
 
     /// Takes away what workers that died left in [`Store::scratch`]: what nobody holds ([`temporary`]).
