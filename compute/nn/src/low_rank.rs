@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use zoo_core::weights::Difference;
+use zoo_core::weights::random::Stream;
 use zoo_core::{CallContext, Result};
 
 use crate::linear::Linear;
@@ -12,7 +13,7 @@ use crate::linear::Linear;
 pub(crate) fn forward(difference: &Difference, x: &Tensor) -> Result<Tensor> {
     let seed = CallContext::current().seed();
     let kept = match difference.dropout {
-        share if share > 0.0 && seed != 0 => Some((x * mask(x, share, stream(seed, &difference.key))?)?),
+        share if share > 0.0 && seed != 0 => Some((x * mask(x, share, Stream::new(seed, &difference.key))?)?),
         _ => None,
     };
     let narrow = Linear::new(difference.down.clone(), None).forward(kept.as_ref().unwrap_or(x))?;
@@ -20,23 +21,11 @@ pub(crate) fn forward(difference: &Difference, x: &Tensor) -> Result<Tensor> {
 }
 
 /// 0 for a `share` of the places of `x`, at random, and `1 / (1 - share)` for the others.
-fn mask(x: &Tensor, share: f64, stream: u64) -> Result<Tensor> {
+fn mask(x: &Tensor, share: f64, stream: Stream) -> Result<Tensor> {
     let (limit, rest) = ((share * 2f64.powi(64)) as u64, (1.0 / (1.0 - share)) as f32);
-    let kept = |place: usize| if mix(stream.wrapping_add(place as u64)) < limit { 0.0 } else { rest };
+    let kept = |place: usize| if stream.bits(place as u64) < limit { 0.0 } else { rest };
     let values: Vec<f32> = (0..x.elem_count()).into_par_iter().with_min_len(1 << 14).map(kept).collect();
     Ok(Tensor::from_vec(values, x.shape(), &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())?)
-}
-
-fn stream(seed: u64, key: &str) -> u64 {
-    key.bytes().fold(mix(seed), |hash, byte| mix(hash ^ u64::from(byte)))
-}
-
-/// One step of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-fn mix(state: u64) -> u64 {
-    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod low_rank;
 mod mapped;
 mod params;
 mod pickle;
-mod random;
+pub mod random;
 mod report;
 mod rows;
 mod safetensors;

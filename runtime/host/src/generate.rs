@@ -1,28 +1,25 @@
 //! Weights from a seed: what an untrained object starts with, written as a checkpoint in the public layout so
 //! that it is then loaded like any other.
 //!
-//! Every tensor has its own stream, keyed by the seed and the tensor's name: the file does not depend on the
-//! order of the manifest, on threads or on the machine. Files of released models rest on these numbers. Weights that are
-//! only to be measured (`Options::random_weights`) come from a generator of `zoo-core` that needs no stream.
+//! Numbers depend on the seed and the tensor's name ([`zoo_core::weights::random`]): the file does not depend on the order of
+//! the manifest, on threads or on the machine.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal, Uniform};
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, View};
 use sha2::{Digest, Sha256};
-use zoo_core::weights::{Init, TensorInfo};
+use zoo_core::weights::TensorInfo;
+use zoo_core::weights::random::initial;
 
 use crate::HostError;
 
 /// The checkpoint of `manifest` from `seed`, in `folder`; made when it is first asked for.
 ///
-/// The file name holds a fingerprint of the manifest and the seed: change the architecture, and another file is
-/// made. It is written under a temporary name and renamed, so that nobody ever sees half of it.
+/// The file name holds a fingerprint of the manifest, the seed and the [`GENERATOR`]: change the architecture, and another
+/// file is made. It is written under a temporary name and renamed, so that nobody ever sees half of it.
 ///
 /// # Errors
 /// [`HostError::Io`] when the folder cannot be written.
@@ -49,35 +46,17 @@ pub fn generated(folder: &Path, id: &str, seed: u64, manifest: &[TensorInfo]) ->
     Ok(path)
 }
 
+/// Which numbers a seed stands for; another number where they are others.
+const GENERATOR: u8 = 2;
+
 fn fingerprint(seed: u64, manifest: &[TensorInfo]) -> String {
     let mut hash = Sha256::new();
+    hash.update([GENERATOR]);
     hash.update(seed.to_le_bytes());
     for info in manifest {
         hash.update(format!("{}|{:?}|{:?}\n", info.key, info.shape, info.init));
     }
     hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
-}
-
-/// The numbers with which the tensor `info` begins where nobody trained it. They depend on the seed and its key alone.
-pub fn initial(seed: u64, info: &TensorInfo) -> Vec<f32> {
-    let count = info.shape.iter().product();
-    let mut key = Sha256::new();
-    key.update(seed.to_le_bytes());
-    key.update(&info.key);
-    let mut rng = ChaCha8Rng::from_seed(key.finalize().into());
-    let mut values = Vec::with_capacity(count);
-    match info.init {
-        Init::Const(value) => values.resize(count, value as f32),
-        Init::Normal { mean, std } => values.extend((0..count).map(|_| {
-            let x: f64 = StandardNormal.sample(&mut rng);
-            (mean + std * x) as f32
-        })),
-        Init::Uniform { bound } => match Uniform::new_inclusive(-bound, bound) {
-            Ok(uniform) => values.extend((0..count).map(|_| uniform.sample(&mut rng) as f32)),
-            Err(_) => values.resize(count, 0.0),
-        },
-    }
-    values
 }
 
 struct Filled {
@@ -109,6 +88,8 @@ impl View for Filled {
 
 #[cfg(test)]
 mod tests {
+    use zoo_core::weights::Init;
+
     use super::*;
 
     fn manifest() -> Vec<TensorInfo> {

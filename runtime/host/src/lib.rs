@@ -39,7 +39,6 @@ pub use device::DeviceChoice;
 pub use encoder::{Encoded, EncoderRequest, EncoderSession};
 pub use error::HostError;
 pub use eyes::{EnsembleRequest, Eyes, EyesRequest, Seen};
-pub use generate::initial;
 pub use inspect::{ConnectorInspection, EncoderInspection, EnsembleInspection};
 pub use judge::Judgement;
 pub use model::{

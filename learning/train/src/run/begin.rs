@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
+use zoo_core::weights::random::initial;
 use zoo_core::weights::{Checkpoint, LowRank, TensorInfo, Weights};
-use zoo_host::{Piece, initial};
+use zoo_host::Piece;
 
 use crate::{Error, Result};
 

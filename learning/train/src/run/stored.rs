@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use candle_core::{DType, Tensor};
 use safetensors::tensor::{Dtype, View};
 use zoo_core::weights::Checkpoint;
-use zoo_host::{Piece, initial};
+use zoo_core::weights::random::initial;
+use zoo_host::Piece;
 
 use super::checkpoint::Numbers;
 use super::lora;
