@@ -84,7 +84,7 @@ mod tests {
     fn what_is_left_out_follows_from_the_seed() {
         let x = Tensor::ones((300, 70), DType::F32, &Device::Cpu).unwrap();
         let of = |seed| {
-            mask(&x, 0.25, stream(seed, "a")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            mask(&x, 0.25, Stream::new(seed, "a")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
