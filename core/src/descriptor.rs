@@ -39,6 +39,15 @@ pub enum Resolution {
     AtLeast(usize),
 }
 
+/// The one vector that an encoder makes of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddingInfo {
+    /// Its width `D`.
+    pub width: usize,
+    /// What it is, in a few words: `class token, projected`.
+    pub about: String,
+}
+
 /// An encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderDescriptor {
@@ -131,6 +140,29 @@ pub struct ConnectorDescriptor {
     pub attends: bool,
     /// Decoder layers after which [`crate::Connector::refine`] wants to run; empty for none.
     pub refine_after: Vec<usize>,
+    /// Number of parameters.
+    pub parameters: u64,
+}
+
+/// A text tower of an image–text model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextDescriptor {
+    /// Registry id.
+    pub id: String,
+    /// Rows of the embedding table.
+    pub vocab: usize,
+    /// The most tokens of a text.
+    pub context: usize,
+    /// Whether every text must be filled up to `context` tokens.
+    pub filled: bool,
+    /// Width `D` of its vectors.
+    pub width: usize,
+    /// What the cosine of an image and a text is multiplied by.
+    pub scale: f64,
+    /// What is added then. Where there is one, an image and a text fit or do not (a sigmoid each); elsewhere texts
+    /// compete for the image (a softmax).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<f64>,
     /// Number of parameters.
     pub parameters: u64,
 }

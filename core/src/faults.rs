@@ -3,7 +3,9 @@
 
 use std::fmt::Display;
 
-use crate::descriptor::{ConnectorDescriptor, EncoderDescriptor, LlmDescriptor, Resolution};
+use crate::descriptor::{
+    ConnectorDescriptor, EmbeddingInfo, EncoderDescriptor, LlmDescriptor, Resolution, TextDescriptor,
+};
 use crate::options::OptionInfo;
 
 /// The most that a single size can be: products of two stay within a machine word.
@@ -81,6 +83,15 @@ impl EncoderDescriptor {
     }
 }
 
+impl EmbeddingInfo {
+    /// What is wrong with it; nothing in a sound one.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Faults::default();
+        faults.size("`width` of `embedding`", self.width);
+        faults.0
+    }
+}
+
 impl ConnectorDescriptor {
     /// What is wrong with this descriptor of a connector that was opened as `id`; nothing in a sound one.
     pub fn faults(&self, id: &str) -> Vec<String> {
@@ -100,6 +111,22 @@ impl ConnectorDescriptor {
         }
         if !self.refine_after.is_sorted_by(|a, b| a < b) {
             faults.add(format!("`refine_after` is {:?}: layers come in ascending order", self.refine_after));
+        }
+        faults.total("`parameters`", self.parameters);
+        faults.0
+    }
+}
+
+impl TextDescriptor {
+    /// What is wrong with this descriptor of a text tower that was opened as `id`; nothing in a sound one.
+    pub fn faults(&self, id: &str) -> Vec<String> {
+        let mut faults = Faults::of(&self.id, id);
+        for (what, n) in [("`vocab`", self.vocab), ("`context`", self.context), ("`width`", self.width)] {
+            faults.size(what, n);
+        }
+        if !self.scale.is_finite() || !self.bias.unwrap_or(0.0).is_finite() {
+            faults
+                .add(format!("`scale` is {} and `bias` {:?}, which must be numbers", self.scale, self.bias));
         }
         faults.total("`parameters`", self.parameters);
         faults.0
@@ -202,6 +229,33 @@ mod tests {
             let said: ConnectorDescriptor = serde_json::from_value(with(sound.clone(), changes)).unwrap();
             check(&said.faults("x"), part);
         }
+    }
+
+    #[test]
+    fn vectors() {
+        let of = |width| EmbeddingInfo { width, about: "mean".into() }.faults();
+        check(&of(4), "");
+        check(&of(0), "`width` of `embedding` is 0");
+    }
+
+    #[test]
+    fn text_towers() {
+        let sound = json!({
+            "id": "x", "vocab": 5, "context": 4, "filled": false, "width": 8, "scale": 100.0, "parameters": 100,
+        });
+        for (changes, part) in [
+            (json!({}), ""),
+            (json!({"bias": -10.0}), ""),
+            (json!({"id": "y"}), "called `y`, but `x` was opened"),
+            (json!({"vocab": 0}), "`vocab` is 0"),
+            (json!({"context": 0}), "`context` is 0"),
+            (json!({"width": 0}), "`width` is 0"),
+        ] {
+            let said: TextDescriptor = serde_json::from_value(with(sound.clone(), changes)).unwrap();
+            check(&said.faults("x"), part);
+        }
+        let said: TextDescriptor = serde_json::from_value(sound).unwrap();
+        check(&TextDescriptor { scale: f64::NAN, ..said }.faults("x"), "`scale` is NaN");
     }
 
     #[test]

@@ -121,6 +121,15 @@ pub struct FeatureMap {
     pub normed: bool,
 }
 
+/// Images as one vector each.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    /// `[B, D]`, as long as the network makes them: whoever compares them divides by their lengths.
+    pub vectors: Tensor,
+    /// What was asked for beside them.
+    pub maps: Vec<FeatureMap>,
+}
+
 /// The part of an input image that one batch row shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {

@@ -1,4 +1,4 @@
-//! The narrow waist of Zoo: the traits that encoders, connectors and language models implement, the plain data
+//! The narrow waist of Zoo: the traits that encoders, connectors, language models and text towers implement, the plain data
 //! around them, weight files, and the kit for plugin authors.
 //!
 //! **The one decision.** Traits speak candle tensors, because connectors and language models must be
@@ -31,17 +31,17 @@ pub mod weights;
 
 pub use call::{CallContext, step, wanted};
 pub use descriptor::{
-    ConnectorDescriptor, ConnectorInput, Cost, EncoderDescriptor, LayerInfo, LlmDescriptor, PrefixToken,
-    Resolution,
+    ConnectorDescriptor, ConnectorInput, Cost, EmbeddingInfo, EncoderDescriptor, LayerInfo, LlmDescriptor,
+    PrefixToken, Resolution, TextDescriptor,
 };
 pub use error::{Error, Result};
-pub use features::{FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
+pub use features::{Embedded, FeatureMap, FeatureRequest, Features, Grid, ImageBatch, Layers, Origin};
 pub use fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 pub use geometry::{Region, padding, shown, unpad};
 pub use llm::{Cache, LayerHook, NoHook, cross_entropy};
 pub use options::{CallOptions, Extent, OptionInfo, OptionKind};
 pub use path_text::{path_bytes, path_text};
-pub use preprocess::{Filter, Preprocess, ResizeCrop};
+pub use preprocess::{Filter, Fit, Preprocess, ResizeCrop};
 pub use refine::{ImageRefiner, PlacedImage};
 pub use spec::{Precision, Quantisation, Spec};
-pub use traits::{Connector, Differentiable, Encoder, LanguageModel, Trainable};
+pub use traits::{Connector, Differentiable, Encoder, LanguageModel, TextTower, Trainable};

@@ -16,6 +16,25 @@ pub enum Filter {
     Bilinear,
 }
 
+/// How an image of any shape becomes a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Padded, so that all of it is seen in its proportions.
+    #[default]
+    Pad,
+    /// Resized by its shorter edge and cropped in the middle: in its proportions, without its ends.
+    Crop,
+    /// Stretched: all of it, and out of its proportions.
+    Stretch,
+}
+
+impl Fit {
+    fn is_pad(&self) -> bool {
+        *self == Self::Pad
+    }
+}
+
 /// A second resize, by the shorter edge, and a centre crop: what towers of 224 px do to an image that already
 /// has 224 px.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +49,7 @@ pub struct ResizeCrop {
 
 /// From a decoded RGB image of any size to the normalised pixels of one encoder.
 ///
-/// 1. pad to a centred square with `pad` (offset `(max - min) / 2`, floor);
+/// 1. pad to a centred square with `pad` (offset `(max - min) / 2`, floor), unless `fit` says otherwise;
 /// 2. resize to `size × size` with `filter`, 8 bits between the passes;
 /// 3. `then`, if any, ending in a centre crop of `size`;
 /// 4. `(x · scale - mean) / std` per channel, where `scale` is 1/255 or, with `raw`, 1.
@@ -41,6 +60,9 @@ pub struct Preprocess {
     pub size: u32,
     /// RGB colour of the padding.
     pub pad: [u8; 3],
+    /// How it becomes a square.
+    #[serde(default, skip_serializing_if = "Fit::is_pad")]
+    pub fit: Fit,
     /// Filter of the first resize.
     #[serde(default)]
     pub filter: Filter,

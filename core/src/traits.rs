@@ -1,7 +1,7 @@
-//! The narrow waist: what an encoder, a connector and a language model are.
+//! The narrow waist: what an encoder, a connector, a language model and a text tower are.
 //!
 //! Tensors are candle's. Shapes: `B` images, `N` patch tokens in row-major order of their grid, `C` channels,
-//! `T` text or sequence positions, `H` width of the language model. Few methods are required; the others have
+//! `T` text or sequence positions, `H` width of the language model, `D` that of a vector. Few methods are required; the others have
 //! defaults in terms of those and exist so that an implementation can do better. What an object cannot do is
 //! written in its descriptor, and asking for it anyway is [`Error::Unsupported`], never a panic. What a caller wants
 //! besides the result (to stop, to see how far it is, a seed) is the [`CallContext`](crate::CallContext) in whose scope
@@ -12,8 +12,10 @@ use std::ops::Range;
 
 use candle_core::{Tensor, Var};
 
-use crate::descriptor::{ConnectorDescriptor, Cost, EncoderDescriptor, LlmDescriptor};
-use crate::features::{FeatureMap, FeatureRequest, Features, ImageBatch};
+use crate::descriptor::{
+    ConnectorDescriptor, Cost, EmbeddingInfo, EncoderDescriptor, LlmDescriptor, TextDescriptor,
+};
+use crate::features::{Embedded, FeatureMap, FeatureRequest, Features, ImageBatch};
 use crate::fusion::{Cells, ConnectorInputs, Fused, ImageBlock, LayerAttention};
 use crate::llm::{Cache, LayerHook, cross_entropy};
 use crate::options::CallOptions;
@@ -44,6 +46,24 @@ pub trait Encoder: Send + Sync {
     fn features(&self, batch: &ImageBatch, request: &FeatureRequest) -> Result<Vec<Features>> {
         let maps = self.forward_with(batch.pixels(), request, batch.options())?;
         maps.into_iter().map(|map| Features::new(map, batch.origins().to_vec())).collect()
+    }
+
+    /// The vector that [`Encoder::embed`] gives, where there is one.
+    fn embedding(&self) -> Option<&EmbeddingInfo> {
+        None
+    }
+
+    /// One vector for each image, as [`Encoder::embedding`] says and the reference makes it, and from the same
+    /// pass the maps of `beside`. It is there where the encoder was opened with
+    /// [`vectors`](crate::weights::Weights::vectors).
+    fn embed(
+        &self,
+        pixels: &Tensor,
+        beside: Option<&FeatureRequest>,
+        options: &CallOptions,
+    ) -> Result<Embedded> {
+        let _ = (pixels, beside, options);
+        Err(Error::unsupported(&self.descriptor().id, "one vector for each image"))
     }
 
     /// Multiply-accumulates and working memory of one call on `batch` images of `height × width` pixels.
@@ -131,6 +151,16 @@ pub trait Connector: Send + Sync {
         let _ = (step, cells, fused);
         Err(Error::unsupported(&self.descriptor().id, "telling where its layers look"))
     }
+}
+
+/// Reads texts as the image tower of its model looks at images: what belongs together has vectors that point the same
+/// way. Texts are tokens by then; tokenizers are the host's.
+pub trait TextTower: Send + Sync {
+    /// Sizes, and how a vector is compared with that of an image.
+    fn descriptor(&self) -> &TextDescriptor;
+    /// Vectors `[B, D]` of token ids `[B, T]` (u32), rows filled up as the descriptor and the tokenizer say; not
+    /// normalised.
+    fn embed(&self, ids: &Tensor) -> Result<Tensor>;
 }
 
 /// A decoder-only language model cut into pieces that a host can stop between.

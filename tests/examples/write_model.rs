@@ -87,7 +87,7 @@ fn inspect<R: Row>(
         arch: arch.clone(),
         precision: Precision::Bf16,
     };
-    Ok(plugin.inspect(kind, &InspectRequest { spec, layout: None, dims: None })?.tensors)
+    Ok(plugin.inspect(kind, &InspectRequest { spec, layout: None, dims: None, vectors: false })?.tensors)
 }
 
 /// Writes shallow encoders and `zoo.toml`; the names of the towers.

@@ -7,7 +7,7 @@
 //! ```no_run
 //! # use zoo_core::sdk::Plugin;
 //! # static PLUGIN: Plugin =
-//! #     Plugin { name: "p", version: "0", encoders: &[], connectors: &[], llms: &[] };
+//! #     Plugin { name: "p", version: "0", encoders: &[], connectors: &[], llms: &[], texts: &[] };
 //! // In `plugins/<family>/tests/parity.rs`:
 //! zoo_tests::golden::check(&PLUGIN, concat!(env!("CARGO_MANIFEST_DIR"), "/golden"));
 //! ```

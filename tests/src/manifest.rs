@@ -78,6 +78,7 @@ fn inspection(plugin: &Plugin, header: &Header) -> Result<Inspection, String> {
         },
         layout: Some(header.layout.clone()),
         dims: header.pixels.map(|side| [1, side, side]),
+        vectors: false,
     };
     plugin.inspect(kind, &request).map_err(|e| e.to_string())
 }
@@ -121,6 +122,7 @@ fn one(plugin: &Plugin, path: &Path) -> Result<(), String> {
         Descriptor::Encoder(d) => d.parameters,
         Descriptor::Connector(d) => d.parameters,
         Descriptor::Llm(d) => d.parameters,
+        Descriptor::Text(d) => d.parameters,
     };
     if parameters != count {
         faults.push(format!("{parameters} parameters, the model has {count}"));

@@ -18,6 +18,7 @@ pub fn group(c: &mut Criterion) {
             let pipeline = Preprocess {
                 size: side,
                 pad: [122, 116, 104],
+                fit: zoo_core::Fit::Pad,
                 filter: Filter::Bicubic,
                 then: None,
                 raw: false,

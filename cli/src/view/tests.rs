@@ -5,7 +5,16 @@ use zoo_core::Filter;
 
 fn preprocess(size: u32) -> Preprocess {
     let (mean, std) = ([0.5; 3], [0.5; 3]);
-    Preprocess { size, pad: [0; 3], filter: Filter::Bicubic, then: None, raw: false, mean, std }
+    Preprocess {
+        size,
+        pad: [0; 3],
+        fit: zoo_core::Fit::Pad,
+        filter: Filter::Bicubic,
+        then: None,
+        raw: false,
+        mean,
+        std,
+    }
 }
 
 /// Features that vary smoothly over the image.

@@ -75,7 +75,16 @@ mod tests {
     fn preprocess(size: u32, resize: Option<u32>) -> Preprocess {
         let then = resize.map(|resize| ResizeCrop { resize, filter: Filter::Bilinear });
         let (mean, std) = ([0.5; 3], [0.5; 3]);
-        Preprocess { size, pad: [0; 3], filter: Filter::Bicubic, then, raw: false, mean, std }
+        Preprocess {
+            size,
+            pad: [0; 3],
+            fit: zoo_core::Fit::Pad,
+            filter: Filter::Bicubic,
+            then,
+            raw: false,
+            mean,
+            std,
+        }
     }
 
     #[test]

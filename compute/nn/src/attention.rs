@@ -126,9 +126,9 @@ impl SelfAttention {
     ///
     /// # Errors
     /// [`Error::Tensor`] when a shape does not fit or memory runs out.
-    pub fn forward_biased(
+    pub fn forward_biased<'n>(
         &self,
-        norm: &LayerNorm,
+        norm: impl Into<AnyNorm<'n>>,
         x: &Tensor,
         bias: &Tensor,
         residual: Option<Residual<'_>>,

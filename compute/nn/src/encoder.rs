@@ -1,13 +1,14 @@
 //! From a network to an encoder: checks, parameters and gradients, the same for every trunk.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::{DType, Device, Tensor, Var};
 use zoo_core::weights::{Layout, Params, Weights};
 use zoo_core::{
-    CallOptions, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Result,
-    Trainable,
+    CallOptions, Cost, Differentiable, Embedded, EmbeddingInfo, Encoder, EncoderDescriptor, Error,
+    FeatureMap, FeatureRequest, Result, Trainable,
 };
 
 use crate::autograd::{self, Parameters};
@@ -44,6 +45,22 @@ pub trait Trunk: Sized + Send + Sync {
         self.forward(pixels, request)
     }
 
+    /// The vector that [`Trunk::embed`] gives, where it gives one.
+    fn embedding(config: &Self::Config) -> Option<EmbeddingInfo> {
+        let _ = config;
+        None
+    }
+
+    /// As [`Encoder::embed`] without options, for a trunk that has an [`Trunk::embedding`] and was loaded with
+    /// [`Params::vectors`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for every other trunk; as [`Trunk::forward`].
+    fn embed(&self, pixels: &Tensor, beside: Option<&FeatureRequest>) -> Result<Embedded> {
+        let _ = (pixels, beside);
+        Err(Error::unsupported("this encoder", "one vector for each image"))
+    }
+
     /// What the encoder of this id says of itself.
     fn descriptor(config: &Self::Config, id: &str, parameters: u64) -> EncoderDescriptor;
 
@@ -55,7 +72,10 @@ pub trait Trunk: Sized + Send + Sync {
 pub struct TrunkEncoder<T: Trunk> {
     config: T::Config,
     descriptor: EncoderDescriptor,
+    embedding: Option<EmbeddingInfo>,
     dtype: DType,
+    /// Whether it was opened with what makes one vector of an image.
+    vectors: bool,
     device: Device,
     layouts: &'static [Layout],
     parameters: Parameters,
@@ -76,15 +96,18 @@ impl<T: Trunk> TrunkEncoder<T> {
         device: &Device,
     ) -> Result<Self> {
         let params = weights.params(layouts, device)?;
-        let trunk = T::load(&params, &config)?;
+        let (trunk, vectors) = (T::load(&params, &config)?, params.vectors());
         let loaded = params.finish()?;
         let descriptor = T::descriptor(&config, id, loaded.parameters);
+        let embedding = T::embedding(&config);
         let parameters = Parameters::new(loaded);
         let trunk = parameters.is_empty().then(|| Arc::new(trunk));
         Ok(Self {
             config,
             descriptor,
+            embedding,
             dtype: weights.dtype(),
+            vectors,
             device: device.clone(),
             layouts,
             parameters,
@@ -94,7 +117,8 @@ impl<T: Trunk> TrunkEncoder<T> {
 
     /// The trunk made of the parameters, of which those in `tracked` take part in the gradient graph.
     fn assemble(&self, tracked: &[String]) -> Result<T> {
-        let params = self.parameters.weights(self.dtype, tracked).params(self.layouts, &self.device)?;
+        let weights = self.parameters.weights(self.dtype, tracked).vectors(self.vectors);
+        let params = weights.params(self.layouts, &self.device)?;
         T::load(&params, &self.config)
     }
 
@@ -164,6 +188,40 @@ impl<T: Trunk> Encoder for TrunkEncoder<T> {
                 let options = options.rows(first, images.dim(0)?)?;
                 trunk.forward_with(images, request, &options)
             })
+        })
+    }
+
+    fn embedding(&self) -> Option<&EmbeddingInfo> {
+        self.embedding.as_ref()
+    }
+
+    fn embed(
+        &self,
+        pixels: &Tensor,
+        beside: Option<&FeatureRequest>,
+        options: &CallOptions,
+    ) -> Result<Embedded> {
+        self.check(pixels)?;
+        options.check_on(&self.descriptor, pixels)?;
+        let id = &self.descriptor.id;
+        match &self.embedding {
+            None => return Err(Error::unsupported(id, "one vector for each image")),
+            Some(_) if !self.vectors => {
+                return Err(Error::unsupported(id, "vectors: it was opened without what makes them"));
+            }
+            Some(_) => {}
+        }
+        let trunk = self.trunk()?;
+        let (batch, _, height, width) = pixels.dims4()?;
+        let (pixels, group) = (pixels.detach(), self.group(batch, height, width));
+        pool::within(&self.device, || {
+            let vectors = RefCell::new(Vec::new());
+            let maps = groups::forward(&pixels, group, |images, _| {
+                let seen = trunk.embed(images, beside)?;
+                vectors.borrow_mut().push(seen.vectors);
+                Ok(seen.maps)
+            })?;
+            Ok(Embedded { vectors: Tensor::cat(&vectors.into_inner(), 0)?, maps })
         })
     }
 

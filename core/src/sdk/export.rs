@@ -11,6 +11,7 @@ pub use super::guard::guard;
 use super::serve_connector::ServedConnector;
 use super::serve_encoder::ServedEncoder;
 use super::serve_llm::ServedLlm;
+use super::serve_text::ServedText;
 use super::served::object;
 use super::wire::{OpenRequest, from_json, to_json};
 use super::{ObjectKind, Plugin};
@@ -97,6 +98,10 @@ extern "C" fn open<E: Exported>(kind: u32, request: RStr<'_>) -> FfiResult<Objec
             ObjectKind::Llm => {
                 object(ServedLlm::new(plugin.name, plugin.open_llm(&spec, &weights, &device)?, device))
             }
+            ObjectKind::Text => {
+                let tower = plugin.open_text(&spec, &weights, &device)?;
+                object(ServedText { plugin: plugin.name, tower, device })
+            }
         })
     })
 }
@@ -132,6 +137,7 @@ macro_rules! export_plugin {
         $(, encoders: { $($enc:literal => $enc_load:expr),* $(,)? })?
         $(, connectors: { $($con:literal => $con_load:expr),* $(,)? })?
         $(, llms: { $($llm:literal => $llm_load:expr),* $(,)? })?
+        $(, texts: { $($text:literal => $text_load:expr),* $(,)? })?
         $(,)?
     ) => {
         #[cfg(panic = "abort")]
@@ -149,6 +155,7 @@ macro_rules! export_plugin {
             encoders: &[$($(($enc, $enc_load)),*)?],
             connectors: &[$($(($con, $con_load)),*)?],
             llms: &[$($(($llm, $llm_load)),*)?],
+            texts: &[$($(($text, $text_load)),*)?],
         };
 
         const _: () = {

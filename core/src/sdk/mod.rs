@@ -17,6 +17,7 @@ mod plugin;
 mod serve_connector;
 mod serve_encoder;
 mod serve_llm;
+mod serve_text;
 mod served;
 mod services;
 pub mod wire;
@@ -25,6 +26,6 @@ mod wire_path;
 pub use options::{DeviceName, OpenOptions};
 pub use plugin::{
     ConnectorLoader, Descriptor, EncoderLoader, Identity, InspectRequest, Inspection, LlmLoader, ObjectKind,
-    Plugin, Provides, backend,
+    Plugin, Provides, TextLoader, backend,
 };
 pub use services::{SPEAKER, may_allocate, progress};

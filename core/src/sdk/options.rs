@@ -112,6 +112,9 @@ pub struct OpenOptions {
     /// connectors are not quantised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<Quantisation>,
+    /// Read what makes one vector of an image, too; see [`Weights::vectors`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub vectors: bool,
     /// Make the weights from this seed instead of reading files, in memory: for measuring what nobody downloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random: Option<u64>,
@@ -129,7 +132,8 @@ impl OpenOptions {
             None if self.weights.is_empty() => Weights::tensors(BTreeMap::new(), dtype),
             None => Weights::open(&self.weights, dtype)?,
         };
-        Ok(weights.with_layout(self.layout.clone()).trainable(self.trainable).quantise(self.quantise))
+        let weights = weights.with_layout(self.layout.clone()).vectors(self.vectors);
+        Ok(weights.trainable(self.trainable).quantise(self.quantise))
     }
 }
 

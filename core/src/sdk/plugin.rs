@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::weights::{TensorInfo, Weights};
 use crate::{
-    Connector, ConnectorDescriptor, Cost, Encoder, EncoderDescriptor, Error, LanguageModel, LlmDescriptor,
-    Result, Spec,
+    Connector, ConnectorDescriptor, Cost, EmbeddingInfo, Encoder, EncoderDescriptor, Error, LanguageModel,
+    LlmDescriptor, Result, Spec, TextDescriptor, TextTower,
 };
 
 /// Opens an encoder.
@@ -15,6 +15,8 @@ pub type EncoderLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn Encoder>
 pub type ConnectorLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn Connector>>;
 /// Opens a language model.
 pub type LlmLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn LanguageModel>>;
+/// Opens a text tower.
+pub type TextLoader = fn(&Spec, &Weights, &Device) -> Result<Box<dyn TextTower>>;
 
 /// Everything a plugin offers, by architecture name.
 pub struct Plugin {
@@ -28,9 +30,11 @@ pub struct Plugin {
     pub connectors: &'static [(&'static str, ConnectorLoader)],
     /// Language model architectures.
     pub llms: &'static [(&'static str, LlmLoader)],
+    /// Text tower architectures.
+    pub texts: &'static [(&'static str, TextLoader)],
 }
 
-/// The three kinds of object.
+/// The kinds of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectKind {
@@ -40,11 +44,13 @@ pub enum ObjectKind {
     Connector,
     /// [`LanguageModel`].
     Llm,
+    /// [`TextTower`].
+    Text,
 }
 
 impl ObjectKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Encoder, Self::Connector, Self::Llm];
+    pub const ALL: [Self; 4] = [Self::Encoder, Self::Connector, Self::Llm, Self::Text];
 
     /// Its number on the wire.
     pub fn code(self) -> u32 {
@@ -52,6 +58,7 @@ impl ObjectKind {
             Self::Encoder => zoo_abi::kind::ENCODER,
             Self::Connector => zoo_abi::kind::CONNECTOR,
             Self::Llm => zoo_abi::kind::LLM,
+            Self::Text => zoo_abi::kind::TEXT,
         }
     }
 
@@ -73,6 +80,7 @@ impl std::fmt::Display for ObjectKind {
             Self::Encoder => "encoder",
             Self::Connector => "connector",
             Self::Llm => "language model",
+            Self::Text => "text tower",
         })
     }
 }
@@ -87,6 +95,8 @@ pub enum Descriptor {
     Connector(ConnectorDescriptor),
     /// Of a language model.
     Llm(LlmDescriptor),
+    /// Of a text tower.
+    Text(TextDescriptor),
 }
 
 impl Descriptor {
@@ -96,6 +106,7 @@ impl Descriptor {
             Self::Encoder(_) => ObjectKind::Encoder,
             Self::Connector(_) => ObjectKind::Connector,
             Self::Llm(_) => ObjectKind::Llm,
+            Self::Text(_) => ObjectKind::Text,
         }
     }
 }
@@ -114,7 +125,9 @@ macro_rules! descriptor_of {
     )*};
 }
 
-descriptor_of!(Encoder => EncoderDescriptor, Connector => ConnectorDescriptor, Llm => LlmDescriptor);
+descriptor_of!(
+    Encoder => EncoderDescriptor, Connector => ConnectorDescriptor, Llm => LlmDescriptor, Text => TextDescriptor
+);
 
 impl Descriptor {
     /// What is wrong with it, if it is that of an object which was opened as `id`.
@@ -123,6 +136,7 @@ impl Descriptor {
             Self::Encoder(said) => said.faults(id),
             Self::Connector(said) => said.faults(id),
             Self::Llm(said) => said.faults(id),
+            Self::Text(said) => said.faults(id),
         }
     }
 }
@@ -139,6 +153,9 @@ pub struct Inspection {
     pub tensors: Vec<TensorInfo>,
     /// Cost of one call at the size that was asked about; zero if none was, or if it is no encoder.
     pub cost: Cost,
+    /// Of an encoder, the vector that it makes of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingInfo>,
 }
 
 impl Inspection {
@@ -148,6 +165,7 @@ impl Inspection {
             return vec![format!("asked about a {kind}, it describes a {}", self.descriptor.kind())];
         }
         let mut faults = self.descriptor.faults(id);
+        faults.extend(self.embedding.iter().flat_map(EmbeddingInfo::faults));
         let elements = |t: &TensorInfo| t.shape.iter().try_fold(1_u64, |n, &d| n.checked_mul(d as u64));
         let total = self.tensors.iter().try_fold(0_u64, |sum, t| sum.checked_add(elements(t)?));
         if total.is_none_or(|n| n > MOST) {
@@ -180,6 +198,9 @@ pub struct InspectRequest {
     /// Batch, height and width in pixels for [`Inspection::cost`].
     #[serde(default)]
     pub dims: Option<[usize; 3]>,
+    /// Of an encoder, what makes one vector of an image, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vectors: bool,
 }
 
 impl Plugin {
@@ -189,6 +210,7 @@ impl Plugin {
             ObjectKind::Encoder => self.encoders.iter().map(|(n, _)| *n).collect(),
             ObjectKind::Connector => self.connectors.iter().map(|(n, _)| *n).collect(),
             ObjectKind::Llm => self.llms.iter().map(|(n, _)| *n).collect(),
+            ObjectKind::Text => self.texts.iter().map(|(n, _)| *n).collect(),
         }
     }
 
@@ -201,6 +223,7 @@ impl Plugin {
         let encoder = self.loader(ObjectKind::Encoder, self.encoders, spec)?(spec, weights, device)?;
         let said = encoder.descriptor();
         let mut faults = said.faults(&spec.id);
+        faults.extend(encoder.embedding().into_iter().flat_map(EmbeddingInfo::faults));
         if said.vjp && encoder.differentiable().is_none() {
             faults.push("its descriptor says `vjp: true`, but `differentiable()` gives nothing".into());
         }
@@ -238,6 +261,16 @@ impl Plugin {
         Ok(model)
     }
 
+    /// Opens a text tower.
+    ///
+    /// # Errors
+    /// As [`Plugin::open_encoder`].
+    pub fn open_text(&self, spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn TextTower>> {
+        let tower = self.loader(ObjectKind::Text, self.texts, spec)?(spec, weights, device)?;
+        self.sound(&tower.descriptor().faults(&spec.id))?;
+        Ok(tower)
+    }
+
     fn sound(&self, faults: &[String]) -> Result<()> {
         if faults.is_empty() { Ok(()) } else { Err(Error::faulty(self.name, faults.join("; "))) }
     }
@@ -247,24 +280,28 @@ impl Plugin {
     /// # Errors
     /// As [`Plugin::open_encoder`].
     pub fn inspect(&self, kind: ObjectKind, request: &InspectRequest) -> Result<Inspection> {
-        let InspectRequest { spec, layout, dims } = request;
-        let (weights, device) =
-            (Weights::record(spec.precision.dtype()).with_layout(layout.clone()), Device::Cpu);
-        let mut cost = Cost::default();
+        let InspectRequest { spec, layout, dims, vectors } = request;
+        let weights = Weights::record(spec.precision.dtype()).with_layout(layout.clone()).vectors(*vectors);
+        let device = Device::Cpu;
+        let (mut cost, mut embedding) = (Cost::default(), None);
         let descriptor = match kind {
             ObjectKind::Encoder => {
                 let encoder = self.open_encoder(spec, &weights, &device)?;
                 if let Some([batch, height, width]) = *dims {
                     cost = encoder.cost(batch, height, width);
                 }
+                embedding = encoder.embedding().cloned();
                 Descriptor::Encoder(encoder.descriptor().clone())
             }
             ObjectKind::Connector => {
                 Descriptor::Connector(self.open_connector(spec, &weights, &device)?.descriptor().clone())
             }
             ObjectKind::Llm => Descriptor::Llm(self.open_llm(spec, &weights, &device)?.descriptor().clone()),
+            ObjectKind::Text => {
+                Descriptor::Text(self.open_text(spec, &weights, &device)?.descriptor().clone())
+            }
         };
-        Ok(Inspection { descriptor, tensors: weights.manifest(), cost })
+        Ok(Inspection { descriptor, tensors: weights.manifest(), cost, embedding })
     }
 
     fn loader<L: Copy>(&self, kind: ObjectKind, loaders: &[(&str, L)], spec: &Spec) -> Result<L> {
@@ -312,6 +349,9 @@ pub struct Provides {
     /// Language model architectures.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llms: Vec<String>,
+    /// Text tower architectures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
 }
 
 impl Provides {
@@ -319,7 +359,7 @@ impl Provides {
     #[must_use]
     pub fn sorted(&self) -> Self {
         let mut all = self.clone();
-        for names in [&mut all.encoders, &mut all.connectors, &mut all.llms] {
+        for names in [&mut all.encoders, &mut all.connectors, &mut all.llms, &mut all.texts] {
             names.sort();
         }
         all
@@ -331,6 +371,7 @@ impl Provides {
             ObjectKind::Encoder => &self.encoders,
             ObjectKind::Connector => &self.connectors,
             ObjectKind::Llm => &self.llms,
+            ObjectKind::Text => &self.texts,
         }
     }
 }
@@ -349,6 +390,7 @@ impl Plugin {
                 encoders: names(ObjectKind::Encoder),
                 connectors: names(ObjectKind::Connector),
                 llms: names(ObjectKind::Llm),
+                texts: names(ObjectKind::Text),
             },
         }
     }

@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 use zoo_abi::request;
 
 use super::served::{Call, Reply, Served};
-use super::wire::{MapReply, OPTION, VjpOptions, from_json, named_list, to_json};
-use crate::{CallOptions, Cost, Differentiable, Encoder, Error, FeatureRequest, Layers, Result};
+use super::wire::{EMBEDDING, EncoderReply, MapReply, OPTION, VjpOptions, from_json, named_list, to_json};
+use crate::{CallOptions, Cost, Differentiable, Embedded, Encoder, Error, FeatureRequest, Layers, Result};
 
 pub(super) struct ServedEncoder {
     pub plugin: &'static str,
@@ -43,22 +43,30 @@ impl Served for ServedEncoder {
     }
 
     fn describe(&self) -> Result<String> {
-        to_json(self.encoder.descriptor())
+        let embedding = self.encoder.embedding().cloned();
+        to_json(&EncoderReply { descriptor: self.encoder.descriptor().clone(), embedding })
     }
 
     fn call(&self, mut call: Call<'_>) -> Result<Reply> {
         let pixels = call.inputs.take("pixels")?;
         let request = feature_request(&call);
         let tensors: BTreeMap<String, Tensor> = call.inputs.rest(OPTION);
+        let values =
+            if call.options.is_empty() { BTreeMap::new() } else { from_json("options", call.options)? };
         // Without options the call is that of every encoder, whatever it implements.
-        let maps = if call.options.is_empty() && tensors.is_empty() {
-            self.encoder.forward(&pixels, &request)?
+        let plain = values.is_empty() && tensors.is_empty();
+        let options = CallOptions::new(values, tensors);
+        let (vectors, maps) = if call.flags & request::EMBEDDING != 0 {
+            let beside = (!call.layers.is_empty()).then_some(&request);
+            let Embedded { vectors, maps } = self.encoder.embed(&pixels, beside, &options)?;
+            (Some(vectors), maps)
+        } else if plain {
+            (None, self.encoder.forward(&pixels, &request)?)
         } else {
-            let values =
-                if call.options.is_empty() { BTreeMap::new() } else { from_json("options", call.options)? };
-            self.encoder.forward_with(&pixels, &request, &CallOptions::new(values, tensors))?
+            (None, self.encoder.forward_with(&pixels, &request, &options)?)
         };
-        let mut tensors = Vec::with_capacity(maps.len());
+        let mut tensors = Vec::with_capacity(maps.len() + 1);
+        tensors.extend(vectors.map(|vectors| (EMBEDDING.to_owned(), vectors)));
         let mut replies = Vec::with_capacity(maps.len());
         for (i, map) in maps.into_iter().enumerate() {
             replies.push(MapReply {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::OpenOptions;
 use crate::features::Grid;
 use crate::fusion::Fused;
-use crate::{Error, Result, Spec};
+use crate::{EmbeddingInfo, EncoderDescriptor, Error, Result, Spec};
 
 /// What `open` and `inspect` are given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +21,25 @@ pub struct OpenRequest {
     /// Where from and where to.
     #[serde(default)]
     pub options: OpenOptions,
+}
+
+/// What an encoder says of itself: its descriptor, and beside its keys, since 1.0.2, the vector that it makes of an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EncoderReply {
+    /// Its descriptor.
+    #[serde(flatten)]
+    pub descriptor: EncoderDescriptor,
+    /// Its vector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingInfo>,
+}
+
+impl EncoderReply {
+    /// What cannot be true of an encoder that was opened as `id`.
+    pub fn faults(&self, id: &str) -> Vec<String> {
+        let vector = self.embedding.iter().flat_map(EmbeddingInfo::faults);
+        self.descriptor.faults(id).into_iter().chain(vector).collect()
+    }
 }
 
 /// What belongs to the i-th feature map; its tensors are `tokens.i` and `prefix.i`.
@@ -39,6 +58,10 @@ pub struct MapReply {
 /// What an option of a call that is a tensor is called among the inputs of an encoder; those that are numbers or words
 /// stand in `options_json`, as an object, which is empty where none is set.
 pub const OPTION: &str = "option.";
+
+/// One vector for each image, beside the maps of an encoder where its flag asks for it; the result of a text tower, of
+/// its input `ids`.
+pub const EMBEDDING: &str = "embedding";
 
 /// Options of an encoder's `vjp`: inputs `pixels` and `cotangent.i`, results `pixels` and `parameter.i`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,5 +1,14 @@
 //! Where canonical tensors stand in a published checkpoint.
 
+use std::ops::Range;
+
+/// `key` behind `prefix` without its last part: `model.vision_model.` leaves `model.`.
+pub(super) fn beside(prefix: &str, key: &str) -> String {
+    let outer =
+        prefix.trim_end_matches('.').rsplit_once('.').map_or(String::new(), |(outer, _)| format!("{outer}."));
+    format!("{outer}{key}")
+}
+
 /// Where one canonical tensor comes from. Names are without the layout's prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TensorSource {
@@ -9,6 +18,20 @@ pub enum TensorSource {
     Squeezed(String),
     /// Equal parts along dimension 0, as when q, k and v are stored apart.
     Concat(Vec<Piece>),
+    /// The matrix of this name, which is stored with its two axes exchanged.
+    Transposed(String),
+    /// The parts `parts` of `of` equal ones along dimension 0 of the tensor of this name, as when q, k and v are stored
+    /// together and wanted apart.
+    Part {
+        /// Name.
+        key: String,
+        /// Which.
+        parts: Range<usize>,
+        /// Of how many.
+        of: usize,
+    },
+    /// The tensor of this name beside the tower: behind the prefix without its last part.
+    Beside(String),
 }
 
 /// One part of a [`TensorSource::Concat`].
@@ -29,6 +52,24 @@ impl TensorSource {
     /// A tensor that is stored without its leading axes of length 1, as a class token `[D]` for `[1, 1, D]`.
     pub fn squeezed(name: impl Into<String>) -> Self {
         Self::Squeezed(name.into())
+    }
+
+    /// The keys that it is read from, in a file whose tower stands behind `prefix`.
+    pub(super) fn keys(&self, prefix: &str) -> Vec<String> {
+        let within = |key: &String| format!("{prefix}{key}");
+        match self {
+            Self::Key(key) | Self::Squeezed(key) | Self::Transposed(key) | Self::Part { key, .. } => {
+                vec![within(key)]
+            }
+            Self::Beside(key) => vec![beside(prefix, key)],
+            Self::Concat(pieces) => pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Piece::Key(key) => Some(within(key)),
+                    Piece::Zeros => None,
+                })
+                .collect(),
+        }
     }
 
     /// Equal parts that are all stored.

@@ -57,6 +57,7 @@ pub struct Weights {
     training: Training,
     low_rank: Option<Rc<LowRank>>,
     quantise: Option<Quantisation>,
+    vectors: bool,
 }
 
 /// Which tensors are handed out as variables.
@@ -99,6 +100,7 @@ impl Weights {
             training: Training::Nothing,
             low_rank: None,
             quantise: None,
+            vectors: false,
         })
     }
 
@@ -112,6 +114,7 @@ impl Weights {
             training: Training::Nothing,
             low_rank: None,
             quantise: None,
+            vectors: false,
         }
     }
 
@@ -125,6 +128,7 @@ impl Weights {
             training: Training::Nothing,
             low_rank: None,
             quantise: None,
+            vectors: false,
         }
     }
 
@@ -137,6 +141,7 @@ impl Weights {
             training: Training::Nothing,
             low_rank: None,
             quantise: None,
+            vectors: false,
         }
     }
 
@@ -149,6 +154,7 @@ impl Weights {
             training: Training::Nothing,
             low_rank: None,
             quantise: None,
+            vectors: false,
         }
     }
 
@@ -185,6 +191,14 @@ impl Weights {
     #[must_use]
     pub fn quantise(mut self, format: Option<Quantisation>) -> Self {
         self.quantise = format;
+        self
+    }
+
+    /// Asks an encoder for what makes one vector of an image, too: a projection, a pooling head. Maps do not need it, and
+    /// a checkpoint may lack it.
+    #[must_use]
+    pub fn vectors(mut self, yes: bool) -> Self {
+        self.vectors = yes;
         self
     }
 

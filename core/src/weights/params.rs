@@ -10,9 +10,7 @@ use super::detect::detect;
 use super::random::Seeded;
 use super::state::{State, read};
 use super::store::Store;
-use super::{
-    Blocks, Difference, Init, Layout, Loaded, LowRank, Piece, Rows, TensorSource, Weights, WeightsReport,
-};
+use super::{Blocks, Difference, Init, Layout, Loaded, LowRank, Rows, TensorSource, Weights, WeightsReport};
 use crate::{Error, Quantisation, Result};
 
 /// A view of the checkpoint at one path of names. Clones share what was read and what went wrong.
@@ -53,6 +51,7 @@ impl Params {
             training: weights.training.clone(),
             low_rank: weights.low_rank.clone(),
             quantise: weights.quantise,
+            vectors: weights.vectors,
             quantised: BTreeMap::new(),
             report,
             used: BTreeSet::new(),
@@ -89,21 +88,20 @@ impl Params {
         self.state.borrow().quantise
     }
 
+    /// Whether what makes one vector of an image is wanted.
+    pub fn vectors(&self) -> bool {
+        self.state.borrow().vectors
+    }
+
     /// Whether the checkpoint holds the first stored part of `name`; always true when recording or made from
     /// a seed.
     pub fn contains(&self, name: &str) -> bool {
         let state = self.state.borrow();
         let canonical = join(&self.path, name);
-        let first = match (state.layout.map)(&canonical) {
-            TensorSource::Key(key) | TensorSource::Squeezed(key) => Some(key),
-            TensorSource::Concat(pieces) => pieces.into_iter().find_map(|p| match p {
-                Piece::Key(key) => Some(key),
-                Piece::Zeros => None,
-            }),
-        };
+        let first = (state.layout.map)(&canonical).keys(&state.prefix).into_iter().next();
         match (&state.store, first) {
             (Store::Record(_) | Store::Random(_), _) | (_, None) => true,
-            (store, Some(key)) => store.contains(&format!("{}{key}", state.prefix)),
+            (store, Some(key)) => store.contains(&key),
         }
     }
 
@@ -152,13 +150,8 @@ impl Params {
     /// Whether the tensor `name`, or a part of it, is handed out as a variable.
     pub fn trains(&self, name: &str) -> bool {
         let state = self.state.borrow();
-        let wants = |key: &String| state.training.wants(&format!("{}{key}", state.prefix));
-        match (state.layout.map)(&join(&self.path, name)) {
-            TensorSource::Key(key) | TensorSource::Squeezed(key) => wants(&key),
-            TensorSource::Concat(pieces) => {
-                pieces.iter().any(|piece| matches!(piece, Piece::Key(key) if wants(key)))
-            }
-        }
+        let source = (state.layout.map)(&join(&self.path, name));
+        source.keys(&state.prefix).iter().any(|key| state.training.wants(key))
     }
 
     /// Whether [`Params::difference`] has something for the matrix `name`.

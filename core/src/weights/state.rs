@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::bf16;
 use zoo_kernels::Element;
 
+use super::layout::beside;
 use super::random::Seeded;
 use super::store::Store;
 use super::{Init, Layout, LowRank, Piece, Rows, TensorInfo, TensorSource, Training, WeightsReport};
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub training: Training,
     pub low_rank: Option<Rc<LowRank>>,
     pub quantise: Option<Quantisation>,
+    pub vectors: bool,
     pub quantised: BTreeMap<Quantisation, u64>,
     pub report: WeightsReport,
     pub used: BTreeSet<String>,
@@ -45,7 +47,7 @@ impl State {
                 let stored = pieces.iter().filter(|piece| matches!(piece, Piece::Key(_))).count();
                 numbers / pieces.len().max(1) * stored
             }
-            TensorSource::Key(_) | TensorSource::Squeezed(_) => numbers,
+            _ => numbers,
         };
         stored as u64
     }
@@ -60,9 +62,23 @@ impl State {
         }
         match (self.layout.map)(canonical) {
             TensorSource::Key(key) => self.stored(&key, shape, init),
+            TensorSource::Beside(key) => self.stored_at(beside(&self.prefix, &key), shape, init),
             TensorSource::Squeezed(key) => {
                 let leading = shape.iter().take_while(|&&d| d == 1).count();
                 Ok(self.stored(&key, &shape[leading..], init)?.reshape(shape)?)
+            }
+            TensorSource::Transposed(key) => {
+                let turned: Vec<usize> = shape.iter().rev().copied().collect();
+                Ok(self.stored(&key, &turned, init)?.t()?.contiguous()?)
+            }
+            TensorSource::Part { key, parts, of } => {
+                let mut whole = shape.to_vec();
+                let part = shape.first().map_or(0, |rows| rows / parts.len().max(1));
+                if let Some(first) = whole.first_mut() {
+                    *first = part * of;
+                }
+                let whole = self.stored(&key, &whole, init)?;
+                Ok(whole.narrow(0, part * parts.start, part * parts.len())?.contiguous()?)
             }
             TensorSource::Concat(pieces) => {
                 let mut part = shape.to_vec();
@@ -97,6 +113,7 @@ impl State {
                 (vec![Piece::Key(key)], &shape[shape.iter().take_while(|&&d| d == 1).count()..])
             }
             TensorSource::Concat(pieces) => (pieces, shape),
+            TensorSource::Beside(_) | TensorSource::Transposed(_) | TensorSource::Part { .. } => return None,
         };
         let (&height, row) = shape.split_first()?;
         let (parts, height) = (pieces.len().max(1), height / pieces.len().max(1));
@@ -134,9 +151,15 @@ impl State {
     }
 
     fn stored(&mut self, key: &str, shape: &[usize], init: Init) -> Result<Tensor> {
-        let key = format!("{}{key}", self.prefix);
+        self.stored_at(format!("{}{key}", self.prefix), shape, init)
+    }
+
+    fn stored_at(&mut self, key: String, shape: &[usize], init: Init) -> Result<Tensor> {
         if let Store::Record(manifest) = &self.store {
-            manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
+            // Parts of one tensor are asked for one after the other.
+            if manifest.borrow().iter().all(|known| known.key != key) {
+                manifest.borrow_mut().push(TensorInfo { key, shape: shape.to_vec(), init });
+            }
             return self.placeholder(shape);
         }
         if let Store::Random(seed) = self.store {

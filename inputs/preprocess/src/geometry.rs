@@ -44,6 +44,14 @@ pub fn center_crop(image: &RgbImage, size: u32) -> Result<RgbImage> {
     Ok(crop_imm(image, left, top, size, size).to_image())
 }
 
+/// Width and height of an image whose shorter edge becomes `size`; the longer one is rounded down, as torchvision's
+/// `Resize` does it.
+pub(crate) fn shorter_edge((width, height): (u32, u32), size: u32) -> (u32, u32) {
+    let shorter = u64::from(width.min(height).max(1));
+    let scaled = |edge: u32| u32::try_from(u64::from(edge) * u64::from(size) / shorter).unwrap_or(u32::MAX);
+    (scaled(width), scaled(height))
+}
+
 /// `n / 2`, rounded half to even.
 fn half_to_even(n: u32) -> u32 {
     let half = n / 2;
@@ -108,6 +116,14 @@ impl<'a> Framed<'a> {
     pub(crate) fn bare(image: &'a RgbImage) -> Self {
         let (width, height) = image.dimensions();
         let [horizontal, vertical] = [width, height].map(|samples| Axis::bare(samples as usize));
+        Self { image, horizontal, vertical, color: [0; RGB] }
+    }
+
+    /// No border, to the original pixel.
+    pub(crate) fn whole(picture: &'a impl Picture) -> Self {
+        let (image, (width, height)) = (picture.pixels(), picture.size());
+        let axis = |pixels, samples| Axis::centred(pixels, pixels, samples, picture.reduction());
+        let (horizontal, vertical) = (axis(width, image.width()), axis(height, image.height()));
         Self { image, horizontal, vertical, color: [0; RGB] }
     }
 

@@ -16,6 +16,7 @@
 //! let pipeline = Preprocess {
 //!     size: 336,
 //!     pad: [122, 116, 104],
+//!     fit: Default::default(),
 //!     filter: Filter::Bicubic,
 //!     then: None,
 //!     raw: false,

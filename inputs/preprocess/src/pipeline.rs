@@ -3,15 +3,15 @@
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
-use zoo_core::{ImageBatch, Origin, Preprocess};
+use zoo_core::{Fit, ImageBatch, Origin, Preprocess};
 
-use crate::geometry::{Framed, center_crop};
+use crate::geometry::{Framed, center_crop, shorter_edge};
 use crate::normalize::normalize;
 use crate::picture::{self, Picture};
 use crate::resize::{resize, resize_framed};
 use crate::{Error, Result};
 
-/// What the encoder will see of `image`, before normalisation: padded to a square, resized and, where the pipeline
+/// What the encoder will see of `image`, before normalisation: made a square, resized and, where the pipeline
 /// says so, resized again and cropped. `size × size` pixels.
 ///
 /// # Errors
@@ -21,7 +21,15 @@ pub fn render(image: &impl Picture, pipeline: &Preprocess) -> Result<RgbImage> {
     check(pipeline)?;
     picture::check(image)?;
     let size = pipeline.size;
-    let squared = resize_framed(&Framed::square(image, pipeline.pad), size, size, pipeline.filter.into())?;
+    let filter = pipeline.filter.into();
+    let squared = match pipeline.fit {
+        Fit::Pad => resize_framed(&Framed::square(image, pipeline.pad), size, size, filter)?,
+        Fit::Stretch => resize_framed(&Framed::whole(image), size, size, filter)?,
+        Fit::Crop => {
+            let (width, height) = shorter_edge(image.size(), size);
+            center_crop(&resize_framed(&Framed::whole(image), width, height, filter)?, size)?
+        }
+    };
     match &pipeline.then {
         None => Ok(squared),
         Some(then) => center_crop(&resize(&squared, then.resize, then.resize, then.filter)?, size),
@@ -59,10 +67,18 @@ pub fn prepare_batch(images: &[impl Picture], pipeline: &Preprocess) -> Result<P
             })?;
             normalize(&seen, pipeline, out);
             let size = image.size();
-            Ok(Origin { image: index, size, crop: None, padded: size.0 != size.1 })
+            let padded = pipeline.fit == Fit::Pad && size.0 != size.1;
+            let crop = (pipeline.fit == Fit::Crop).then(|| middle(size)).flatten();
+            Ok(Origin { image: index, size, crop, padded })
         })
         .collect::<Result<_>>()?;
     Ok(Prepared { pixels, side: pipeline.size as usize, origins })
+}
+
+/// The square in the middle of an image that is none.
+fn middle((width, height): (u32, u32)) -> Option<[u32; 4]> {
+    let side = width.min(height);
+    (width != height).then(|| [(width - side) / 2, (height - side) / 2, side, side])
 }
 
 /// Refuses what cannot be carried out.

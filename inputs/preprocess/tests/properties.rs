@@ -23,6 +23,7 @@ fn pipeline(size: u32, then: Option<u32>, filter: Filter) -> Preprocess {
     Preprocess {
         size,
         pad: [122, 116, 104],
+        fit: zoo_core::Fit::Pad,
         filter,
         then: then.map(|resize| ResizeCrop { resize, filter }),
         raw: false,

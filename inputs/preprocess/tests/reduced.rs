@@ -13,7 +13,16 @@ use zoo_preprocess::{
 
 fn pipeline(size: u32, filter: Filter) -> Preprocess {
     let pad = [122, 116, 104];
-    Preprocess { size, pad, filter, then: None, raw: false, mean: [0.5; 3], std: [0.25; 3] }
+    Preprocess {
+        size,
+        pad,
+        fit: zoo_core::Fit::Pad,
+        filter,
+        then: None,
+        raw: false,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    }
 }
 
 fn golden(file: &str) -> PathBuf {

@@ -215,7 +215,8 @@ fn keys<R: Row>(row: &R, kind: ObjectKind, arch: &serde_json::Map<String, serde_
         arch: arch.clone(),
         precision: Precision::F32,
     };
-    let found = plugin.inspect(kind, &InspectRequest { spec, layout: None, dims: None }).unwrap();
+    let found =
+        plugin.inspect(kind, &InspectRequest { spec, layout: None, dims: None, vectors: false }).unwrap();
     found.tensors.into_iter().map(|tensor| tensor.key).collect()
 }
 

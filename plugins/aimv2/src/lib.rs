@@ -29,7 +29,7 @@ mod layouts;
 use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTNorm, ViTStyle};
+use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTNorm, ViTPool, ViTStyle};
 
 /// What rows share unless they say otherwise.
 const STYLE: ViTStyle = ViTStyle {
@@ -41,6 +41,7 @@ const STYLE: ViTStyle = ViTStyle {
     patch_norm: true,
     class_token: false,
     class_pos: false,
+    pool: Some(ViTPool::Mean),
     ..ViTStyle::PLAIN
 };
 

@@ -1,4 +1,4 @@
-//! CLIP's image tower: `clip-vit`.
+//! CLIP: its image tower, `clip-vit`, and its text tower, `clip-text`.
 //!
 //! A pre-norm ViT with a class token, a patch convolution without bias, QuickGELU and a LayerNorm before the first
 //! block (arXiv 2103.00020). **The one decision.** Whether a checkpoint is OpenAI's, a re-trained one (DFN,
@@ -30,12 +30,19 @@ mod layouts;
 
 use candle_core::Device;
 use zoo_core::weights::Weights;
-use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_core::{Encoder, Result, Spec, TextTower};
+use zoo_nn::text::{self, TextConfig, TextStyle, TextTransformer};
+use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTPool, ViTStyle};
 
 /// Numbers that all CLIP towers share unless a registry row says otherwise.
-const STYLE: ViTStyle =
-    ViTStyle { act: ViTAct::QuickGelu, norm_eps: 1e-5, patch_bias: false, pre_norm: true, ..ViTStyle::PLAIN };
+const STYLE: ViTStyle = ViTStyle {
+    act: ViTAct::QuickGelu,
+    norm_eps: 1e-5,
+    patch_bias: false,
+    pre_norm: true,
+    pool: Some(ViTPool::Class),
+    ..ViTStyle::PLAIN
+};
 
 /// Opens a CLIP image tower.
 ///
@@ -46,7 +53,17 @@ pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn E
     Ok(Box::new(ViT::open(&spec.id, config, &layouts::LAYOUTS, weights, device)?))
 }
 
+/// Opens the text tower of a CLIP model.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn TextTower>> {
+    let config = TextConfig::from_spec(spec, TextStyle::CLIP)?;
+    Ok(Box::new(TextTransformer::open(&spec.id, &config, &text::layouts::CLIP, weights, device)?))
+}
+
 zoo_core::export_plugin! {
     name: "clip",
     encoders: { "clip-vit" => load },
+    texts: { "clip-text" => load_text },
 }

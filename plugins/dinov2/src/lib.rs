@@ -32,10 +32,15 @@ use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
 use zoo_nn::pos_embed::PosMode;
-use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
+use zoo_nn::vit::{ViT, ViTConfig, ViTPool, ViTStyle};
 
 /// Numbers that all DINOv2 models share unless a registry row says otherwise.
-const STYLE: ViTStyle = ViTStyle { layer_scale: true, pos_mode: PosMode::BicubicOffset, ..ViTStyle::PLAIN };
+const STYLE: ViTStyle = ViTStyle {
+    layer_scale: true,
+    pos_mode: PosMode::BicubicOffset,
+    pool: Some(ViTPool::Class),
+    ..ViTStyle::PLAIN
+};
 
 /// Opens a DINOv2 model.
 ///

@@ -31,7 +31,7 @@ use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
 use zoo_nn::axial::{AxialRope, Pairing, Places};
-use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
+use zoo_nn::vit::{ViT, ViTConfig, ViTPool, ViTStyle};
 
 /// What rows share unless they say otherwise.
 const STYLE: ViTStyle = ViTStyle {
@@ -46,6 +46,7 @@ const STYLE: ViTStyle = ViTStyle {
         columns_first: false,
         pairing: Pairing::Halves,
     }),
+    pool: Some(ViTPool::Class),
     ..ViTStyle::PLAIN
 };
 

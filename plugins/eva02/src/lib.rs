@@ -1,4 +1,4 @@
-//! EVA-CLIP-02: `eva02`.
+//! EVA-CLIP-02: its image tower, `eva02`, and its text tower, `eva02-text`.
 //!
 //! A pre-norm ViT with learned *and* rotary positions, gated networks, and a LayerNorm inside each of a block's two halves:
 //! between the heads and the map that joins them, and before the last map of the gated network (arXiv 2303.11331, 2303.15389).
@@ -29,9 +29,10 @@ mod layouts;
 
 use candle_core::Device;
 use zoo_core::weights::Weights;
-use zoo_core::{Encoder, Result, Spec};
+use zoo_core::{Encoder, Result, Spec, TextTower};
 use zoo_nn::axial::{AxialRope, Pairing, Places};
-use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTStyle};
+use zoo_nn::text::{self, TextConfig, TextStyle, TextTransformer};
+use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTPool, ViTStyle};
 
 /// What rows share unless they say otherwise.
 const STYLE: ViTStyle = ViTStyle {
@@ -44,6 +45,8 @@ const STYLE: ViTStyle = ViTStyle {
         columns_first: false,
         pairing: Pairing::Neighbours,
     }),
+    pool: Some(ViTPool::Class),
+    project_bias: true,
     ..ViTStyle::PLAIN
 };
 
@@ -56,7 +59,17 @@ pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn E
     Ok(Box::new(ViT::open(&spec.id, config, &layouts::LAYOUTS, weights, device)?))
 }
 
+/// Opens the text tower of an EVA-CLIP-02.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn TextTower>> {
+    let config = TextConfig::from_spec(spec, TextStyle { act: ViTAct::GeluErf, ..TextStyle::CLIP })?;
+    Ok(Box::new(TextTransformer::open(&spec.id, &config, &text::layouts::OPEN_CLIP, weights, device)?))
+}
+
 zoo_core::export_plugin! {
     name: "eva02",
     encoders: { "eva02" => load },
+    texts: { "eva02-text" => load_text },
 }

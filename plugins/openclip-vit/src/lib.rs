@@ -1,4 +1,4 @@
-//! Image towers of open_clip: `openclip-vit`.
+//! Models of open_clip: their image towers, `openclip-vit`, and their text towers, `openclip-text`.
 //!
 //! CLIP trained again by others, on other pictures and texts: DFN (arXiv 2309.17425), MetaCLIP (2309.16671), LAION-2B,
 //! DataComp. The network is that of `clip`; **the one decision** is what is taken of it: the final LayerNorm on every token,
@@ -28,11 +28,18 @@ mod layouts;
 
 use candle_core::Device;
 use zoo_core::weights::Weights;
-use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
+use zoo_core::{Encoder, Result, Spec, TextTower};
+use zoo_nn::text::{self, TextConfig, TextStyle, TextTransformer};
+use zoo_nn::vit::{ViT, ViTAct, ViTConfig, ViTPool, ViTStyle};
 
 /// What rows share unless they say otherwise.
-const STYLE: ViTStyle = ViTStyle { norm_eps: 1e-5, patch_bias: false, pre_norm: true, ..ViTStyle::PLAIN };
+const STYLE: ViTStyle = ViTStyle {
+    norm_eps: 1e-5,
+    patch_bias: false,
+    pre_norm: true,
+    pool: Some(ViTPool::Class),
+    ..ViTStyle::PLAIN
+};
 
 /// Opens an image tower of open_clip.
 ///
@@ -43,7 +50,17 @@ pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn E
     Ok(Box::new(ViT::open(&spec.id, config, &layouts::LAYOUTS, weights, device)?))
 }
 
+/// Opens the text tower of a model of open_clip.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn TextTower>> {
+    let config = TextConfig::from_spec(spec, TextStyle { act: ViTAct::GeluErf, ..TextStyle::CLIP })?;
+    Ok(Box::new(TextTransformer::open(&spec.id, &config, &text::layouts::OPEN_CLIP, weights, device)?))
+}
+
 zoo_core::export_plugin! {
     name: "openclip-vit",
     encoders: { "openclip-vit" => load },
+    texts: { "openclip-text" => load_text },
 }

@@ -17,10 +17,27 @@ pub(crate) static LAYOUTS: [Layout; 2] = [
         name: "original",
         prefixes: &["visual.", ""],
         marker: "conv1.weight",
-        map: open_clip,
+        map: original,
         ignored: &["proj", "attn_pool.*"],
     },
 ];
+
+/// Attention pooling has the names of PyTorch's module.
+fn original(name: &str) -> TensorSource {
+    let Some(rest) = name.strip_prefix("attn_pool.") else { return open_clip(name) };
+    match rest.split_once('.') {
+        None => TensorSource::key("attn_pool.probe"),
+        Some(("q", leaf)) => in_projection(leaf, 0..1),
+        Some(("kv", leaf)) => in_projection(leaf, 1..3),
+        Some(("proj", leaf)) => TensorSource::key(format!("attn_pool.attn.out_proj.{leaf}")),
+        Some(("norm", leaf)) => TensorSource::key(format!("attn_pool.layernorm.{leaf}")),
+        Some(_) => TensorSource::key(name.replace("fc1", "c_fc").replace("fc2", "c_proj")),
+    }
+}
+
+fn in_projection(leaf: &str, parts: std::ops::Range<usize>) -> TensorSource {
+    TensorSource::Part { key: format!("attn_pool.attn.in_proj_{leaf}"), parts, of: 3 }
+}
 
 /// Layer scale has its names from EVA.
 fn timm(name: &str) -> TensorSource {

@@ -104,6 +104,6 @@ fn embeds(name: &str) -> TensorSource {
                 })
                 .collect(),
         ),
-        other @ TensorSource::Squeezed(_) => other,
+        other => other,
     }
 }

@@ -1,7 +1,7 @@
-//! Plain ViTs as timm publishes them: `timm-vit`.
+//! Plain ViTs as timm publishes them, `timm-vit`, and SigLIP's text towers, `siglip-text`.
 //!
-//! SigLIP's image towers first (arXiv 2303.15343): no class token, biases everywhere, a final LayerNorm; the
-//! pooling head is not part of the features. **The one decision.** Defaults are SigLIP's, and whatever else is a
+//! SigLIP's image towers first (arXiv 2303.15343): no class token, biases everywhere, a final LayerNorm; its
+//! pooling head makes one vector of an image (`pool = "attention"`) and is not part of the maps. **The one decision.** Defaults are SigLIP's, and whatever else is a
 //! plain pre-norm ViT with learned or stored positions is the same architecture with `class_token = true` in its
 //! registry row.
 //!
@@ -32,7 +32,8 @@ mod layouts;
 
 use candle_core::Device;
 use zoo_core::weights::Weights;
-use zoo_core::{Encoder, Result, Spec};
+use zoo_core::{Encoder, Result, Spec, TextTower};
+use zoo_nn::text::{self, TextConfig, TextStyle, TextTransformer};
 use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
 
 /// SigLIP's numbers, for whatever a registry row leaves out.
@@ -47,7 +48,17 @@ pub fn load(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn E
     Ok(Box::new(ViT::open(&spec.id, config, &layouts::LAYOUTS, weights, device)?))
 }
 
+/// Opens the text tower of a SigLIP model.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(spec: &Spec, weights: &Weights, device: &Device) -> Result<Box<dyn TextTower>> {
+    let config = TextConfig::from_spec(spec, TextStyle::SIGLIP)?;
+    Ok(Box::new(TextTransformer::open(&spec.id, &config, &text::layouts::SIGLIP, weights, device)?))
+}
+
 zoo_core::export_plugin! {
     name: "timm-vit",
     encoders: { "timm-vit" => load },
+    texts: { "siglip-text" => load_text },
 }

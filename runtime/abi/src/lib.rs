@@ -2,7 +2,7 @@
 //! trait objects, nothing that needs the same compiler on both sides.
 //!
 //! **The one decision.** Hot calls carry tensors, cold calls carry JSON. A table of five functions serves
-//! encoders, connectors and language models alike ([`ObjectVt`]); what they say of themselves is text, so that
+//! encoders, connectors, language models and text towers alike ([`ObjectVt`]); what they say of themselves is text, so that
 //! descriptors, options and errors can grow without a new revision of this crate.
 //!
 //! # Growing the wire

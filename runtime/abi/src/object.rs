@@ -1,4 +1,4 @@
-//! An opened encoder, connector or language model: a context pointer and a table of functions.
+//! An opened encoder, connector, language model or text tower: a context pointer and a table of functions.
 
 use std::ffi::c_void;
 use std::sync::atomic::AtomicBool;
@@ -15,6 +15,8 @@ pub mod request {
     pub const NORM: u64 = 1;
     /// Return the prefix tokens too.
     pub const PREFIX: u64 = 2;
+    /// Return one vector for each image too; the layers may then be none; 1.0.2.
+    pub const EMBEDDING: u64 = 4;
 }
 
 /// A result with its name.
@@ -53,7 +55,7 @@ pub struct Cost {
 pub struct CallArgs<'a> {
     /// Input tensors.
     pub inputs: RSlice<'a, NamedView<'a>>,
-    /// Layers of an encoder, 0-based.
+    /// Layers of an encoder, 0-based; none where only vectors are asked for.
     pub layers: RSlice<'a, i32>,
     /// See [`request`].
     pub flags: u64,

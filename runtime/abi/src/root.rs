@@ -17,6 +17,8 @@ pub mod kind {
     pub const CONNECTOR: u32 = 2;
     /// A language model.
     pub const LLM: u32 = 3;
+    /// A text tower; 1.0.2.
+    pub const TEXT: u32 = 4;
 }
 
 /// The functions of a library. They may be called from any thread, and do not unwind.

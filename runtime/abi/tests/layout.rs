@@ -77,5 +77,5 @@ fn tables_have_their_functions_in_order() {
 
 #[test]
 fn the_version_of_the_wire_is_its_own() {
-    assert_eq!((ABI_REVISION, env!("CARGO_PKG_VERSION")), (1, "1.0.1"));
+    assert_eq!((ABI_REVISION, env!("CARGO_PKG_VERSION")), (1, "1.0.2"));
 }

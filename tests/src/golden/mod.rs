@@ -151,8 +151,14 @@ mod tests {
         })))
     }
 
-    static PLUGIN: Plugin =
-        Plugin { name: "mirror", version: "0", encoders: &[("mirror", load)], connectors: &[], llms: &[] };
+    static PLUGIN: Plugin = Plugin {
+        name: "mirror",
+        version: "0",
+        encoders: &[("mirror", load)],
+        connectors: &[],
+        llms: &[],
+        texts: &[],
+    };
 
     /// A folder with one case that expects the pixels, `off` too large, at `layer`.
     fn folder(layer: i32, off: f64) -> tempfile::TempDir {

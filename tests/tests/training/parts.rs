@@ -237,6 +237,7 @@ fn an_encoder_without_gradients_is_refused_before_data_are_read() {
         encoders: &[("convnext", blind)],
         connectors: &[],
         llms: &[],
+        texts: &[],
     });
     let check = |patterns: &str, expected: &str| {
         let stage = format!("train = {CONNECTOR}\nunfreeze = {patterns}");

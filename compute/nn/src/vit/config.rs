@@ -53,6 +53,18 @@ impl From<ViTAct> for MlpKind {
     }
 }
 
+/// What makes one vector of the tokens of an image, which are normalised before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViTPool {
+    /// The class token.
+    Class,
+    /// The mean of the patch tokens.
+    Mean,
+    /// Attention of one learnt query to all tokens, and a feed-forward network on what it finds.
+    Attention,
+}
+
 /// What the members of a family share; a plugin's defaults, each of which a registry row may override under the
 /// same name.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +111,10 @@ pub struct ViTStyle {
     pub pos_mode: PosMode,
     /// Rotary positions of q and k.
     pub rope: Option<AxialRope>,
+    /// What makes one vector of an image, where something does.
+    pub pool: Option<ViTPool>,
+    /// Whether its projection, where there is one, has a bias.
+    pub project_bias: bool,
 }
 
 impl ViTStyle {
@@ -125,6 +141,8 @@ impl ViTStyle {
         positions: true,
         pos_mode: PosMode::BicubicAntialias,
         rope: None,
+        pool: None,
+        project_bias: false,
     };
 }
 
@@ -162,6 +180,14 @@ struct ViTArch {
     pos_grid: Option<usize>,
     /// Cells of an axis that rotary positions were trained with.
     rope_reference: Option<usize>,
+    pool: Option<ViTPool>,
+    /// Heads of the pooling attention, where they are not as many as a block's.
+    pool_heads: Option<usize>,
+    /// Inner width of the network behind the pooling attention, where it is not that of a block's.
+    pool_mlp: Option<usize>,
+    /// Width of the vector, where what is pooled is projected.
+    project: Option<usize>,
+    project_bias: Option<bool>,
 }
 
 /// A vision transformer: pre-norm blocks on patch tokens (arXiv 2010.11929).
@@ -181,6 +207,12 @@ pub struct ViTConfig {
     pub image_size: usize,
     /// Side of the position table in cells.
     pub pos_grid: usize,
+    /// Heads of the pooling attention.
+    pub pool_heads: usize,
+    /// Inner width of the network behind it.
+    pub pool_mlp: usize,
+    /// Width of what is pooled after its projection, where there is one.
+    pub project: Option<usize>,
     /// The rest.
     pub style: ViTStyle,
 }
@@ -207,6 +239,9 @@ impl ViTConfig {
             patch_size: arch.patch_size,
             image_size: arch.image_size,
             pos_grid: arch.pos_grid.unwrap_or(arch.image_size / arch.patch_size.max(1)),
+            pool_heads: arch.pool_heads.unwrap_or(arch.num_heads),
+            pool_mlp: arch.pool_mlp.unwrap_or(arch.mlp_dim),
+            project: arch.project,
             style: ViTStyle {
                 act: arch.act.unwrap_or(style.act),
                 norm: arch.norm.unwrap_or(style.norm),
@@ -222,6 +257,8 @@ impl ViTConfig {
                 final_norm: arch.final_norm.unwrap_or(style.final_norm),
                 pos_mode: arch.pos_mode.unwrap_or(style.pos_mode),
                 rope,
+                pool: arch.pool.or(style.pool),
+                project_bias: arch.project_bias.unwrap_or(style.project_bias),
                 ..style
             },
         };
@@ -237,6 +274,9 @@ impl ViTConfig {
             ("mlp_dim", self.mlp_dim),
             ("patch_size", self.patch_size),
             ("image_size", self.image_size),
+            ("pool_heads", self.pool_heads),
+            ("pool_mlp", self.pool_mlp),
+            ("project", self.project.unwrap_or(1)),
         ];
         if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
             return Err(format!("`{name}` must not be 0"));
@@ -249,6 +289,20 @@ impl ViTConfig {
                 "`embed_dim` = {} is no multiple of `num_heads` = {}",
                 self.embed_dim, self.num_heads
             ));
+        }
+        if !self.embed_dim.is_multiple_of(self.pool_heads) {
+            return Err(format!(
+                "`embed_dim` = {} is no multiple of `pool_heads` = {}",
+                self.embed_dim, self.pool_heads
+            ));
+        }
+        if self.style.pool == Some(ViTPool::Class) && !self.style.class_token && !self.style.joined_prefix {
+            return Err("`pool` = \"class\", but there is no class token".to_owned());
+        }
+        if self.project.is_some() && self.style.pool.is_none() {
+            return Err(
+                "`project` is the width of a vector, and `pool` does not say what it is made of".to_owned()
+            );
         }
         if self.style.rope.is_some() && !self.embed_dim.is_multiple_of(4 * self.num_heads) {
             return Err(format!(

@@ -4,11 +4,13 @@ use candle_core::{DType, Tensor};
 use half::bf16;
 use zoo_core::weights::Params;
 use zoo_core::{
-    Cost, EncoderDescriptor, FeatureMap, FeatureRequest, LayerInfo, PrefixToken, Resolution, Result,
+    Cost, Embedded, EmbeddingInfo, EncoderDescriptor, FeatureMap, FeatureRequest, LayerInfo, PrefixToken,
+    Resolution, Result,
 };
 use zoo_kernels::FeedForward;
 
 use super::config::{ViTAct, ViTConfig};
+use super::head;
 use super::trunk::VisionTransformer;
 use crate::attention::SelfAttention;
 use crate::encoder::{Trunk, TrunkEncoder};
@@ -27,6 +29,14 @@ impl Trunk for VisionTransformer {
 
     fn forward(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
         self.features(pixels, request)
+    }
+
+    fn embed(&self, pixels: &Tensor, beside: Option<&FeatureRequest>) -> Result<Embedded> {
+        self.vectors(pixels, beside)
+    }
+
+    fn embedding(config: &ViTConfig) -> Option<EmbeddingInfo> {
+        head::info(config)
     }
 
     fn descriptor(config: &ViTConfig, id: &str, parameters: u64) -> EncoderDescriptor {

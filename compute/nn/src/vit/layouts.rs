@@ -23,7 +23,23 @@ pub fn hf_vision_model(name: &str) -> TensorSource {
             _ => at(rest),
         };
     }
+    if let Some(rest) = name.strip_prefix("attn_pool.") {
+        let joined = |leaf: &str, parts| TensorSource::Part {
+            key: format!("head.attention.in_proj_{leaf}"),
+            parts,
+            of: 3,
+        };
+        return match rest.split_once('.') {
+            None => TensorSource::key("head.probe"),
+            Some(("q", leaf)) => joined(leaf, 0..1),
+            Some(("kv", leaf)) => joined(leaf, 1..3),
+            Some(("proj", leaf)) => TensorSource::key(format!("head.attention.out_proj.{leaf}")),
+            Some(("norm", leaf)) => TensorSource::key(format!("head.layernorm.{leaf}")),
+            Some(_) => TensorSource::key(format!("head.{rest}")),
+        };
+    }
     match name {
+        "head.weight" => TensorSource::Beside("visual_projection.weight".to_owned()),
         "cls_token" => TensorSource::squeezed("embeddings.class_embedding"),
         "pos_embed" => TensorSource::squeezed("embeddings.position_embedding.weight"),
         "patch_embed.proj.weight" => TensorSource::key("embeddings.patch_embedding.weight"),
@@ -89,6 +105,7 @@ pub fn open_clip(name: &str) -> TensorSource {
         return TensorSource::key(format!("transformer.resblocks.{i}.{rest}"));
     }
     match name {
+        "head.weight" => TensorSource::Transposed("proj".to_owned()),
         "cls_token" => TensorSource::squeezed("class_embedding"),
         "pos_embed" => TensorSource::squeezed("positional_embedding"),
         _ => match name.split_once('.') {

@@ -3,12 +3,13 @@
 //! Families differ in numbers ([`ViTConfig`], read from a registry row over a family's [`ViTStyle`]) and in the
 //! names under which their weights are published ([`zoo_core::weights::Layout`]), not in code.
 
-mod block;
+pub(crate) mod block;
 mod config;
 mod encoder;
+mod head;
 pub mod layouts;
 mod trunk;
 
-pub use config::{ViTAct, ViTConfig, ViTNorm, ViTStyle};
+pub use config::{ViTAct, ViTConfig, ViTNorm, ViTPool, ViTStyle};
 pub use encoder::ViT;
 pub use trunk::VisionTransformer;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use zoo_core::weights::{Init, Params};
-use zoo_core::{FeatureMap, FeatureRequest, Grid, Result, step};
+use zoo_core::{Embedded, Error, FeatureMap, FeatureRequest, Grid, Result, step};
 
-use super::block::Block;
+use super::block::{Block, BlockSize};
 use super::config::ViTConfig;
+use super::head::Head;
 use crate::axial::AxialPositions;
 use crate::norm::Norm;
 use crate::patch_embed::{PatchEmbed, Surroundings};
@@ -17,7 +18,8 @@ use crate::recompute;
 /// Weights of a vision transformer. Canonical names are timm's: `cls_token`, `reg_token`, `pos_embed`,
 /// `patch_embed.proj`, `norm_pre`, `blocks.{i}.{norm1,attn.qkv,attn.proj,ls1.gamma,norm2,mlp.…,ls2.gamma}`,
 /// `norm`; a gated network's are `mlp.w12` and `mlp.w3`. Where a style asks for them: `patch_embed.norm`,
-/// `attn.{norm,q_norm,k_norm}`, `mlp.norm`, and `prefix_token` in place of the class and register tokens.
+/// `attn.{norm,q_norm,k_norm}`, `mlp.norm`, and `prefix_token` in place of the class and register tokens; those of a
+/// [`ViTPool`](super::ViTPool) are `attn_pool.{latent,q,kv,proj,norm,mlp.fc1,mlp.fc2}` and `head`.
 pub struct VisionTransformer {
     patch_embed: PatchEmbed,
     /// Class and register tokens `[1, P, D]`, with the position of the former.
@@ -28,6 +30,8 @@ pub struct VisionTransformer {
     rope: Option<AxialPositions>,
     blocks: Vec<Arc<Block>>,
     norm: Option<Norm>,
+    /// What makes one vector of an image, where that was wanted.
+    head: Option<Head>,
 }
 
 impl VisionTransformer {
@@ -61,8 +65,9 @@ impl VisionTransformer {
         };
         let patch_norm = norm("patch_embed.norm", style.patch_norm)?;
         let pre_norm = norm("norm_pre", style.pre_norm)?;
+        let size = BlockSize { width, heads: config.num_heads, mlp: config.mlp_dim };
         let blocks = (0..config.depth)
-            .map(|i| Ok(Arc::new(Block::load(&params.pp("blocks").pp(i), config)?)))
+            .map(|i| Ok(Arc::new(Block::load(&params.pp("blocks").pp(i), size, style)?)))
             .collect::<Result<_>>()?;
         let norm = norm("norm", style.final_norm)?;
         let rope = style.rope.map(|rope| {
@@ -76,7 +81,8 @@ impl VisionTransformer {
         };
         let prefix = class.into_iter().chain(registers).collect::<Vec<_>>();
         let prefix = if prefix.is_empty() { None } else { Some(Tensor::cat(&prefix, 1)?) };
-        Ok(Self { patch_embed, prefix, positions, patch_norm, pre_norm, rope, blocks, norm })
+        let head = params.vectors().then(|| Head::load(params, config)).transpose()?.flatten();
+        Ok(Self { patch_embed, prefix, positions, patch_norm, pre_norm, rope, blocks, norm, head })
     }
 
     /// Tokens `[B, P + N, D]` before the first block, and the grid of the last `N`.
@@ -102,6 +108,29 @@ impl VisionTransformer {
     pub(super) fn features(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Vec<FeatureMap>> {
         let wanted = request.layers.resolve(self.blocks.len())?;
         let last = wanted.iter().copied().max().unwrap_or(0);
+        Ok(self.run(pixels, Some(request), &wanted, last)?.1)
+    }
+
+    /// One vector for each of `pixels` `[B, 3, H, W]`, and the maps of `beside`.
+    pub(super) fn vectors(&self, pixels: &Tensor, beside: Option<&FeatureRequest>) -> Result<Embedded> {
+        let head = self.head.as_ref().ok_or_else(|| Error::Internal("a trunk without a head".to_owned()))?;
+        let wanted = match beside {
+            Some(request) => request.layers.resolve(self.blocks.len())?,
+            None => Vec::new(),
+        };
+        let (tokens, maps) = self.run(pixels, beside, &wanted, self.blocks.len().saturating_sub(1))?;
+        let prefix = self.prefix.as_ref().map_or(Ok(0), |prefix| prefix.dim(1))?;
+        Ok(Embedded { vectors: head.forward(self.norm.as_ref(), &tokens, prefix)?, maps })
+    }
+
+    /// Tokens after block `last`, and on the way there the maps of `wanted` in the form of `request`.
+    fn run(
+        &self,
+        pixels: &Tensor,
+        request: Option<&FeatureRequest>,
+        wanted: &[usize],
+        last: usize,
+    ) -> Result<(Tensor, Vec<FeatureMap>)> {
         let (mut tokens, grid) = self.embed(pixels)?;
         let turns = self.rope.as_ref().map(|rope| rope.turns(grid)).transpose()?;
         let mut maps: Vec<Option<FeatureMap>> = vec![None; wanted.len()];
@@ -109,15 +138,13 @@ impl VisionTransformer {
             step(layer, last + 1)?;
             let (block, turns) = (block.clone(), turns.clone());
             tokens = recompute::block(&[&tokens], move |x| block.forward(&x[0], turns.as_deref()))?;
-            if !wanted.contains(&layer) {
-                continue;
-            }
+            let Some(request) = request.filter(|_| wanted.contains(&layer)) else { continue };
             let map = self.map(&tokens, grid, layer, request)?;
-            for (slot, _) in maps.iter_mut().zip(&wanted).filter(|(_, w)| **w == layer) {
+            for (slot, _) in maps.iter_mut().zip(wanted).filter(|(_, w)| **w == layer) {
                 *slot = Some(map.clone());
             }
         }
-        Ok(maps.into_iter().flatten().collect())
+        Ok((tokens, maps.into_iter().flatten().collect()))
     }
 
     fn map(&self, tokens: &Tensor, grid: Grid, layer: usize, request: &FeatureRequest) -> Result<FeatureMap> {

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use zoo_core::{Filter, Preprocess, ResizeCrop};
+use zoo_core::{Filter, Fit, Preprocess, ResizeCrop};
 
 /// From a decoded image to normalised pixels, but for the size, which is the row's resolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,7 @@ impl Pixels {
         Preprocess {
             size,
             pad: self.pad,
+            fit: Fit::Pad,
             filter: self.filter,
             then: self.then.clone(),
             raw: self.raw,

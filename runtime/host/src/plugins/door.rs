@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use zoo_core::sdk::{InspectRequest, Inspection, ObjectKind, OpenOptions, Plugin, Provides};
-use zoo_core::{Connector, Encoder, LanguageModel, Result, Spec};
+use zoo_core::{Connector, Encoder, LanguageModel, Result, Spec, TextTower};
 
 use super::LoadedPlugin;
-use super::foreign::{ForeignConnector, ForeignEncoder, ForeignLlm};
+use super::foreign::{ForeignConnector, ForeignEncoder, ForeignLlm, ForeignText};
 
 /// A plugin, linked in or loaded. Cheap to clone.
 #[derive(Clone)]
@@ -89,12 +89,29 @@ impl PluginDoor {
         }
     }
 
+    /// Opens a text tower.
+    ///
+    /// # Errors
+    /// As [`PluginDoor::open_encoder`].
+    pub fn open_text(&self, spec: &Spec, options: &OpenOptions) -> Result<Box<dyn TextTower>> {
+        match self {
+            Self::Static(plugin) => plugin.open_text(spec, &options.weights(spec)?, &options.device.open()?),
+            Self::Dynamic(plugin) => {
+                let foreign = plugin.foreign(ObjectKind::Text, spec, options)?;
+                Ok(Box::new(ForeignText::new(foreign)?))
+            }
+        }
+    }
+
     /// What an object would be, and the tensors that it would read in its usual layout. No weights are needed.
     ///
     /// # Errors
     /// As [`PluginDoor::open_encoder`].
     pub fn inspect(&self, kind: ObjectKind, spec: &Spec) -> Result<Inspection> {
-        self.inspect_with(kind, InspectRequest { spec: spec.clone(), layout: None, dims: None })
+        self.inspect_with(
+            kind,
+            InspectRequest { spec: spec.clone(), layout: None, dims: None, vectors: false },
+        )
     }
 
     /// [`PluginDoor::inspect`] with the cost of a call on `[batch, height, width]`.
@@ -102,7 +119,10 @@ impl PluginDoor {
     /// # Errors
     /// As [`PluginDoor::open_encoder`].
     pub fn inspect_at(&self, kind: ObjectKind, spec: &Spec, dims: [usize; 3]) -> Result<Inspection> {
-        self.inspect_with(kind, InspectRequest { spec: spec.clone(), layout: None, dims: Some(dims) })
+        self.inspect_with(
+            kind,
+            InspectRequest { spec: spec.clone(), layout: None, dims: Some(dims), vectors: false },
+        )
     }
 
     /// [`PluginDoor::inspect`] in full.

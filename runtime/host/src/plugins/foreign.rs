@@ -6,6 +6,7 @@ mod answer;
 mod connector;
 mod encoder;
 mod llm;
+mod text;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use candle_core::{Device, Tensor};
 pub(super) use connector::ForeignConnector;
 pub(super) use encoder::ForeignEncoder;
 pub(super) use llm::ForeignLlm;
+pub(super) use text::ForeignText;
 use zoo_abi::{CallArgs, FfiResult, NamedTensor, NamedView, Object};
 use zoo_core::dlpack::{Lent, import_owned};
 use zoo_core::sdk::failure::from_wire;

@@ -97,7 +97,7 @@ impl Manifest {
     pub(super) fn check_identity(&self, path: &Path, library: &Identity) -> Result<(), PluginError> {
         let provides = |p: &Provides| {
             let p = p.sorted();
-            [&p.encoders[..], &p.connectors, &p.llms].concat().join(", ")
+            [&p.encoders[..], &p.connectors, &p.llms, &p.texts].concat().join(", ")
         };
         let pairs = [
             ("name", library.name.clone(), self.name.clone()),

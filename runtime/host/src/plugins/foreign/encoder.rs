@@ -6,10 +6,12 @@ use candle_core::{Device, Tensor};
 use zoo_abi::{NamedView, request};
 use zoo_core::dlpack::{Lent, import_owned};
 use zoo_core::sdk::failure::from_wire;
-use zoo_core::sdk::wire::{MapReply, OPTION, Tensors, VjpOptions, from_json, to_json};
+use zoo_core::sdk::wire::{
+    EMBEDDING, EncoderReply, MapReply, OPTION, Tensors, VjpOptions, from_json, to_json,
+};
 use zoo_core::{
-    CallOptions, Cost, Differentiable, Encoder, EncoderDescriptor, Error, FeatureMap, FeatureRequest, Grid,
-    Result,
+    CallOptions, Cost, Differentiable, Embedded, EmbeddingInfo, Encoder, EncoderDescriptor, Error,
+    FeatureMap, FeatureRequest, Grid, Result,
 };
 
 use super::{Call, Foreign, Function};
@@ -17,6 +19,7 @@ use super::{Call, Foreign, Function};
 pub(in super::super) struct ForeignEncoder {
     foreign: Foreign,
     descriptor: EncoderDescriptor,
+    embedding: Option<EmbeddingInfo>,
     /// Shapes of the parameters whose gradients were asked for.
     shapes: Mutex<HashMap<String, Vec<usize>>>,
 }
@@ -35,8 +38,8 @@ struct Asked {
 
 impl ForeignEncoder {
     pub fn new(foreign: Foreign) -> Result<Self> {
-        let descriptor = foreign.describe(EncoderDescriptor::faults)?;
-        let encoder = Self { foreign, descriptor, shapes: Mutex::default() };
+        let EncoderReply { descriptor, embedding } = foreign.describe(EncoderReply::faults)?;
+        let encoder = Self { foreign, descriptor, embedding, shapes: Mutex::default() };
         // An older plugin lacks the functions; that is said when they are asked for.
         if encoder.descriptor.vjp && encoder.foreign.object.param_names().is_some() {
             encoder.names().map_err(|e| {
@@ -57,9 +60,12 @@ impl ForeignEncoder {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for what the descriptor does not promise: then the plugin is not asked.
-    fn spell(&self, pixels: &Tensor, request: &FeatureRequest) -> Result<Asked> {
+    fn spell(&self, pixels: &Tensor, request: Option<&FeatureRequest>) -> Result<Asked> {
         let said = &self.descriptor;
-        let layers = request.layers.resolve(said.layers.len())?;
+        let layers = match request {
+            Some(request) => request.layers.resolve(said.layers.len())?,
+            None => Vec::new(),
+        };
         let (batch, height, width) = match *pixels.dims() {
             [batch, 3, height, width] => (batch, height, width),
             ref dims => {
@@ -70,15 +76,19 @@ impl ForeignEncoder {
             }
         };
         let grids = layers.iter().map(|&layer| said.grid(layer, height, width)).collect::<Result<_>>()?;
-        let norm = if request.norm { request::NORM } else { 0 };
-        let prefix = if request.prefix { request::PREFIX } else { 0 };
+        if layers.is_empty() {
+            said.grid(0, height, width)?;
+        }
+        let (norm, prefix) = request.map_or((false, false), |request| (request.norm, request.prefix));
+        let norm_flag = if norm { request::NORM } else { 0 };
+        let prefix_flag = if prefix { request::PREFIX } else { 0 };
         Ok(Asked {
             layers: layers.into_iter().map(|l| l as i32).collect(),
             grids,
-            flags: norm | prefix,
+            flags: norm_flag | prefix_flag,
             batch,
-            normed: request.norm && said.final_norm,
-            prefix: request.prefix && !said.prefix.is_empty(),
+            normed: norm && said.final_norm,
+            prefix: prefix && !said.prefix.is_empty(),
         })
     }
 
@@ -122,6 +132,35 @@ impl ForeignEncoder {
         Ok(FeatureMap { tokens, prefix, grid, layer: map.layer, normed: map.normed })
     }
 
+    /// Asks for the maps of `request`, with `flags` more. The tensors that are no maps are left.
+    fn look(
+        &self,
+        pixels: &Tensor,
+        request: Option<&FeatureRequest>,
+        flags: u64,
+        options: &CallOptions,
+    ) -> Result<(Vec<FeatureMap>, Tensors)> {
+        let asked = self.spell(pixels, request)?;
+        options.check_on(&self.descriptor, pixels)?;
+        // A plugin of an older wire lists no options, so it is never given any.
+        let values = if options.values().is_empty() { String::new() } else { to_json(options.values())? };
+        let names: Vec<String> = options.tensors().keys().map(|name| format!("{OPTION}{name}")).collect();
+        let mut inputs = vec![("pixels", pixels)];
+        inputs.extend(names.iter().map(String::as_str).zip(options.tensors().values()));
+        let flags = asked.flags | flags;
+        let call = Call { inputs: &inputs, layers: &asked.layers, flags, options: &values };
+        let (mut tensors, reply) = self.foreign.run(Function::Call, &call)?;
+        let maps: Vec<MapReply> = self.foreign.reply("an encoder", &reply)?;
+        if maps.len() != asked.layers.len() {
+            let what =
+                format!("{} feature maps came back, {} were asked for", maps.len(), asked.layers.len());
+            return Err(self.foreign.broken(what));
+        }
+        let map = |(i, map)| self.map(i, map, &asked, &mut tensors);
+        let maps = maps.iter().enumerate().map(map).collect::<Result<_>>()?;
+        Ok((maps, tensors))
+    }
+
     /// The shape of a parameter, asked for once.
     fn shape(&self, name: &str) -> Result<Vec<usize>> {
         let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
@@ -149,22 +188,27 @@ impl Encoder for ForeignEncoder {
         request: &FeatureRequest,
         options: &CallOptions,
     ) -> Result<Vec<FeatureMap>> {
-        let asked = self.spell(pixels, request)?;
-        options.check_on(&self.descriptor, pixels)?;
-        // A plugin of an older wire lists no options, so it is never given any.
-        let values = if options.values().is_empty() { String::new() } else { to_json(options.values())? };
-        let names: Vec<String> = options.tensors().keys().map(|name| format!("{OPTION}{name}")).collect();
-        let mut inputs = vec![("pixels", pixels)];
-        inputs.extend(names.iter().map(String::as_str).zip(options.tensors().values()));
-        let call = Call { inputs: &inputs, layers: &asked.layers, flags: asked.flags, options: &values };
-        let (mut tensors, reply) = self.foreign.run(Function::Call, &call)?;
-        let maps: Vec<MapReply> = self.foreign.reply("an encoder", &reply)?;
-        if maps.len() != asked.layers.len() {
-            let what =
-                format!("{} feature maps came back, {} were asked for", maps.len(), asked.layers.len());
-            return Err(self.foreign.broken(what));
-        }
-        maps.iter().enumerate().map(|(i, map)| self.map(i, map, &asked, &mut tensors)).collect()
+        Ok(self.look(pixels, Some(request), 0, options)?.0)
+    }
+
+    fn embedding(&self) -> Option<&EmbeddingInfo> {
+        self.embedding.as_ref()
+    }
+
+    fn embed(
+        &self,
+        pixels: &Tensor,
+        beside: Option<&FeatureRequest>,
+        options: &CallOptions,
+    ) -> Result<Embedded> {
+        // A plugin of an older wire makes none, and does not know the flag.
+        let Some(said) = &self.embedding else {
+            return Err(Error::unsupported(&self.descriptor.id, "one vector for each image"));
+        };
+        let (maps, mut tensors) = self.look(pixels, beside, request::EMBEDDING, options)?;
+        let vectors = tensors.take(EMBEDDING).map_err(|e| self.foreign.broken(e))?;
+        self.foreign.expect(EMBEDDING, &vectors, &[pixels.dim(0)?, said.width])?;
+        Ok(Embedded { vectors, maps })
     }
 
     /// What the plugin says; nothing if it fails to.
@@ -214,7 +258,7 @@ impl Differentiable for ForeignEncoder {
         cotangents: &[Tensor],
         parameters: &[String],
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let asked = self.spell(pixels, request)?;
+        let asked = self.spell(pixels, Some(request))?;
         let options = to_json(&VjpOptions { parameters: parameters.to_vec() })?;
         let names: Vec<_> = (0..cotangents.len()).map(|i| format!("cotangent.{i}")).collect();
         let mut inputs = vec![("pixels", pixels)];
