@@ -127,7 +127,8 @@ fn architecture_names_what_exists() {
 fn the_program_names_the_commands_of_the_other() {
     use clap::CommandFactory;
     let zoo = zoo::Cli::command();
-    let others = [zoo_learn::Cli::command(), zoo_extract::args::Cli::command()];
+    let others =
+        [zoo_learn::Cli::command(), zoo_extract::args::Cli::command(), zoo_serve::args::Cli::command()];
     for command in others.iter().flat_map(clap::Command::get_subcommands) {
         let named = zoo.find_subcommand(command.get_name());
         let named = named.unwrap_or_else(|| panic!("`zoo` does not know `{}`", command.get_name()));

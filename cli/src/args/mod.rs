@@ -13,10 +13,10 @@ use zoo_core::Quantisation;
 
 pub use bench::BenchArgs;
 pub use computing::{EncodeArgs, EncoderArgs, PreprocessArgs, Subject, ViewArgs};
-pub use model::{
-    AnswerArgs, AskArgs, ChatArgs, DEFAULT_MODEL, ExplainArgs, ModelArgs, Newline, TalkArgs, TraceArgs,
+pub use model::{AnswerArgs, AskArgs, ChatArgs, ExplainArgs, TalkArgs, TraceArgs};
+pub use zoo_terminal::args::{
+    DEFAULT_MODEL, Dtype, Global, ModelArgs, Newline, OrientationArgs, OverwriteArgs, PixelArgs,
 };
-pub use zoo_terminal::args::{Dtype, Global, OrientationArgs, OverwriteArgs, PixelArgs};
 
 /// Look at images with vision encoders, one or several together.
 #[derive(Debug, Parser)]
@@ -81,6 +81,8 @@ pub enum Command {
     Analyse(ElsewhereArgs),
     /// Turn very many images into vectors or feature maps, on as many machines as there are
     Extract(ElsewhereArgs),
+    /// Answer questions about images, and give what encoders see of them, over HTTP
+    Serve(ElsewhereArgs),
     /// List, check or trust plugins
     Plugins(PluginsArgs),
     /// Look for what is wrong with this installation, and say how to fix it

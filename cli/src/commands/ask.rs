@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use zoo_core::path_text;
 use zoo_host::{HostError, ModelSession, Sight, Zoo};
-use zoo_language::generate::{Beams, Control, Finish, Generated, Options};
+use zoo_language::generate::{Beams, Control, Finish, Generated, Options, Trimmed};
 use zoo_language::template::Conversation;
 use zoo_pipeline::find::{Found, Input, find};
 use zoo_preprocess::Decoded;
 
 use super::encode::passed_over;
-use super::model::{begin, metadata, open, sensible};
+use super::model::{begin, metadata, sensible};
 use super::picture;
 use super::question::{self, Asked};
 use crate::args::{AskArgs, PixelArgs};
-use zoo_terminal::{CliError, Context, ModelPhases, Report, counted, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Report, counted, interrupt, open_model};
 
 /// How many images are looked at before the language model is loaded, where the encoders have to go for it.
 const TOGETHER: usize = 32;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &AskArgs, context: &Context<'_>) -> Result<Report, CliEr
         return Err(none_left(failures.len()));
     }
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = open(&zoo, &args.talk.model, context)?;
+    let session = open_model(&zoo, &args.talk.model, context)?;
     // What is wrong with the question is wrong for every image.
     session.prompt(&conversation)?;
     let asking = Asking { args, context, conversation, several, inputs, stop: interrupt::flag() };
@@ -255,18 +255,4 @@ pub(super) fn written(generated: &Generated) -> Value {
         Finish::Cancelled => "cancelled",
     };
     json!({ "answer": generated.text.trim(), "tokens": generated.ids.len(), "finish": finish })
-}
-
-/// Takes away the white space before a text that comes in pieces: answers begin with a space in some templates.
-#[derive(Default)]
-pub(super) struct Trimmed {
-    begun: bool,
-}
-
-impl Trimmed {
-    pub fn push<'a>(&mut self, piece: &'a str) -> &'a str {
-        let piece = if self.begun { piece } else { piece.trim_start() };
-        self.begun |= !piece.is_empty();
-        piece
-    }
 }

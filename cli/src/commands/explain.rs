@@ -3,16 +3,16 @@
 use serde_json::{Map, Value, json};
 use zoo_core::path_text;
 use zoo_host::{Explanation, HostError, LayerSite, Look};
-use zoo_language::generate::Control;
+use zoo_language::generate::{Control, Trimmed};
 use zoo_pipeline::write;
 
-use super::ask::{Trimmed, written};
-use super::model::{begin, metadata, open, sensible};
+use super::ask::written;
+use super::model::{begin, metadata, sensible};
 use super::picture;
 use super::session::named;
 use crate::args::{ExplainArgs, PixelArgs};
 use crate::view::looks::{LayerLook, Looks, draw};
-use zoo_terminal::{CliError, Context, ModelPhases, Report, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Report, interrupt, open_model};
 
 pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, CliError> {
     named("--out", &args.out, "png")?;
@@ -22,7 +22,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context<'_>) -> Result<Report, C
     let decoded = picture::open(&args.image, &args.talk.model.orientation, context)?;
     let notes = picture::notes(&decoded);
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = open(&zoo, &args.talk.model, context)?;
+    let session = open_model(&zoo, &args.talk.model, context)?;
     let mut conversation = begin(args.talk.system.as_deref());
     conversation.ask_about_image(&args.question).map_err(HostError::from)?;
 

@@ -50,6 +50,7 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         | Command::CvBench(_)
         | Command::Analyse(_) => elsewhere::run("zoo-learn"),
         Command::Extract(_) => elsewhere::run("zoo-extract"),
+        Command::Serve(_) => elsewhere::run("zoo-serve"),
         Command::Plugins(args) => plugins::run(args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(args),

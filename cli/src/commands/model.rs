@@ -1,34 +1,11 @@
-//! What the commands that ask a model share: opening it, and what is recorded of it.
+//! What the commands that ask a model share: which settings make sense, and what is recorded of it.
 
 use serde_json::{Value, json};
-use zoo_host::{ModelSession, Zoo};
+use zoo_host::ModelSession;
 use zoo_language::template::Conversation;
+use zoo_terminal::CliError;
 
-use crate::args::{AnswerArgs, ModelArgs};
-use zoo_terminal::{CliError, Context, ModelPhases};
-
-/// From here on the memory plan is worth reading before it is used.
-const LARGE: u64 = 1 << 30;
-
-/// Opens the model: first what it needs is said, then it is loaded.
-pub(super) fn open(zoo: &Zoo, args: &ModelArgs, context: &Context<'_>) -> Result<ModelSession, CliError> {
-    let request = args.request();
-    let plan = zoo.plan_model(&request)?;
-    if plan.needed() >= LARGE {
-        context.note(&format!("memory of {}\n{plan}", plan.model));
-    }
-    let session = zoo.model(&request, &ModelPhases::new(context))?;
-    for warning in &session.release().warnings {
-        context.note(&format!("warning: {warning}"));
-    }
-    if session.untrained() {
-        context.note(&format!(
-            "warning: encoders of {} are UNTRAINED: their weights are random numbers from a fixed seed",
-            session.id()
-        ));
-    }
-    Ok(session)
-}
+use crate::args::AnswerArgs;
 
 /// Whether every setting of the answer means something.
 pub(super) fn sensible(answer: &AnswerArgs) -> Result<(), CliError> {

@@ -9,12 +9,12 @@ use zoo_host::HostError;
 use zoo_pipeline::look::{pixel_record, resize_mode, run_record};
 use zoo_pipeline::write::{Plain, free, write_safetensors};
 
-use super::model::{begin, metadata, open};
+use super::model::{begin, metadata};
 use super::picture;
 use super::question::{self, Asked};
 use super::session::named;
 use crate::args::{PixelArgs, TraceArgs};
-use zoo_terminal::{CliError, Context, ModelPhases, Report};
+use zoo_terminal::{CliError, Context, ModelPhases, Report, open_model};
 
 pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, CliError> {
     let Asked { images, question } = question::split(&args.inputs, args.text_only)?;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &TraceArgs, context: &Context<'_>) -> Result<Report, Cli
         path.map(|path| picture::open(path, orientation, context)).transpose()?.into_iter().collect();
     let notes = images.first().map(picture::notes);
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = open(&zoo, &args.model, context)?;
+    let session = open_model(&zoo, &args.model, context)?;
 
     let mut conversation = begin(args.system.as_deref());
     let asked = match path {

@@ -43,6 +43,7 @@ mod capability;
 mod context;
 pub mod interrupt;
 pub mod log;
+mod model;
 mod phases;
 mod process;
 mod program;
@@ -52,6 +53,7 @@ pub mod table;
 pub mod threads;
 
 pub use context::{Context, SET_ASIDE, Streams};
+pub use model::open_model;
 pub use phases::ModelPhases;
 pub use process::process;
 pub use program::{Program, execute, run};

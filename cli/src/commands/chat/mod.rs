@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use zoo_core::path_text;
 use zoo_host::{HostError, ModelSession, Sight};
-use zoo_language::generate::{Control, Dialogue, Finish, Generator, Options, Prompt};
+use zoo_language::generate::{Control, Dialogue, Finish, Generator, Options, Prompt, Trimmed};
 use zoo_language::template::Conversation;
 use zoo_pipeline::write::Replace;
 
-use super::ask::{Trimmed, written};
-use super::model::{begin, metadata, open, sensible};
+use super::ask::written;
+use super::model::{begin, metadata, sensible};
 use super::picture;
 use crate::args::{ChatArgs, PixelArgs};
 use command::{HELP, Line};
 use lines::{Lines, Typed};
-use zoo_terminal::{CliError, Context, ModelPhases, Progress, Report, counted, interrupt};
+use zoo_terminal::{CliError, Context, ModelPhases, Progress, Report, counted, interrupt, open_model};
 
 /// From so many positions on, reading them is shown.
 const SHOWN: usize = 512;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context<'_>) -> Result<Report, CliE
     let decoded = args.image.as_deref().map(look).transpose()?;
     let notes = decoded.as_ref().map(picture::notes);
     let zoo = context.computing(&PixelArgs::default())?;
-    let session = open(&zoo, &args.talk.model, context)?;
+    let session = open_model(&zoo, &args.talk.model, context)?;
     let sight = match decoded {
         Some(decoded) => session.look(&[decoded], &ModelPhases::new(context))?,
         None => Sight::none(),

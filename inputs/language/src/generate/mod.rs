@@ -21,6 +21,7 @@ pub use assemble::Assembled;
 pub use beam::{Beams, Hypothesis};
 pub use dialogue::{Dialogue, Prompt, Reading};
 pub use run::Generator;
+pub use text::Trimmed;
 
 use crate::sampling::Sampling;
 use crate::template::Template;

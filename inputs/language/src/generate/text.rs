@@ -46,3 +46,18 @@ impl<'a> TextStream<'a> {
         }
     }
 }
+
+/// Takes away the white space before a text that comes in pieces: answers begin with a space in some templates.
+#[derive(Debug, Default)]
+pub struct Trimmed {
+    begun: bool,
+}
+
+impl Trimmed {
+    /// What is left of the next piece.
+    pub fn push<'a>(&mut self, piece: &'a str) -> &'a str {
+        let piece = if self.begun { piece } else { piece.trim_start() };
+        self.begun |= !piece.is_empty();
+        piece
+    }
+}

@@ -3,6 +3,7 @@
 mod encoders;
 mod identity;
 mod record;
+mod vector;
 
 use candle_core::Tensor;
 use zoo_host::HostError;
@@ -12,6 +13,7 @@ use crate::read::Batch;
 
 pub use encoders::Encoders;
 pub use record::{pixel_record, resize_mode, run_record};
+pub use vector::{mean, to_unit};
 
 /// Rows of one f32 tensor: its first axis counts images.
 #[derive(Debug, Clone, PartialEq)]
