@@ -1,10 +1,11 @@
 //! What went wrong with a request, in the form that clients of OpenAI's interface read.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use zoo_host::HostError;
+
+use crate::routes::Json;
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

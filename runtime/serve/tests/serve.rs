@@ -45,7 +45,7 @@ fn eyes(zoo: &Zoo) -> zoo_host::Eyes {
 }
 
 fn model(zoo: &Zoo) -> ModelSession {
-    zoo.model(&ModelRequest::new(zoo_models::TRILOBITE), &()).unwrap()
+    zoo.model(&ModelRequest::new(zoo_models::TRILOBITE.id), &()).unwrap()
 }
 
 fn file(number: usize) -> Vec<u8> {

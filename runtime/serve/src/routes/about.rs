@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse};
 use serde_json::{Value, json};
 
+use super::Json;
 use crate::{App, Failure};
 
 const PAGE: &str = include_str!("../page.html");
@@ -48,15 +48,12 @@ fn entries(app: &App) -> Vec<Value> {
 }
 
 /// `GET /v1/models`
-pub(super) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
+pub(super) async fn models(State(app): State<Arc<App>>) -> Json {
     Json(json!({ "object": "list", "data": entries(&app) }))
 }
 
 /// `GET /v1/models/ID`
-pub(super) async fn model(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
+pub(super) async fn model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json, Failure> {
     let all = entries(&app);
     let known: Vec<&str> = all.iter().filter_map(|entry| entry["id"].as_str()).collect();
     match all.iter().find(|entry| entry["id"] == id.as_str()) {
@@ -66,7 +63,7 @@ pub(super) async fn model(
 }
 
 /// `GET /info`
-pub(super) async fn info(State(app): State<Arc<App>>) -> Json<Value> {
+pub(super) async fn info(State(app): State<Arc<App>>) -> Json {
     let member = |member: &zoo_host::EncoderSession| {
         let said = member.descriptor();
         json!({

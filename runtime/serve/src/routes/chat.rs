@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -15,8 +14,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use zoo_language::generate::{Finish, Options, Trimmed};
 use zoo_language::template::{Conversation, IMAGE_PLACEHOLDER, Role};
 
-use super::Body;
 use super::input::url;
+use super::{Body, Json};
 use crate::answering::{Question, Said};
 use crate::app::now;
 use crate::interest::{Waiting, interest};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zoo_pipeline::look::{mean, to_unit};
 
-use super::Body;
 use super::input::pictures;
+use super::{Body, Json};
 use crate::interest::interest;
 use crate::looking::Sighting;
 use crate::{App, Failure};
@@ -73,7 +72,7 @@ impl Pooling {
 pub(super) async fn embeddings(
     State(app): State<Arc<App>>,
     Body(request): Body<Embed>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Json, Failure> {
     let looker = app.looker(request.model.as_deref())?;
     let (interest, _waiting) = interest();
     let pictures = app.pictures(&pictures(&request.input, "input")?, &interest).await?;

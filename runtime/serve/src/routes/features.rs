@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -11,8 +10,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Body;
 use super::input::pictures;
+use super::{Body, Json};
 use crate::interest::interest;
 use crate::looking::{Map, Sighting};
 use crate::{App, Failure};

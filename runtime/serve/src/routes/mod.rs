@@ -5,6 +5,7 @@ mod chat;
 mod embeddings;
 mod features;
 mod input;
+mod json;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
+
+pub(crate) use json::Json;
 
 use crate::{App, Failure};
 
