@@ -12,7 +12,7 @@ use crate::answering::Answerer;
 use crate::interest::Interest;
 use crate::looking::Looker;
 use crate::measures::Measures;
-use crate::picture::{self, Picture};
+use crate::picture::{self, Picture, Written};
 
 /// What a request may cost.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl App {
     /// [`Failure::request`] for the first that cannot be read, or for too many.
     pub async fn pictures(
         &self,
-        texts: &[(String, &str)],
+        texts: &[Written<'_>],
         interest: &Interest,
     ) -> Result<Vec<Picture>, Failure> {
         if texts.len() > self.limits.pictures {

@@ -18,6 +18,9 @@ pub struct Picture {
     pub digest: [u8; 32],
 }
 
+/// A picture as a request holds it: its place there, and the text that [`bytes`] reads.
+pub type Written<'r> = (String, &'r str);
+
 /// The bytes of the file that `text` is: `data:image/png;base64,…`, or the base64 alone. `place` names it in messages.
 ///
 /// # Errors

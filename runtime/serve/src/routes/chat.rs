@@ -19,6 +19,7 @@ use super::{Body, Json};
 use crate::answering::{Question, Said};
 use crate::app::now;
 use crate::interest::{Waiting, interest};
+use crate::picture::Written;
 use crate::{App, Failure};
 
 /// The request, in OpenAI's words.
@@ -140,7 +141,7 @@ fn options(asked: &Asked, defaults: Options, most: usize) -> Result<Options, Fai
 }
 
 /// Turns and pictures of messages; each picture with its place in the request.
-fn conversation(messages: &[Message]) -> Result<(Conversation, Vec<(String, &str)>), Failure> {
+fn conversation(messages: &[Message]) -> Result<(Conversation, Vec<Written<'_>>), Failure> {
     let (mut turns, mut pictures) = (Vec::new(), Vec::new());
     for (index, message) in messages.iter().enumerate() {
         let place = format!("messages[{index}]");
@@ -175,7 +176,7 @@ fn conversation(messages: &[Message]) -> Result<(Conversation, Vec<(String, &str
 fn content<'m>(
     content: &'m Value,
     place: &str,
-    pictures: &mut Vec<(String, &'m str)>,
+    pictures: &mut Vec<Written<'m>>,
 ) -> Result<(String, usize), Failure> {
     let wrong = |what: String| Err(Failure::request("messages", what));
     let parts = match content {

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::Failure;
+use crate::picture::Written;
 
 /// What each picture of `value` is written as, with its place in the request. A picture is a `data:` URL, an object
 /// `{"image": "…"}` with one or the base64 alone, or a part of a chat `{"image_url": {"url": "data:…"}}`.
 ///
 /// # Errors
 /// [`Failure::request`]: text where a picture is meant, something else, and nothing at all.
-pub(super) fn pictures<'v>(value: &'v Value, name: &str) -> Result<Vec<(String, &'v str)>, Failure> {
+pub(super) fn pictures<'v>(value: &'v Value, name: &str) -> Result<Vec<Written<'v>>, Failure> {
     match value {
         Value::Array(items) if items.is_empty() => {
             Err(Failure::request(name, format!("{name} holds no picture")))
@@ -21,7 +22,7 @@ pub(super) fn pictures<'v>(value: &'v Value, name: &str) -> Result<Vec<(String, 
     }
 }
 
-fn picture(item: &Value, place: String) -> Result<(String, &str), Failure> {
+fn picture(item: &Value, place: String) -> Result<Written<'_>, Failure> {
     const FORMS: &str = "a picture reads `data:image/png;base64,…` or {\"image\": \"…base64…\"}";
     let wrong = |what: &str| Err(Failure::request(&place, format!("{place}: {what}; {FORMS}")));
     match item {
