@@ -38,6 +38,14 @@ pub enum Error {
         /// What came of it.
         why: String,
     },
+    /// The model does not answer at all, or will not answer whoever asks so: there is no use in asking it anything else.
+    #[error("{url}: {why}; what was made stays, and the next run goes on from there")]
+    Model {
+        /// What was asked.
+        url: String,
+        /// What came of it.
+        why: String,
+    },
     /// Something that will not be asked for: a private address, or what robots.txt forbids.
     #[error("{url}: {why}")]
     Refused {
@@ -56,6 +64,9 @@ pub enum Error {
         /// How many the plan allows.
         limit: u64,
     },
+    /// Certificates that cannot be used.
+    #[error("{0}")]
+    Network(String),
     /// Sockets are not to be opened.
     #[error("{0} needs the network, and --offline forbids it")]
     Offline(String),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zoo_hub::Settings;
+
 /// What is to be made, from what, and at which cost.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -87,8 +89,8 @@ pub struct Budget {
 /// How servers are treated.
 #[derive(Debug, Clone)]
 pub struct Manners {
-    /// Open no socket.
-    pub offline: bool,
+    /// Certificates, and whether sockets may be opened.
+    pub settings: Settings,
     /// Requests to the model in a minute; 0 for as many as it answers.
     pub per_minute: u32,
     /// Least time between two requests to the same server of pages or pictures.
@@ -106,7 +108,8 @@ pub struct Manners {
 impl Default for Manners {
     fn default() -> Self {
         Self {
-            offline: false,
+            // No cache is read or written.
+            settings: Settings::new(""),
             per_minute: 60,
             pause: Duration::from_secs(1),
             tries: 5,

@@ -50,7 +50,7 @@ impl Engine {
     pub fn open(plan: Plan) -> Result<Self> {
         let fields = fields::fields(&plan.fields)?;
         let url = &plan.model.url;
-        if plan.manners.offline {
+        if plan.manners.settings.offline {
             return Err(Error::Offline(format!("the model at {url}")));
         }
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -76,7 +76,7 @@ impl Engine {
         let (plan, fields) = (&self.plan, &self.fields);
         let mut run = Run {
             plan,
-            net: Net::new(&plan.manners, stop),
+            net: Net::new(&plan.manners, stop)?,
             asker: Asker::new(&plan.model, plan.budget, plan.manners.per_minute, &plan.out)?,
             source: &mut *self.source,
             watch,

@@ -13,6 +13,8 @@ use ureq::http::{Request, Uri};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
+use zoo_hub::Poster;
+
 use address::PublicOnly;
 use robots::Robots;
 
@@ -51,13 +53,17 @@ pub(crate) struct Net<'a> {
     stop: &'a AtomicBool,
     named: Agent,
     found: Agent,
+    model: Poster,
     last: HashMap<String, Instant>,
     robots: HashMap<String, Robots>,
 }
 
 impl<'a> Net<'a> {
     /// Opens no socket yet.
-    pub fn new(manners: &'a Manners, stop: &'a AtomicBool) -> Self {
+    ///
+    /// # Errors
+    /// Certificates that cannot be read.
+    pub fn new(manners: &'a Manners, stop: &'a AtomicBool) -> Result<Self> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect is an address of somebody else's choice: it goes through the same resolver.
@@ -74,7 +80,10 @@ impl<'a> Net<'a> {
             true => config.clone().new_agent(),
             false => Agent::with_parts(config.clone(), connector, PublicOnly(DefaultResolver::default())),
         };
-        Self { manners, stop, named: config.new_agent(), found, last: HashMap::new(), robots: HashMap::new() }
+        let model = Poster::new(&manners.settings, manners.silence);
+        let model = model.map_err(|error| Error::Network(error.to_string()))?;
+        let (last, robots) = (HashMap::new(), HashMap::new());
+        Ok(Self { manners, stop, named: config.new_agent(), found, model, last, robots })
     }
 
     /// The body behind an address.
@@ -93,20 +102,30 @@ impl<'a> Net<'a> {
         })
     }
 
-    /// The answer to a JSON document.
+    /// The answer of the model to a JSON document. The key goes to the address that the user named, and to no other one
+    /// that this one names.
     ///
     /// # Errors
-    /// As [`Net::get`].
+    /// As [`Net::get`]; [`Error::Model`] where the model cannot be asked at all.
     pub fn post(&mut self, url: &str, key: Option<&str>, body: &str, pause: Duration) -> Result<Answer> {
         self.retry(url, pause, |net| {
-            let mut request = Request::post(url).header("content-type", "application/json");
-            if let Some(key) = key {
-                request = request.header("authorization", format!("Bearer {key}"));
+            let answer = net.model.post(url, key, body).map_err(|error| match error {
+                // Which address, and why, without saying the address twice.
+                zoo_hub::Error::NoAnswer { why, .. } => Fault { passes: true, ..Fault::model(url, why) },
+                other => Fault::model(url, other.to_string()),
+            })?;
+            let fault = |status| Fault::status(url, status, answer.retry_after, &answer.body);
+            match answer.status {
+                200..300 => Ok(Answer { bytes: answer.body }),
+                status @ (401 | 403) => {
+                    Err(Fault::model(url, format!("{}; is the key right?", fault(status).said())))
+                }
+                404 => Err(Fault::model(
+                    url,
+                    format!("{}; is the address that of the API, with /v1?", fault(404).said()),
+                )),
+                status => Err(fault(status)),
             }
-            let request = request.body(body).map_err(|error| Fault::last(url, error.to_string()))?;
-            // The key goes to the address that the user named, and to no other one that this one names.
-            let request = net.named.configure_request(request).max_redirects(0).build();
-            read(url, net.named.run(request))
         })
     }
 
@@ -153,7 +172,7 @@ impl<'a> Net<'a> {
         pause: Duration,
         ask: impl Fn(&Self) -> Result<Answer, Fault>,
     ) -> Result<Answer> {
-        if self.manners.offline {
+        if self.manners.settings.offline {
             return Err(Error::Offline(url.to_owned()));
         }
         let host = url.split('/').take(3).collect::<Vec<_>>().join("/");
@@ -206,6 +225,28 @@ impl Fault {
     fn last(url: &str, why: String) -> Self {
         Self { error: Error::Remote { url: url.to_owned(), why }, passes: false, status: None, wait: None }
     }
+
+    /// The model cannot be asked.
+    fn model(url: &str, why: String) -> Self {
+        Self { error: Error::Model { url: url.to_owned(), why }, passes: false, status: None, wait: None }
+    }
+
+    /// What the server said, without its address.
+    fn said(self) -> String {
+        match self.error {
+            Error::Remote { why, .. } => why,
+            other => other.to_string(),
+        }
+    }
+
+    /// An answer that is none.
+    fn status(url: &str, status: u16, wait: Option<Duration>, body: &[u8]) -> Self {
+        let said: String = String::from_utf8_lossy(body).chars().take(200).collect();
+        let said = said.trim();
+        let why = format!("the server answers {status}{}{said}", if said.is_empty() { "" } else { ": " });
+        let passes = matches!(status, 408 | 409 | 425 | 429 | 500..600);
+        Self { passes, status: Some(status), wait, ..Self::last(url, why) }
+    }
 }
 
 fn read(url: &str, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, Fault> {
@@ -225,13 +266,10 @@ fn read(url: &str, response: Result<ureq::http::Response<ureq::Body>, ureq::Erro
     let header =
         |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let wait = header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    let passes = matches!(status.as_u16(), 408 | 425 | 429 | 500..600);
     let mut bytes = Vec::new();
     let body = response.into_body().into_reader().take(MOST + 1).read_to_end(&mut bytes);
     if !status.is_success() {
-        let said: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
-        let why = format!("the server answers {status}: {}", said.trim());
-        return Err(Fault { status: Some(status.as_u16()), wait, ..fault(why, passes) });
+        return Err(Fault::status(url, status.as_u16(), wait, &bytes));
     }
     body.map_err(|error| fault(format!("the answer breaks off: {error}"), true))?;
     if bytes.len() as u64 > MOST {

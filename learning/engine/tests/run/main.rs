@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod kills;
 mod server;
 
 use std::fs;
@@ -90,20 +91,7 @@ impl Place {
     }
 
     fn plan(&self, model: &Server, pages: Pages) -> Plan {
-        let manners = Manners {
-            per_minute: 0,
-            pause: Duration::ZERO,
-            backoff: Duration::from_millis(1),
-            silence: Duration::from_millis(400),
-            private: true,
-            ..Manners::default()
-        };
-        let model = Model {
-            url: format!("http://{}/v1", model.address),
-            name: "m".into(),
-            key: Some("secret".into()),
-        };
-        Plan { pages, manners, ..Plan::new(self.0.path().join("FIELDS.txt"), self.out(), model) }
+        plan(self.0.path(), &model.address, pages)
     }
 
     fn out(&self) -> PathBuf {
@@ -114,6 +102,20 @@ impl Place {
         let text = fs::read_to_string(self.out().join("data.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// From `FIELDS.txt` of a folder into `out` of it.
+fn plan(folder: &Path, model: &str, pages: Pages) -> Plan {
+    let manners = Manners {
+        per_minute: 0,
+        pause: Duration::ZERO,
+        backoff: Duration::from_millis(1),
+        silence: Duration::from_millis(400),
+        private: true,
+        ..Manners::default()
+    };
+    let model = Model { url: format!("http://{model}/v1"), name: "m".into(), key: Some("secret".into()) };
+    Plan { pages, manners, ..Plan::new(folder.join("FIELDS.txt"), folder.join("out"), model) }
 }
 
 fn run(plan: Plan) -> Result<Made, Error> {
@@ -216,6 +218,26 @@ fn faults_that_stay_leave_out_one_thing_and_are_told() {
         let (count, first) = &made.failed[stage];
         assert!(*count == 1 && first.contains(said), "{broken}: {first}");
         assert_eq!(made.records, 1, "{broken}");
+    }
+}
+
+/// Thirty fields are not asked for one after the other of a model that is not there.
+#[test]
+fn a_model_that_cannot_be_asked_ends_the_run() {
+    for (fault, said) in [
+        (Answer::status(401, ""), "is the key right?"),
+        (Answer::status(404, ""), "with /v1?"),
+        (Answer::Close, "what was made stays, and the next run goes on"),
+    ] {
+        let (place, wiki) = (Place::new(), Server::new(wiki));
+        fs::write(place.0.path().join("FIELDS.txt"), "Biology: Insects\nPhysics: Optics\n").unwrap();
+        let broken = Server::new(move |_| Some(fault.clone()));
+        let error = run(place.plan(&broken, api(&wiki))).unwrap_err();
+        assert!(matches!(error, Error::Model { .. }) && error.to_string().contains(said), "{error}");
+        assert!(broken.requests().len() <= 5, "only the first field was asked for");
+        // What was asked for before is not asked for again.
+        let model = Server::new(model);
+        assert_eq!(run(place.plan(&model, api(&wiki))).unwrap().records, 1);
     }
 }
 
@@ -350,7 +372,7 @@ fn wrong_plans_are_told_before_anything_is_asked() {
     }
     fs::write(&plan.fields, "A: b").unwrap();
     let mut offline = plan.clone();
-    offline.manners.offline = true;
+    offline.manners.settings.offline = true;
     assert!(matches!(run(offline).unwrap_err(), Error::Offline(_)));
     assert!(!format!("{plan:?}").contains("secret"));
     assert_eq!(model.requests().len(), 0);

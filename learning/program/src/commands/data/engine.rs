@@ -34,7 +34,7 @@ pub(super) fn engine(args: &EngineArgs, context: &Context<'_>) -> Result<Report,
         words: args.words,
         budget: Budget { requests: args.requests, tokens: args.tokens },
         manners: Manners {
-            offline: settings(context)?.offline,
+            settings: settings(context)?,
             per_minute: args.per_minute,
             pause,
             private: args.private,
