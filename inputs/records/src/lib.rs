@@ -32,7 +32,8 @@
 //! in order holds one row at a time (of Parquet: 64, fewer where rows are large); reading by place needs 16 bytes a
 //! row. [`Table::unread`] leaves parsing to whoever asks, for callers with many threads.
 //!
-//! [`Writer`] writes files that have their name only once they are complete.
+//! [`Writer`] writes files that have their name only once they are complete; [`Shards`] writes many of one job, which
+//! several processes may share.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -58,4 +59,4 @@ pub use picture::Picture;
 pub use row::Row;
 pub use table::{Options, Table, Unread};
 pub use value::Value;
-pub use write::{Replace, Shards, Writer, write_whole};
+pub use write::{Replace, Sharding, Shards, Writer, temporary, temporary_as, tidy, write_whole};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use zoo_records::{Options, Place, Replace, Row, Shards, Spot, Table, Value, Writer};
+use zoo_records::{Options, Place, Replace, Row, Sharding, Shards, Spot, Table, Value, Writer};
 
 const FORMS: [&str; 4] = ["json", "jsonl", "parquet", "tar"];
 
@@ -148,33 +148,57 @@ fn what_is_there_stays_and_what_is_not_finished_is_nothing() {
     assert!(message.contains("rows are written as .json"), "{message}");
 }
 
-/// Shards that were cut off are continued to the same bytes.
+/// Shards that were cut off, or are shared by several processes, are those of one run.
 #[test]
 fn shards_go_on_where_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<Row> = (0..10).map(|i| row(i, vec![("i".into(), Value::Int(i as i128))])).collect();
+    let write = |path: &Path, sharding: Sharding, end: usize| {
+        let mut shards = Shards::create(path, sharding, "a job").unwrap();
+        let mut missing = shards.missing();
+        for (number, row) in rows[..end].iter().enumerate() {
+            match missing(number as u64) {
+                true => shards.write(row).unwrap(),
+                false => shards.count().unwrap(),
+            }
+        }
+        if end == rows.len() {
+            shards.finish().unwrap();
+        }
+    };
     for form in FORMS {
-        let whole = folder.path().join(format!("whole.{form}"));
-        let mut shards = Shards::create(&whole, 4).unwrap();
-        rows.iter().for_each(|row| shards.write(row).unwrap());
-        shards.finish().unwrap();
-        let cut = folder.path().join(format!("cut.{form}"));
+        let path = |name: &str| folder.path().join(format!("{name}.{form}"));
+        write(&path("whole"), Sharding::whole(4), 10);
         for end in [3, 5, 10] {
-            let mut shards = Shards::create(&cut, 4).unwrap();
-            for row in &rows[..end] {
-                match shards.needs_row() {
-                    true => shards.write(row).unwrap(),
-                    false => shards.count().unwrap(),
-                }
-            }
-            if end == 10 {
-                shards.finish().unwrap();
-            }
+            write(&path("cut"), Sharding::whole(4), end);
         }
-        for shard in 0..3 {
-            let read = |path: &Path| std::fs::read(Shards::name(path, shard)).unwrap();
-            assert_eq!(read(&whole), read(&cut), "{form}, shard {shard}");
+        for part in [1, 0] {
+            write(&path("shared"), Sharding { rows: 4, part, of: 2 }, 10);
         }
-        assert!(!Shards::name(&cut, 3).exists());
+        for other in ["cut", "shared"] {
+            for shard in 0..3 {
+                let read = |path: &Path| std::fs::read(Shards::name(path, shard)).unwrap();
+                assert_eq!(read(&path("whole")), read(&path(other)), "{form}, shard {shard} of {other}");
+            }
+            assert!(!Shards::name(&path(other), 3).exists());
+        }
     }
+}
+
+#[test]
+fn shards_of_another_job_are_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let create = |rows: u64, job: &str| Shards::create(&path, Sharding::whole(rows), job).map(drop);
+    create(4, "a job").unwrap();
+    create(4, "a job").unwrap();
+    std::fs::write(Shards::name(&path, 0), "{}\n").unwrap();
+    let told = |result: zoo_records::Result<()>| result.unwrap_err().to_string();
+    assert!(
+        told(create(5, "a job"))
+            .contains("a.job: the shards that are there have 4 rows each; go on with --shard 4")
+    );
+    assert!(told(create(4, "another")).contains("a.job: the shards that are there are of another job"));
+    std::fs::remove_file(path.with_extension("job")).unwrap();
+    assert!(told(create(4, "a job")).contains("nothing says of which job"));
 }

@@ -37,7 +37,7 @@ pub struct Checked {
     pub counts: BTreeMap<FlawKind, usize>,
     /// The first ones, in the order of the files.
     pub flaws: Vec<Flaw>,
-    /// What was changed, the first ones.
+    /// What was changed, the first ones; the list beside a repaired file has all of them.
     pub changes: Vec<Change>,
 }
 
@@ -70,7 +70,7 @@ struct Looked {
 /// Files that cannot be read or written. What is wrong with a record is a flaw.
 pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Result<Checked> {
     // The list first: what cannot be written is told before anything is read.
-    let begin = |target: &Target| Ok::<_, crate::Error>((changes_of(target)?, Output::create(target)?));
+    let begin = |target: &Target| Ok::<_, crate::Error>((changes_of(target)?, Output::one(target)?));
     let mut out = plan.repair.as_ref().map(begin).transpose()?;
     let mut checked = Checked::default();
     let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
@@ -108,8 +108,13 @@ pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Res
             }
             checked.repaired += usize::from(!looked.changes.is_empty());
             for what in looked.changes {
+                let change = Change { place: looked.place.clone(), what };
+                if let Some((list, _)) = &mut out {
+                    let line = serde_json::to_vec(&change);
+                    list.write_json(&line.map_err(|error| crate::Error::Internal(error.to_string()))?)?;
+                }
                 if checked.changes.len() < LISTED {
-                    checked.changes.push(Change { place: looked.place.clone(), what });
+                    checked.changes.push(change);
                 }
             }
             match (&mut out, &looked.row) {
@@ -118,17 +123,10 @@ pub fn check(sources: &[DataSource], plan: &CheckPlan, job: &mut Job<'_>) -> Res
             }
         })?;
         if rows == 0 {
-            return Err(crate::Error::data(
-                &source.records,
-                "there is no record here; each is one JSON object",
-            ));
+            return Err(crate::Error::empty(&source.records));
         }
     }
-    if let Some((mut list, out)) = out {
-        for change in &checked.changes {
-            let line = serde_json::to_vec(change);
-            list.write_json(&line.map_err(|error| crate::Error::Internal(error.to_string()))?)?;
-        }
+    if let Some((list, out)) = out {
         out.finish()?;
         list.finish()?;
     }

@@ -24,7 +24,7 @@ pub enum Pictures {
 /// What was written.
 #[derive(Debug, Clone, Serialize)]
 pub struct Converted {
-    /// Rows.
+    /// Rows, those of shards that were there or are others' among them.
     pub rows: u64,
     /// Pictures that were taken in or put out.
     pub pictures: u64,
@@ -35,12 +35,14 @@ pub struct Converted {
 /// # Errors
 /// Rows and pictures that cannot be read; the file that is written. Nothing is left of it, pictures stay.
 pub fn convert(table: &Table, pictures: &Pictures, target: &Target, job: &mut Job<'_>) -> Result<Converted> {
-    let mut out = Output::create(target)?;
+    let mut out = Output::create(target, &crate::output::job("convert", pictures, &[table])?)?;
     if let Pictures::Outside(folder) = pictures {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot make the folder"))?;
     }
     let raw = Output::takes_json(target) && *pictures == Pictures::Stay;
     let mut converted = Converted { rows: 0, pictures: 0 };
+    // Whether any row has each of the columns that are taken in, and whether every row was looked at.
+    let (mut named, mut everything) = (vec![false; columns_of(pictures).len()], true);
     let read = |row: zoo_records::Unread| -> Result<_> {
         if raw && let Some(text) = row.json() {
             // Checked, and then written as it stands: no number changes its digits.
@@ -65,18 +67,37 @@ pub fn convert(table: &Table, pictures: &Pictures, target: &Target, job: &mut Jo
         };
         Ok(Ready::Row(Box::new(row), moved))
     };
-    job.each(table, read, |row| {
+    job.each_wanted(table, out.missing(), read, |row| {
         converted.rows += 1;
-        match row? {
-            Ready::Text(text) => out.write_json(&text),
-            Ready::Row(row, moved) => {
+        match row.transpose()? {
+            None => {
+                everything = false;
+                out.pass()
+            }
+            Some(Ready::Text(text)) => out.write_json(&text),
+            Some(Ready::Row(row, moved)) => {
                 converted.pictures += moved;
+                for (named, column) in named.iter_mut().zip(columns_of(pictures)) {
+                    *named |= row.get(column).is_some();
+                }
                 out.write(&row)
             }
         }
     })?;
+    let unknown = columns_of(pictures).iter().zip(&named).find(|(_, named)| !**named);
+    if let Some((column, _)) = unknown.filter(|_| everything && converted.rows > 0) {
+        let path = table.files().next().unwrap_or(Path::new(""));
+        return Err(Error::data(path, format!("no row has a column `{column}` to take pictures from")));
+    }
     out.finish()?;
     Ok(converted)
+}
+
+fn columns_of(pictures: &Pictures) -> &[String] {
+    match pictures {
+        Pictures::Inside(columns) => columns,
+        Pictures::Stay | Pictures::Outside(_) => &[],
+    }
 }
 
 enum Ready {

@@ -70,7 +70,7 @@ impl Dataset {
                 lengths.push(record.map_or(0, |record| record.length()));
             })?;
             if rows.is_empty() {
-                return Err(Error::data(&source.records, "there is no record here; each is one JSON object"));
+                return Err(Error::empty(&source.records));
             }
             out.sources.push(Part { source: source.clone(), rows, lengths });
         }

@@ -50,6 +50,11 @@ impl Error {
         move |source| Self::Io { path, what, source }
     }
 
+    /// Of a file without a record.
+    pub(crate) fn empty(path: &Path) -> Self {
+        Self::data(path, "there is no record here; each is one JSON object")
+    }
+
     pub(crate) fn data(path: &Path, message: impl Into<String>) -> Self {
         Self::Data { path: path.to_owned(), message: message.into() }
     }

@@ -49,27 +49,28 @@ impl<'a> Job<'a> {
         &mut self,
         table: &Table,
         read: impl Fn(Unread) -> T + Sync,
-        take: impl FnMut(T) -> Result<()>,
+        mut take: impl FnMut(T) -> Result<()>,
     ) -> Result<()> {
-        self.each_from(table, 0, read, take)
+        self.each_wanted(table, |_| true, read, |result| result.map_or(Ok(()), &mut take))
     }
 
-    /// As [`Job::each`], from row `first` on.
+    /// As [`Job::each`], for those rows whose number is `wanted`; of the others `take` is told that they were there.
     ///
     /// # Errors
     /// As [`Job::each`].
-    pub fn each_from<T: Send>(
+    pub fn each_wanted<T: Send>(
         &mut self,
         table: &Table,
-        first: u64,
+        mut wanted: impl FnMut(u64) -> bool + Send,
         read: impl Fn(Unread) -> T + Sync,
-        mut take: impl FnMut(T) -> Result<()>,
+        mut take: impl FnMut(Option<T>) -> Result<()>,
     ) -> Result<()> {
-        let mut rows = table.unread();
-        for _ in 0..first {
-            rows.next().transpose()?;
-            self.done += 1;
-        }
+        let mut number = 0;
+        let mut rows = table.unread().map(|row| {
+            let row = row?;
+            number += 1;
+            Ok(wanted(number - 1).then_some(row))
+        });
         let mut next = chunk(&mut rows);
         loop {
             let (chunk_of, stopped) = next;
@@ -77,7 +78,7 @@ impl<'a> Job<'a> {
                 return stopped.map_or(Ok(()), |error| Err(error.into()));
             }
             let (results, ahead) = rayon::join(
-                || chunk_of.into_par_iter().map(&read).collect::<Vec<_>>(),
+                || chunk_of.into_par_iter().map(|row| row.map(&read)).collect::<Vec<_>>(),
                 || if stopped.is_some() { (Vec::new(), stopped) } else { chunk(&mut rows) },
             );
             next = ahead;
@@ -101,17 +102,17 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The next rows, and why there are no more.
-type Chunk = (Vec<Unread>, Option<zoo_records::Error>);
+/// The next rows, those that are wanted, and why there are no more.
+type Chunk = (Vec<Option<Unread>>, Option<zoo_records::Error>);
 
-fn chunk(rows: &mut (impl Iterator<Item = zoo_records::Result<Unread>> + Send)) -> Chunk {
+fn chunk(rows: &mut (impl Iterator<Item = zoo_records::Result<Option<Unread>>> + Send)) -> Chunk {
     let (mut out, mut bytes) = (Vec::new(), 0);
     while out.len() < ROWS && bytes < BYTES {
         match rows.next() {
             None => break,
             Some(Err(error)) => return (out, Some(error)),
             Some(Ok(row)) => {
-                bytes += row.bytes();
+                bytes += row.as_ref().map_or(0, Unread::bytes);
                 out.push(row);
             }
         }

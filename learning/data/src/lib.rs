@@ -55,4 +55,4 @@ pub use mix::{Mixed, Part, mix};
 pub use output::Target;
 pub use record::{Flaw, FlawKind, Record};
 pub use split::{Piece, SplitUp, split};
-pub use zoo_records::{Options, Replace, Table};
+pub use zoo_records::{Options, Replace, Sharding, Table};

@@ -32,15 +32,20 @@ pub struct Mixed {
 /// # Errors
 /// Parts that cannot be read; records that cannot; the file that is written. Nothing is left behind.
 pub fn mix(parts: &[Part], seed: u64, target: &Target, job: &mut Job<'_>) -> Result<Mixed> {
-    let mut out = Output::create(target)?;
-    let mut tables = Vec::new();
-    let mut order: Vec<(u64, u32, u32)> = Vec::new();
-    let mut written = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
+    let mut unread = Vec::new();
+    for part in parts {
         if !(part.times.is_finite() && part.times > 0.0 && part.times <= 1e6) {
             return Err(Error::data(&part.records, format!("{} times is no share of a mixture", part.times)));
         }
-        let table = Table::open(&[&part.records], Options::default())?.index()?;
+        unread.push(Table::open(&[&part.records], Options::default())?);
+    }
+    let this = crate::output::job("mix", (parts, seed), &unread.iter().collect::<Vec<_>>())?;
+    let mut out = Output::create(target, &this)?;
+    let mut tables = Vec::new();
+    let mut order: Vec<(u64, u32, u32)> = Vec::new();
+    let mut written = Vec::new();
+    for (number, (part, table)) in parts.iter().zip(unread).enumerate() {
+        let table = table.index()?;
         let before = order.len();
         let small = |row: usize| {
             u32::try_from(row).map_err(|_| Error::data(&part.records, "more than 4 billion records"))

@@ -110,7 +110,7 @@ fn is_letter(answer: &str) -> bool {
 /// What was appended.
 #[derive(Debug, Clone, Serialize)]
 pub struct Prompted {
-    /// Records.
+    /// Records, those of shards that were there or are others' among them.
     pub rows: u64,
     /// Records to which something was appended.
     pub changed: u64,
@@ -124,7 +124,7 @@ pub struct Prompted {
 /// # Errors
 /// Rows that are no conversations; the file that is written.
 pub fn prompt(table: &Table, source: Option<&str>, target: &Target, job: &mut Job<'_>) -> Result<Prompted> {
-    let mut out = Output::create(target)?;
+    let mut out = Output::create(target, &crate::output::job("prompt", source, &[table])?)?;
     let mut prompted = Prompted { rows: 0, changed: 0, had: 0 };
     let read = |row: zoo_records::Unread| -> Result<_> {
         let mut row = row.parse()?;
@@ -136,9 +136,9 @@ pub fn prompt(table: &Table, source: Option<&str>, target: &Target, job: &mut Jo
         let (changed, had) = append(&mut row, &name)?;
         Ok((row, changed, had))
     };
-    job.each(table, read, |row| {
-        let (row, changed, had) = row?;
+    job.each_wanted(table, out.missing(), read, |row| {
         prompted.rows += 1;
+        let Some((row, changed, had)) = row.transpose()? else { return out.pass() };
         prompted.changed += u64::from(changed > 0);
         prompted.had += had;
         out.write(&row)

@@ -1,6 +1,6 @@
 //! One data set as several that share nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use zoo_records::{Table, Value};
@@ -42,13 +42,16 @@ pub fn split(table: &Table, pieces: &[Piece], by: &str, seed: u64, job: &mut Job
             return Err(Error::data(path, "two pieces would have this name"));
         }
     }
-    let mut outputs = pieces.iter().map(|piece| Output::create(&piece.target)).collect::<Result<Vec<_>>>()?;
+    let mut outputs = pieces.iter().map(|piece| Output::one(&piece.target)).collect::<Result<Vec<_>>>()?;
     let mut counts = vec![0; pieces.len()];
+    let mut named = false;
     let read = |row: zoo_records::Unread| -> Result<_> {
         let row = row.parse()?;
-        let key = match row.get(by) {
-            Some(value) if *value != Value::Null => value.to_json().to_string(),
-            _ => Value::Map(row.fields().to_vec()).to_json().to_string(),
+        let value = row.get(by).filter(|value| **value != Value::Null);
+        let named = value.is_some();
+        let key = match value {
+            Some(value) => value.to_json().to_string(),
+            None => Value::Map(row.fields().to_vec()).to_json().to_string(),
         };
         // 53 bits are a number in 0..1.
         let place = (rank(seed, &key, 0) >> 11) as f64 / (1_u64 << 53) as f64 * sum;
@@ -57,13 +60,19 @@ pub fn split(table: &Table, pieces: &[Piece], by: &str, seed: u64, job: &mut Job
             end += piece.share;
             place < end
         });
-        Ok((piece.unwrap_or(pieces.len() - 1), row))
+        Ok((piece.unwrap_or(pieces.len() - 1), named, row))
     };
     job.each(table, read, |row| {
-        let (piece, row) = row?;
+        let (piece, has, row) = row?;
+        named |= has;
         counts[piece] += 1;
         outputs[piece].write(&row)
     })?;
+    // Texts alone have no images; another column that nobody has is a slip.
+    if !named && by != "image" && counts.iter().any(|count| *count > 0) {
+        let path = table.files().next().unwrap_or(Path::new(""));
+        return Err(Error::data(path, format!("no record has a column `{by}` by which to split")));
+    }
     outputs.into_iter().try_for_each(Output::finish)?;
     Ok(SplitUp { pieces: pieces.iter().map(|piece| piece.target.path.clone()).zip(counts).collect() })
 }

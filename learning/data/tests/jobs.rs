@@ -11,8 +11,8 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use zoo_data::{
     Alike, CheckPlan, CurateRecipe, DataSource, Dataset, Error, FlawKind, HashKind, Job, Options, Part,
-    Pictures, PicturesGo, Piece, Replace, Same, Table, Target, check, convert, curate, dedup, inspect, leak,
-    mix, page, prompt, split,
+    Pictures, PicturesGo, Piece, Replace, Same, Sharding, Table, Target, check, convert, curate, dedup,
+    inspect, leak, mix, page, prompt, split,
 };
 
 struct Place(TempDir);
@@ -92,7 +92,7 @@ fn a_mixture_is_the_same_on_any_number_of_threads_and_in_shards() {
     let of_b = rows.iter().filter(|row| row["source"] == "b");
     assert!(of_b.clone().count() == 40 && of_b.clone().all(|row| row["image"] == "b/images/x.png"));
     // Cut off after the second of four shards, and gone on with.
-    let shards = Target { shard: Some(25), ..place.target("shards.jsonl") };
+    let shards = Target { shard: Some(Sharding::whole(25)), ..place.target("shards.jsonl") };
     job(2, |job| curate(&recipe, &shards, job)).unwrap();
     let shard = |number: usize| place.path(&format!("shards-0000{number}.jsonl"));
     let whole: Vec<Vec<u8>> = (0..4).map(|number| fs::read(shard(number)).unwrap()).collect();
@@ -100,6 +100,42 @@ fn a_mixture_is_the_same_on_any_number_of_threads_and_in_shards() {
     (2..4).for_each(|number| fs::remove_file(shard(number)).unwrap());
     job(1, |job| curate(&recipe, &shards, job)).unwrap();
     assert_eq!((0..4).map(|number| fs::read(shard(number)).unwrap()).collect::<Vec<_>>(), whole);
+}
+
+/// Every job that writes a row at a time, shared by processes of which each writes every n-th shard.
+#[test]
+fn shards_of_several_processes_are_those_of_one() {
+    let place = Place::new();
+    let recipe = sources(&place);
+    let (a, b) = (place.path("a.jsonl"), place.path("b.jsonl"));
+    let parts = [Part { records: a, times: 2.0 }, Part { records: b.clone(), times: 0.5 }];
+    let data = pictures(&place, "data", "b.jsonl");
+    let check = |name: &str, run: &(dyn Fn(&Target, &mut Job<'_>) -> Result<(), Error> + Sync)| {
+        let target = |whole: &str, shard| Target { shard, ..place.target(&format!("{name}-{whole}.jsonl")) };
+        job(2, |job| run(&target("one", None), job)).unwrap();
+        for part in [2, 0, 1] {
+            let target = target("many", Some(Sharding { rows: 7, part, of: 3 }));
+            job(2, |job| run(&target, job)).unwrap();
+        }
+        let shards = fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().path());
+        let prefix = format!("{name}-many-");
+        let mut shards: Vec<PathBuf> =
+            shards.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&prefix)).collect();
+        shards.sort();
+        assert!(shards.len() >= 3, "{name}: {shards:?}");
+        let joined: Vec<u8> = shards.iter().flat_map(|path| fs::read(path).unwrap()).collect();
+        assert!(joined == fs::read(place.path(&format!("{name}-one.jsonl"))).unwrap(), "{name}");
+        // Another job of this name is told.
+        let other = target("many", Some(Sharding { rows: 8, part: 0, of: 3 }));
+        let message = job(1, |job| run(&other, job)).unwrap_err().to_string();
+        assert!(message.contains("have 7 rows each"), "{message}");
+    };
+    check("curate", &|target, job| curate(&recipe, target, job).map(drop));
+    check("mix", &|target, job| mix(&parts, 4, target, job).map(drop));
+    check("convert", &|target, job| convert(&table(&b), &PicturesGo::Stay, target, job).map(drop));
+    check("prompt", &|target, job| prompt::prompt(&table(&b), Some("DocVQA"), target, job).map(drop));
+    place.write("b.jsonl", &(0..90).map(|id| record(id % 60, "b")).collect::<Vec<_>>());
+    check("dedup", &|target, job| dedup(&data, Alike::Exact, target, job).map(drop));
 }
 
 #[test]
@@ -125,7 +161,7 @@ fn records_that_name_their_source_need_no_files_of_their_own() {
     let recipe = CurateRecipe::parse("r.toml", place.0.path(), text).unwrap();
     let message = job(1, |job| curate(&recipe, &place.target("out.jsonl"), job)).unwrap_err().to_string();
     assert!(
-        message.contains("all.jsonl:3 is of source `y`, which no [[source]] of the recipe names"),
+        message.contains("all.jsonl:3: it is of source `y`, which no [[source]] of the recipe names"),
         "{message}"
     );
     assert!(!place.path("out.jsonl").exists());
@@ -155,6 +191,16 @@ fn wrong_recipes_are_told_in_words() {
         let message = zoo_data::plan(&recipe, &[5]).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn recipes_that_lead_back_to_themselves_are_refused() {
+    let place = Place::new();
+    for (name, text) in [("a.toml", "sources_of = \"b.toml\"\n"), ("b.toml", "sources_of = \"a.toml\"\n")] {
+        fs::write(place.path(name), text).unwrap();
+    }
+    let message = CurateRecipe::open(place.path("a.toml").to_str().unwrap()).unwrap_err().to_string();
+    assert!(message.contains("recipes take their sources of each other in a circle"), "{message}");
 }
 
 #[test]
@@ -409,7 +455,7 @@ fn leaks_are_counted_and_taken_out() {
         job(2, |job| leak(&training, &benchmarks, SAME, kept, Some(&place.target(name)), job)).unwrap()
     };
     let found = run(None, "clean.jsonl");
-    assert_eq!((found.rows, found.pictures, found.leaked), (4, 2, 1));
+    assert_eq!((found.rows, found.pictures, found.unread, found.leaked), (4, 2, 1, 1));
     for leak in &found.benchmarks[..2] {
         assert_eq!((leak.pictures, leak.leaked, leak.percent), (2, 1, 50.0), "{}", leak.name);
     }
@@ -421,7 +467,7 @@ fn leaks_are_counted_and_taken_out() {
     assert_eq!(first.pairs, found.pairs);
     let files: Vec<PathBuf> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 3);
-    let training_file = files.iter().find(|file| file.to_string_lossy().contains("training-")).unwrap();
+    let training_file = files.iter().find(|file| file.to_string_lossy().contains("a.jsonl-")).unwrap();
     let whole = fs::read(training_file).unwrap();
     let part = PathBuf::from(format!("{}.part", training_file.display()));
     fs::remove_file(training_file).unwrap();
@@ -431,9 +477,73 @@ fn leaks_are_counted_and_taken_out() {
     assert_eq!(run(Some(&kept), "clean-3.jsonl").leaked, 1);
     // The first picture was not read again, or it would be missing.
     assert_eq!(fs::read(training_file).unwrap(), whole);
+    // The rows in two files, hashed by two processes: a run over both only joins.
+    place.write("one.jsonl", &rows[..1]);
+    place.write("two.jsonl", &rows[1..]);
+    let half = |name: &str| pictures(&place, name, &format!("{name}.jsonl"));
+    let (shared, both) = (
+        place.path("shared"),
+        Pictures { paths: vec![place.path("one.jsonl"), place.path("two.jsonl")], ..half("one") },
+    );
+    picture(&place, "train/a.png", 3);
+    std::thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let (training, shared, benchmarks) = (half(name), &shared, &benchmarks);
+            scope.spawn(move || {
+                job(1, |job| leak(&training, benchmarks, SAME, Some(shared), None, job)).unwrap()
+            });
+        }
+    });
+    fs::remove_dir_all(place.path("train")).unwrap();
+    let clean = place.target("clean-4.jsonl");
+    let joined = job(2, |job| leak(&both, &benchmarks, SAME, Some(&shared), Some(&clean), job)).unwrap();
+    assert_eq!((joined.rows, joined.pictures, joined.leaked), (found.rows, found.pictures, found.leaked));
+    assert_eq!(place.rows("clean-4.jsonl"), place.rows("clean.jsonl"));
     let empty = Pictures { column: "picture".into(), ..benchmarks[0].clone() };
     let message = job(1, |job| leak(&training, &[empty], SAME, None, None, job)).unwrap_err().to_string();
     assert!(message.contains("no picture can be read in column `picture` of 2 rows"), "{message}");
+}
+
+/// A slip in a name must not look like a result.
+#[test]
+fn columns_that_nobody_has_are_told() {
+    let place = Place::new();
+    let rows = [json!({"image": "gone.png", "conversations": talk("<image>\nq", "a")}), record(1, "x")];
+    let data = place.write("a.jsonl", &rows);
+    let training = pictures(&place, "data", "a.jsonl");
+    picture(&place, "bench/x.png", 90);
+    let bench = pictures(&place, "bench", "bench");
+    let inside = PicturesGo::Inside(vec!["imag".into()]);
+    let piece = [Piece { target: place.target("c.jsonl"), share: 1.0 }];
+    let (b, d, e) = (place.target("b.jsonl"), place.target("d.jsonl"), place.target("e.jsonl"));
+    for (result, expected) in [
+        (job(1, |job| convert(&table(&data), &inside, &b, job).map(drop)), "no row has a column `imag`"),
+        (
+            job(1, |job| split(&table(&data), &piece, "imag", 0, job).map(drop)),
+            "no record has a column `imag`",
+        ),
+        (
+            job(1, |job| dedup(&training, Alike::Picture(SAME), &d, job).map(drop)),
+            "no picture can be read in column `image`",
+        ),
+        (
+            job(1, |job| leak(&training, std::slice::from_ref(&bench), SAME, None, Some(&e), job).map(drop)),
+            "no picture can be read in column `image` of 1 rows",
+        ),
+        (
+            job(1, |job| {
+                inspect(&[DataSource { records: place.write("f.jsonl", &[]), images: "".into() }], None, job)
+                    .map(drop)
+            }),
+            "there is no record here",
+        ),
+    ] {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+    for name in ["b.jsonl", "c.jsonl", "d.jsonl", "e.jsonl"] {
+        assert!(!place.path(name).exists(), "{name}");
+    }
 }
 
 #[test]

@@ -25,17 +25,18 @@ fn every_shipped_recipe_is_one() {
 /// follows from them differs from the printed sizes by the percentages that stand here.
 #[test]
 fn caps_give_the_sizes_of_the_balance_table() {
-    assert_eq!(shipped("cambrian-10m").total, 9_805_500);
-    for (name, printed, ours) in [
-        ("cambrian-t150", 4015, 3_921_500),
-        ("cambrian-t250", 5218, 5_072_500),
-        ("cambrian-t350", 5883, 5_836_500),
-        ("cambrian-t450", 6383, 6_486_500),
+    // Printed size in thousands, ours, and by how many percent ours is off.
+    for (name, printed, ours, off) in [
+        ("cambrian-10m", 9784.0, 9_805_500, 0.2),
+        ("cambrian-t150", 4015.0, 3_921_500, -2.3),
+        ("cambrian-t250", 5218.0, 5_072_500, -2.8),
+        ("cambrian-t350", 5883.0, 5_836_500, -0.8),
+        ("cambrian-t450", 6383.0, 6_486_500, 1.6),
     ] {
         let plan = shipped(name);
         assert_eq!(plan.total, ours, "{name}");
-        let off = (plan.total as f64 / 1000.0 - f64::from(printed)) / f64::from(printed);
-        assert!(off.abs() < 0.028, "{name}: {off}");
+        let percent = (plan.total as f64 / 10.0 - printed * 100.0) / printed;
+        assert!((percent - off).abs() < 0.05, "{name}: {percent}");
     }
 }
 

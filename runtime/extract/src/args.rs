@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use zoo_terminal::args::{Global, OverwriteArgs, PixelArgs};
+use zoo_terminal::args::{Global, OverwriteArgs, Part, PixelArgs};
 
-use crate::run::Share;
+use crate::request::Share;
 use crate::table::{Element, Format};
 
 /// Turn very many images into vectors or feature maps.
@@ -186,27 +186,6 @@ impl From<ElementArg> for Element {
     }
 }
 
-/// `I/N`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Which, from 0.
-    pub part: usize,
-    /// Of how many.
-    pub of: usize,
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-        match parts {
-            Some((part, of)) if part < of => Ok(Self { part, of }),
-            _ => Err("write I/N with I from 0 to N - 1, as in 3/16".into()),
-        }
-    }
-}
-
 /// `500ms`, `30s`, `2m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -235,11 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_times() {
-        assert_eq!("3/16".parse(), Ok(Part { part: 3, of: 16 }));
-        for wrong in ["16/16", "3", "a/b", "-1/4", "0/0", ""] {
-            assert!(wrong.parse::<Part>().is_err(), "{wrong:?}");
-        }
+    fn times() {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));

@@ -3,9 +3,11 @@
 mod global;
 mod model;
 mod overwrite;
+mod part;
 mod pictures;
 
 pub use global::{Dtype, Global};
 pub use model::{DEFAULT_MODEL, ModelArgs, Newline};
 pub use overwrite::OverwriteArgs;
+pub use part::Part;
 pub use pictures::{OrientationArgs, PixelArgs};

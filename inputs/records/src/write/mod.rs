@@ -1,13 +1,18 @@
 //! Writing rows: whatever has its final name is complete.
 
 mod parquet;
+mod shards;
 mod tar;
+mod temporary;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+pub use shards::{Sharding, Shards};
+pub use temporary::{temporary, temporary_as, tidy};
 
 use crate::value::object;
 use crate::{Error, Form, Result, Row};
@@ -23,7 +28,7 @@ pub enum Replace {
 
 /// Writes one file of rows: `.json`, `.jsonl`, `.parquet` or `.tar`. Every value comes back as it was when the file is
 /// read again; docs/data.md says how. Until [`Writer::finish`] there is no file of that name, and without it nothing
-/// stays.
+/// stays; what a process that is killed leaves behind goes with the next one that writes there ([`temporary`]).
 pub struct Writer {
     path: PathBuf,
     replace: Replace,
@@ -51,7 +56,6 @@ impl Writer {
         }
         let folder = folder(path);
         let io = |error| Error::io(path, "cannot write")(error);
-        std::fs::create_dir_all(folder).map_err(io)?;
         let file = temporary(folder).map_err(io)?;
         let writer = || file.reopen().map(|file| BufWriter::with_capacity(1 << 18, file)).map_err(io);
         let sink = match form {
@@ -161,9 +165,7 @@ impl Writer {
 /// # Errors
 /// The file system.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = folder(path);
-    std::fs::create_dir_all(folder)?;
-    let mut file = temporary(folder)?;
+    let mut file = temporary(folder(path))?;
     file.write_all(bytes)?;
     usual(&file)?;
     file.persist(path).map(drop).map_err(|error| error.error)
@@ -172,10 +174,6 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// The folder of a file.
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".zoo-").suffix(".part").tempfile_in(folder)
 }
 
 /// Readable by whom the folder says, as any file that is made the usual way.
@@ -187,77 +185,6 @@ fn usual(file: &NamedTempFile) -> std::io::Result<()> {
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     Ok(())
-}
-
-/// Writes `stem-00000.ext`, `stem-00001.ext`, …, of so many rows each. Those that are there already are complete, and
-/// are skipped: so a job that was cut off goes on where it was.
-pub struct Shards {
-    path: PathBuf,
-    most: u64,
-    number: u64,
-    left: u64,
-    writer: Option<Writer>,
-}
-
-impl Shards {
-    /// Begins shards of at most `most` rows beside `path`.
-    ///
-    /// # Errors
-    /// As [`Writer::create`].
-    pub fn create(path: &Path, most: u64) -> Result<Self> {
-        Writer::create(&Self::name(path, 0), Replace::Always).map(drop)?;
-        Ok(Self { path: path.to_owned(), most: most.max(1), number: 0, left: most.max(1), writer: None })
-    }
-
-    /// The name of a shard.
-    pub fn name(path: &Path, number: u64) -> PathBuf {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let extension = path.extension().unwrap_or_default().to_string_lossy();
-        path.with_file_name(format!("{stem}-{number:05}.{extension}"))
-    }
-
-    /// Whether the row that comes next is needed; those of complete shards are not.
-    pub fn needs_row(&self) -> bool {
-        self.writer.is_some() || !Self::name(&self.path, self.number).exists()
-    }
-
-    /// Appends a row, or counts one that is there already.
-    ///
-    /// # Errors
-    /// As [`Writer::write`].
-    pub fn write(&mut self, row: &Row) -> Result<()> {
-        if self.needs_row() {
-            let name = Self::name(&self.path, self.number);
-            let writer = match &mut self.writer {
-                Some(writer) => writer,
-                empty => empty.insert(Writer::create(&name, Replace::Never)?),
-            };
-            writer.write(row)?;
-        }
-        self.count()
-    }
-
-    /// Counts a row of a shard that is there.
-    ///
-    /// # Errors
-    /// As [`Writer::finish`].
-    pub fn count(&mut self) -> Result<()> {
-        self.left -= 1;
-        if self.left == 0 {
-            self.writer.take().map_or(Ok(()), Writer::finish)?;
-            self.number += 1;
-            self.left = self.most;
-        }
-        Ok(())
-    }
-
-    /// Completes the last shard.
-    ///
-    /// # Errors
-    /// As [`Writer::finish`].
-    pub fn finish(mut self) -> Result<()> {
-        self.writer.take().map_or(Ok(()), Writer::finish)
-    }
 }
 
 fn json(file: &mut BufWriter<File>, row: &Row) -> std::io::Result<()> {

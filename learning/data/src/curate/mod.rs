@@ -7,7 +7,7 @@
 mod plan;
 mod recipe;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use zoo_records::{Options, Table, Unread, Value};
@@ -44,7 +44,9 @@ pub fn count(recipe: &CurateRecipe, job: &mut Job<'_>) -> Result<Plan> {
 /// # Errors
 /// As [`count`]; the file that is written. Nothing is left behind.
 pub fn curate(recipe: &CurateRecipe, target: &Target, job: &mut Job<'_>) -> Result<Curated> {
-    let mut out = Output::create(target)?;
+    let tables = Pass::all(recipe).iter().map(|pass| pass.open(recipe)).collect::<Result<Vec<_>>>()?;
+    let this = crate::output::job("curate", recipe, &tables.iter().collect::<Vec<_>>())?;
+    let mut out = Output::create(target, &this)?;
     let counted = Counted::of(recipe, job)?;
     let plan = plan(recipe, &counted.available())?;
     let limits: Vec<Option<(u64, u64)>> = counted
@@ -130,12 +132,11 @@ impl Pass {
 
 /// The source that a record names.
 fn source_of(recipe: &CurateRecipe, row: &Unread) -> Result<usize> {
-    let place = row.place().clone();
     let row = row.clone().parse()?;
     let name = row.text(&recipe.tag)?;
     recipe.sources.iter().position(|source| source.name == name).ok_or_else(|| {
-        let path: &Path = &place.path;
-        Error::data(path, format!("{place} is of source `{name}`, which no [[source]] of the recipe names"))
+        let message = format!("it is of source `{name}`, which no [[source]] of the recipe names");
+        Error::from(zoo_records::Error::Row { place: row.place().clone(), message })
     })
 }
 

@@ -81,16 +81,23 @@ pub fn recipes() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
+/// Recipes that take their sources of each other, one behind the other.
+const DEEPEST: u32 = 16;
+
 impl CurateRecipe {
     /// Reads a file, or the shipped recipe of this name.
     ///
     /// # Errors
     /// [`Error::Data`] with line and column; what cannot be meant.
     pub fn open(name: &str) -> Result<Self> {
+        Self::open_within(name, DEEPEST)
+    }
+
+    fn open_within(name: &str, deeper: u32) -> Result<Self> {
         let path = Path::new(name);
         let shipped = recipes().iter().find(|(shipped, _)| *shipped == name).filter(|_| !path.exists());
         match shipped {
-            Some((_, text)) => Self::parse(name, Path::new(""), text),
+            Some((_, text)) => Self::parse_within(name, Path::new(""), text, deeper),
             None if path.extension().is_none() && !path.exists() => {
                 let names: Vec<&str> = recipes().iter().map(|(name, _)| *name).collect();
                 let message = format!("there is no such file, and shipped recipes are {}", names.join(", "));
@@ -99,7 +106,7 @@ impl CurateRecipe {
             None => {
                 let text =
                     std::fs::read_to_string(path).map_err(Error::io(path, "cannot read the recipe"))?;
-                Self::parse(name, path.parent().unwrap_or(Path::new("")), &text)
+                Self::parse_within(name, path.parent().unwrap_or(Path::new("")), &text, deeper)
             }
         }
     }
@@ -109,6 +116,10 @@ impl CurateRecipe {
     /// # Errors
     /// As [`CurateRecipe::open`].
     pub fn parse(name: &str, folder: &Path, text: &str) -> Result<Self> {
+        Self::parse_within(name, folder, text, DEEPEST)
+    }
+
+    fn parse_within(name: &str, folder: &Path, text: &str, deeper: u32) -> Result<Self> {
         let wrong = |message: String| Error::data(Path::new(name), message);
         let mut recipe: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -121,8 +132,12 @@ impl CurateRecipe {
             "source".clone_into(&mut recipe.tag);
         }
         if let Some(other) = &recipe.sources_of {
+            let deeper = deeper.checked_sub(1).ok_or_else(|| {
+                wrong("recipes take their sources of each other in a circle (`sources_of`)".to_owned())
+            })?;
             let beside = folder.join(other);
-            let other = Self::open(if beside.exists() { beside.to_str().unwrap_or(other) } else { other })?;
+            let name = if beside.exists() { beside.to_str().unwrap_or(other) } else { other };
+            let other = Self::open_within(name, deeper)?;
             recipe.sources.extend(other.sources);
         }
         for (i, source) in recipe.sources.iter().enumerate() {

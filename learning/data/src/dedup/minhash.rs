@@ -1,11 +1,12 @@
 //! Texts that share most of their runs of words, without comparing all pairs (Broder 1997).
 //!
-//! Keys of bands go to files, 12 bytes for each text and band, and are looked at one band after the other: so memory
+//! Keys of bands go to files, 8 bytes for each text and band, and are looked at one band after the other: so memory
 //! holds one band, whatever the number of texts.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use crate::job::mix;
 use crate::{Error, Result};
@@ -93,19 +94,26 @@ impl Bands {
 /// Keys of all texts, a file for each band.
 pub(super) struct Spill {
     files: Vec<BufWriter<File>>,
+    folder: PathBuf,
     texts: usize,
 }
 
 impl Spill {
-    pub fn new(bands: Bands) -> Result<Self> {
-        let file = || tempfile::tempfile().map(|file| BufWriter::with_capacity(1 << 14, file));
-        let files = (0..bands.bands).map(|_| file()).collect::<std::io::Result<_>>().map_err(io)?;
-        Ok(Self { files, texts: 0 })
+    /// Files without a name in the folder of `out`, which has room for much; the system's own folder for such files may be
+    /// memory.
+    pub fn beside(out: &Path, bands: Bands) -> Result<Self> {
+        let folder = match out.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = || tempfile::tempfile_in(folder).map(|file| BufWriter::with_capacity(1 << 14, file));
+        let files = (0..bands.bands).map(|_| file()).collect::<std::io::Result<_>>().map_err(io(folder))?;
+        Ok(Self { files, folder: folder.to_owned(), texts: 0 })
     }
 
     pub fn add(&mut self, keys: &[u64]) -> Result<()> {
         for (file, key) in self.files.iter_mut().zip(keys) {
-            file.write_all(&key.to_le_bytes()).map_err(io)?;
+            file.write_all(&key.to_le_bytes()).map_err(io(&self.folder))?;
         }
         self.texts += 1;
         Ok(())
@@ -115,14 +123,15 @@ impl Spill {
     /// `alike`; of many with one key, each is compared with the first ones that it is not yet joined with.
     pub fn same(self, mut alike: impl FnMut(u32, u32) -> Result<bool>) -> Result<Vec<u32>> {
         let mut groups = Groups::new(super::number(self.texts)?);
+        let io = || io(&self.folder);
         for file in self.files {
-            let mut file = file.into_inner().map_err(|error| io(error.into_error()))?;
-            file.rewind().map_err(io)?;
+            let mut file = file.into_inner().map_err(|error| io()(error.into_error()))?;
+            file.rewind().map_err(io())?;
             let mut reader = BufReader::with_capacity(1 << 18, file);
             let mut keys: Vec<(u64, u32)> = Vec::with_capacity(self.texts);
             let mut key = [0; 8];
             for text in 0..self.texts as u32 {
-                reader.read_exact(&mut key).map_err(io)?;
+                reader.read_exact(&mut key).map_err(io())?;
                 keys.push((u64::from_le_bytes(key), text));
             }
             keys.sort_unstable();
@@ -155,8 +164,8 @@ impl Spill {
 /// Texts of one key that a text is compared with: keys that many texts share without being alike are rare.
 const MOST: usize = 32;
 
-fn io(error: std::io::Error) -> Error {
-    Error::io(&std::env::temp_dir(), "cannot keep the keys of texts")(error)
+fn io(folder: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    Error::io(folder, "cannot keep the keys of texts")
 }
 
 /// Texts that belong together; the first of each group stands for it.

@@ -3,13 +3,14 @@
 mod minhash;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zoo_records::{Options, Row, Table, Unread, Value};
 
 use crate::job::Job;
-use crate::leak::{Near, Pictures, Same};
+use crate::leak::{Hashes, Near, Pictures, Same};
 use crate::output::{Output, Target};
 use crate::{Error, Result};
 
@@ -37,6 +38,8 @@ pub struct Deduplicated {
     pub duplicates: u64,
     /// Records that were written.
     pub kept: u64,
+    /// Records whose picture cannot be read, where pictures are compared. They are like nothing.
+    pub unread: u64,
     /// Pairs, the first ones: place of the record that goes, and of the one that stays.
     pub pairs: Vec<(String, String)>,
 }
@@ -49,16 +52,17 @@ const PAIRS: usize = 1000;
 /// # Errors
 /// Tables and rows that cannot be read; the file that is written. Nothing is left behind.
 pub fn dedup(data: &Pictures, alike: Alike, target: &Target, job: &mut Job<'_>) -> Result<Deduplicated> {
-    let mut out = Output::create(target)?;
+    let what = (alike, &data.column, &data.images);
+    let mut out = Output::create(target, &crate::output::job("dedup", what, &[&data.table()?])?)?;
     // For each row, the earlier one that it is like.
-    let same = match alike {
-        Alike::Exact => exact(data, job)?,
+    let (same, unread) = match alike {
+        Alike::Exact => (exact(data, job)?, 0),
         Alike::Picture(same) => by_picture(data, same, true, job)?,
         Alike::PictureAlone(same) => by_picture(data, same, false, job)?,
-        Alike::Text(threshold) => by_text(data, threshold, job)?,
+        Alike::Text(threshold) => (by_text(data, threshold, &target.path, job)?, 0),
     };
     let index = data.table()?.index()?;
-    let mut found = Deduplicated { rows: 0, duplicates: 0, kept: 0, pairs: Vec::new() };
+    let mut found = Deduplicated { rows: 0, duplicates: 0, kept: 0, unread, pairs: Vec::new() };
     let mut row_number = 0;
     job.each(&data.table()?, Unread::parse, |row| {
         found.rows += 1;
@@ -150,7 +154,7 @@ fn number(row: usize) -> Result<u32> {
     u32::try_from(row).map_err(|_| Error::Internal("more than 4 billion rows".to_owned()))
 }
 
-fn by_picture(data: &Pictures, same: Same, with_text: bool, job: &mut Job<'_>) -> Result<Vec<u32>> {
+fn by_picture(data: &Pictures, same: Same, with_text: bool, job: &mut Job<'_>) -> Result<(Vec<u32>, u64)> {
     let mut near = Near::new(same.distance);
     let mut rows_of: Vec<u32> = Vec::new();
     let texts = match with_text {
@@ -166,8 +170,10 @@ fn by_picture(data: &Pictures, same: Same, with_text: bool, job: &mut Job<'_>) -
         false => Vec::new(),
     };
     let mut out: Vec<u32> = Vec::new();
+    let mut unread = 0;
     data.hashes(None, job, |_, hashes| {
         let row = number(out.len())?;
+        unread += u64::from(hashes == Hashes::Unread);
         let Some(hash) = same.of(hashes) else {
             out.push(row);
             return Ok(());
@@ -181,15 +187,18 @@ fn by_picture(data: &Pictures, same: Same, with_text: bool, job: &mut Job<'_>) -
         out.push(first.unwrap_or(row));
         Ok(())
     })?;
-    Ok(out)
+    match near.is_empty() && !out.is_empty() {
+        // Of texts alone, too: by their pictures they cannot be told apart.
+        true => Err(data.none_read(out.len() as u64)),
+        false => Ok((out, unread)),
+    }
 }
 
-fn by_text(data: &Pictures, threshold: f64, job: &mut Job<'_>) -> Result<Vec<u32>> {
-    let bands = Bands::of(threshold).ok_or_else(|| {
-        Error::data(std::path::Path::new("--threshold"), "a number between 0 and 1 is expected")
-    })?;
+fn by_text(data: &Pictures, threshold: f64, out: &Path, job: &mut Job<'_>) -> Result<Vec<u32>> {
+    let bands = Bands::of(threshold)
+        .ok_or_else(|| Error::data(Path::new("--threshold"), "a number between 0 and 1 is expected"))?;
     let minhash = MinHash::new(bands.hashes());
-    let mut spill = minhash::Spill::new(bands)?;
+    let mut spill = minhash::Spill::beside(out, bands)?;
     let read = |row: Unread| -> Result<Vec<u64>> {
         Ok(bands.keys(&minhash.signature(&minhash::shingles(&said(&row.parse()?)))))
     };

@@ -114,6 +114,7 @@ pub fn inspect(sources: &[DataSource], tokens: Option<&Tokens>, job: &mut Job<'_
         answers: Frequent::default(),
     };
     for source in sources {
+        let before = out.records;
         job.each(
             &source.table()?,
             |row| look(row, source, tokens),
@@ -122,6 +123,9 @@ pub fn inspect(sources: &[DataSource], tokens: Option<&Tokens>, job: &mut Job<'_
                 Ok(())
             },
         )?;
+        if out.records == before {
+            return Err(crate::Error::empty(&source.records));
+        }
     }
     Ok(out)
 }

@@ -27,6 +27,16 @@ impl Histogram {
         self.sum += number;
     }
 
+    /// The smallest number; 0 of none.
+    pub fn least(&self) -> u64 {
+        self.least
+    }
+
+    /// The largest number; 0 of none.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
     /// Numbers that were seen.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -44,12 +54,13 @@ impl Histogram {
 
     /// The bin below which `share` of the numbers are, by its last number.
     pub fn quantile(&self, share: f64) -> u64 {
-        let wanted = (self.count() as f64 * share).ceil() as u64;
+        // At least one: below the least number there are none, and the first bins may be empty.
+        let wanted = ((self.count() as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         for (_, last, count) in self.bins() {
             seen += count;
             if seen >= wanted {
-                return last.min(self.most);
+                return last.min(self.most).max(self.least);
             }
         }
         self.most
@@ -167,6 +178,12 @@ mod tests {
         (1..=100).for_each(|number| histogram.add(number));
         assert_eq!((histogram.least, histogram.most, histogram.mean()), (1, 100, 50.5));
         assert_eq!((histogram.quantile(0.5), histogram.quantile(1.0)), (63, 100));
+        let mut large = Histogram::default();
+        [128, 130, 191].into_iter().for_each(|number| large.add(number));
+        assert_eq!(
+            (large.quantile(0.0), large.quantile(0.5), large.least(), large.most()),
+            (191, 191, 128, 191)
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Both are those of the Python package `imagehash` at their usual sizes, bit for bit on the same pixels: grey as
 //! Pillow's `convert("L")`, reduced by its Lanczos filter.
 
+use std::sync::LazyLock;
+
 use zoo_preprocess::{Kernel, RgbImage, resize};
 
 use crate::{Error, Result};
@@ -55,8 +57,14 @@ pub fn phash(image: &RgbImage) -> Result<Hash> {
     const LOW: usize = 8;
     let small: Vec<f64> = grey(image, SIDE as u32, SIDE as u32)?.into_iter().map(f64::from).collect();
     // The discrete cosine transform of type 2 along both axes; factors that are common to all do not matter.
-    let wave =
-        |k: usize, n: usize| (std::f64::consts::PI * k as f64 * (2 * n + 1) as f64 / (2 * SIDE) as f64).cos();
+    // Computed once: a cosine takes longer than all that is done with it.
+    static WAVES: LazyLock<[[f64; SIDE]; LOW]> = LazyLock::new(|| {
+        let wave = |k: usize, n: usize| {
+            (std::f64::consts::PI * k as f64 * (2 * n + 1) as f64 / (2 * SIDE) as f64).cos()
+        };
+        std::array::from_fn(|k| std::array::from_fn(|n| wave(k, n)))
+    });
+    let wave = |k: usize, n: usize| WAVES[k][n];
     let mut columns = [[0.0; SIDE]; LOW];
     for (k, column) in columns.iter_mut().enumerate() {
         for (x, sum) in column.iter_mut().enumerate() {

@@ -13,9 +13,9 @@ pub(crate) use index::Hashes;
 pub use index::Pictures;
 pub use near::{FARTHEST, Near};
 
+use crate::Result;
 use crate::job::Job;
 use crate::output::{Output, Target};
-use crate::{Error, Result};
 
 /// When two pictures count as the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub enum Kind {
 
 impl Same {
     pub(crate) fn of(self, hashes: Hashes) -> Option<Hash> {
-        hashes.map(|(difference, perceptual)| match self.hash {
+        let Hashes::Of(difference, perceptual) = hashes else { return None };
+        Some(match self.hash {
             Kind::Difference => difference,
             Kind::Perceptual => perceptual,
         })
@@ -56,6 +57,8 @@ pub struct Leaks {
     pub rows: u64,
     /// Of these, records whose picture could be read.
     pub pictures: u64,
+    /// Records whose picture cannot be read, and was compared with nothing.
+    pub unread: u64,
     /// Records whose picture is in some benchmark.
     pub leaked: u64,
     /// Each benchmark, and all of them at the end.
@@ -96,7 +99,7 @@ pub fn leak(
     target: Option<&Target>,
     job: &mut Job<'_>,
 ) -> Result<Leaks> {
-    let mut out = target.map(Output::create).transpose()?;
+    let mut out = target.map(Output::one).transpose()?;
     // What is not there is told before hours of hashing.
     for pictures in benchmarks.iter().chain([training]) {
         pictures.table()?;
@@ -119,13 +122,7 @@ pub fn leak(
             Ok(())
         })?;
         if leak.pictures == 0 {
-            let path = benchmark.paths.first().map_or(Path::new(""), |path| path);
-            let message = format!(
-                "no picture can be read in column `{}` of {} rows; name the column, or put the pictures where their paths \
-                     lead",
-                benchmark.column, leak.unread
-            );
-            return Err(Error::data(path, message));
+            return Err(benchmark.none_read(leak.unread));
         }
         found.push(leak);
     }
@@ -135,6 +132,7 @@ pub fn leak(
         distance: same.distance,
         rows: 0,
         pictures: 0,
+        unread: 0,
         leaked: 0,
         benchmarks: Vec::new(),
         pairs: Vec::new(),
@@ -143,6 +141,7 @@ pub fn leak(
     let mut goes: Vec<bool> = Vec::new();
     training.hashes(kept, job, |place, hashes| {
         leaks.rows += 1;
+        leaks.unread += u64::from(hashes == Hashes::Unread);
         let hash = same.of(hashes);
         leaks.pictures += u64::from(hash.is_some());
         let matches = hash.map_or_else(Vec::new, |hash| near.of(hash));
@@ -159,6 +158,9 @@ pub fn leak(
         }
         Ok(())
     })?;
+    if leaks.pictures == 0 && leaks.unread > 0 {
+        return Err(training.none_read(leaks.unread));
+    }
     for (hit, (benchmark, _)) in hit.iter().zip(&places) {
         found[*benchmark].leaked += u64::from(*hit);
     }

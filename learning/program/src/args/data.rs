@@ -1,8 +1,10 @@
 //! `zoo data`
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::{Args, Subcommand, ValueEnum};
+use zoo_terminal::args::Part;
 
 use super::SynthArgs;
 
@@ -65,6 +67,9 @@ pub struct TargetArgs {
     /// goes on
     #[arg(long, value_name = "ROWS", conflicts_with = "overwrite", value_parser = clap::value_parser!(u64).range(1..))]
     pub shard: Option<u64>,
+    /// With --shard: write every n-th shard only, as I/N, I from 0; others write the rest
+    #[arg(long, value_name = "I/N", value_parser = Part::from_str, requires = "shard")]
+    pub part: Option<Part>,
 }
 
 /// `zoo data inspect`.
@@ -123,6 +128,9 @@ pub struct CurateArgs {
     /// Write shards of this many rows; those that are there stay, so that a job which was cut off goes on
     #[arg(long, value_name = "ROWS", conflicts_with = "overwrite", value_parser = clap::value_parser!(u64).range(1..))]
     pub shard: Option<u64>,
+    /// With --shard: write every n-th shard only, as I/N, I from 0; others write the rest
+    #[arg(long, value_name = "I/N", value_parser = Part::from_str, requires = "shard")]
+    pub part: Option<Part>,
 }
 
 /// `zoo data mix`.

@@ -7,7 +7,7 @@ use zoo_data::{CurateRecipe, Part, Piece, Plan, Target};
 use zoo_terminal::table::Table;
 use zoo_terminal::{CliError, Context, Report};
 
-use super::{job, numbered, replace, table, target};
+use super::{job, numbered, replace, sharding, table, target};
 use crate::args::{CurateArgs, MixArgs, SplitArgs};
 use crate::told::plain;
 
@@ -23,7 +23,8 @@ pub(super) fn curate(args: &CurateArgs, context: &Context<'_>) -> Result<Report,
             args.recipe
         )));
     }
-    let target = Target { path: out.clone(), replace: replace(args.overwrite), shard: args.shard };
+    let shard = args.shard.map(|rows| sharding(rows, args.part));
+    let target = Target { path: out.clone(), replace: replace(args.overwrite), shard };
     let done = job(context, "curate", |job| zoo_data::curate(&recipe, &target, job))?;
     let text = format!("{}{}: {} records\n", shown(&done.plan), out.display(), done.plan.total);
     Ok(Report::new(text, json!(done)))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 use zoo_data::{Alike, HashKind, Pictures, Same, Target};
 use zoo_terminal::table::Table;
-use zoo_terminal::{CliError, Context, Report};
+use zoo_terminal::{CliError, Context, Report, counted};
 
 use super::{job, replace, target};
 use crate::args::{By, DedupArgs, HashArg, InputArgs, LeakArgs, SameArgs};
@@ -53,6 +53,13 @@ pub(super) fn dedup(args: &DedupArgs, context: &Context<'_>) -> Result<Report, C
         done.rows,
         done.duplicates
     );
+    if done.unread > 0 {
+        let _ = writeln!(
+            text,
+            "{} cannot be read, and are like nothing",
+            counted(done.unread as usize, "picture")
+        );
+    }
     let mut json = json!(done);
     json["out"] = json!(out);
     Ok(Report::new(text, json))
@@ -94,6 +101,10 @@ pub(super) fn leak(args: &LeakArgs, context: &Context<'_>) -> Result<Report, Cli
         "{} of {} pictures that are learnt from are in a benchmark ({} rows)",
         done.leaked, done.pictures, done.rows
     );
+    if done.unread > 0 {
+        let what = counted(done.unread as usize, "picture");
+        let _ = writeln!(text, "{what} that are learnt from cannot be read, and were compared with nothing");
+    }
     for (place, name, other) in done.pairs.iter().take(SHOWN) {
         let _ = writeln!(text, "  {place} is in {name}: {other}");
     }

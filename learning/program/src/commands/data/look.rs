@@ -75,7 +75,7 @@ pub(super) fn inspect(args: &InspectArgs, context: &Context<'_>) -> Result<Repor
     let mut table = Table::new(&["", ">least", ">median", ">95 %", ">most", ">mean"]);
     let mut row = |name: &str, of: &Histogram| {
         if of.count() > 0 {
-            let whole = [of.quantile(0.0), of.quantile(0.5), of.quantile(0.95), of.quantile(1.0)];
+            let whole = [of.least(), of.quantile(0.5), of.quantile(0.95), of.most()];
             let cells = whole.map(|number| number.to_string());
             table.row([name.to_owned()].into_iter().chain(cells).chain([format!("{:.1}", of.mean())]));
         }

@@ -8,7 +8,8 @@ mod shape;
 
 use std::path::PathBuf;
 
-use zoo_data::{DataSource, Job, Options, Replace, Table, Target, Watch};
+use zoo_data::{DataSource, Job, Options, Replace, Sharding, Table, Target, Watch};
+use zoo_terminal::args::Part;
 use zoo_terminal::{CliError, Context, Progress, Report, interrupt};
 
 use super::synth;
@@ -78,7 +79,16 @@ fn table(input: &InputArgs) -> Result<Table, CliError> {
 }
 
 fn target(args: &TargetArgs) -> Target {
-    Target { path: args.out.clone(), replace: replace(args.overwrite), shard: args.shard }
+    let shard = args.shard.map(|rows| sharding(rows, args.part));
+    Target { path: args.out.clone(), replace: replace(args.overwrite), shard }
+}
+
+fn sharding(rows: u64, part: Option<Part>) -> Sharding {
+    part.map_or(Sharding::whole(rows), |Part { part, of }| Sharding {
+        rows,
+        part: part as u64,
+        of: of as u64,
+    })
 }
 
 fn replace(overwrite: bool) -> Replace {
