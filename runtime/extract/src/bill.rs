@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::fetch::fetch;
 use crate::look::Lookers;
 use crate::plan::plan;
-use crate::run::{Request, Share};
+use crate::request::Request;
+use crate::run::open_out;
 use crate::store::Stores;
 use crate::table::Layout;
 
@@ -52,16 +53,14 @@ impl Bill {
 /// As [`crate::run()`], for the first shard.
 pub fn bill(zoo: &Zoo, encoders: Vec<zoo_host::EyesRequest>, request: &Request) -> Result<Bill> {
     let stores = Stores::new(request.patience)?;
+    open_out(&stores, request)?;
     let plan = plan(&stores, &request.sources, request.reach)?;
+    request.columns.fit(&plan)?;
     let looking = Lookers::open(zoo, encoders, request.keep, request.unit)?;
     let tensors = looking.probe()?.tensors.into_iter().map(|rows| (rows.name, rows.shape)).collect();
     let (format, element, kept) = (request.format, request.element, Vec::new());
     let layout = Layout { format, element, tensors, kept, metadata: Metadata::new() };
-    let mine = plan.shards.iter().filter(|shard| match request.share {
-        Share::Part { part, of } => shard.number % of.max(1) == part,
-        Share::All | Share::Claims { .. } => true,
-    });
-    let mine: Vec<_> = mine.collect();
+    let mine: Vec<_> = plan.shards.iter().filter(|shard| request.share.has(shard)).collect();
     let mut out = Bill {
         shards: mine.len(),
         pictures: 0,

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::fetch::Columns;
 use crate::look::Keep;
 use crate::plan::{Plan, Reach, Shard};
-use crate::run::{Done, Existing, Request, Watch, run};
+use crate::request::{Done, Existing, Request, Watch};
+use crate::run::run;
 
 /// Failures that are written out for people.
 const SHOWN: u64 = 10;
@@ -176,16 +177,20 @@ impl Watch for Told<'_, '_> {
 
 fn report(args: &ExtractArgs, done: &Done) -> Result<Report, CliError> {
     let mut text = format!(
-        "{}: {} made, {} done before or by others; {} written, {} of them with an error\n\
-         {:.1} images/s; the encoders computed for {:.0} % of the time\n",
+        "{}: {} made, {} done before or by others; {} written, {} of them with an error\n",
         args.out,
         counted(done.made, "shard"),
         done.before,
         counted(done.rows, "row"),
         done.failures,
-        done.rate,
-        100.0 * done.busy,
     );
+    if done.rows > 0 {
+        text.push_str(&format!(
+            "{:.1} images/s; the encoders computed for {:.0} % of the time\n",
+            done.rate,
+            100.0 * done.busy
+        ));
+    }
     for (name, error) in &done.lost {
         text.push_str(&format!("not made: {name}: {error}\n"));
     }
@@ -202,18 +207,28 @@ fn report(args: &ExtractArgs, done: &Done) -> Result<Report, CliError> {
     Ok(Report { failed: !done.lost.is_empty(), ..Report::new(text, json) })
 }
 
+/// A time in the unit in which people say it.
+fn long(hours: f64) -> String {
+    match hours {
+        h if h < 1.0 / 60.0 => format!("{:.0} s", h * 3600.0),
+        h if h < 1.0 => format!("{:.0} min", h * 60.0),
+        h if h < 72.0 => format!("{h:.1} h"),
+        h => format!("{:.0} days", h / 24.0),
+    }
+}
+
 fn costs(bill: &Bill) -> Report {
     let about = if bill.estimated { "about " } else { "" };
     let text = format!(
         "{}, {about}{}: {} to read, {about}{} of numbers to write\n\
-         {:.2} images/s here, measured on {}: {about}{:.2} h on one machine like this\n",
+         {:.2} images/s here, measured on {}: {about}{} on one machine like this\n",
         counted(bill.shards, "shard"),
         counted(bill.pictures, "image"),
         table::bytes(bill.bytes_in),
         table::bytes(bill.bytes_out),
         bill.rate,
         counted(bill.measured, "image"),
-        bill.hours(),
+        long(bill.hours()),
     );
     let json = json!({
         "shards": bill.shards, "images": bill.pictures, "estimated": bill.estimated, "bytes_in": bill.bytes_in,

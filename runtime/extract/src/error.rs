@@ -26,7 +26,7 @@ pub enum Error {
         source: FindError,
     },
     /// A store, or the file system.
-    #[error("{address}: {source}")]
+    #[error("{address}: {source}{}", hint(source))]
     Store {
         /// Which file of it.
         address: String,
@@ -77,6 +77,19 @@ pub enum Error {
     /// Something that cannot be.
     #[error("internal: {0}; please report it")]
     Internal(&'static str),
+}
+
+/// What to do about an answer of a store that does not say so itself.
+fn hint(source: &object_store::Error) -> &'static str {
+    let said = source.to_string();
+    // Where no key is set, the machine's own service is asked for one, which only exists inside of a cloud.
+    let asked_machine = said.contains("169.254.169.254") || said.contains("metadata.google.internal");
+    match asked_machine {
+        true => {
+            "; no keys of the store are set in the environment (AWS_ACCESS_KEY_ID and the like, docs/extract.md)"
+        }
+        false => "",
+    }
 }
 
 impl Error {

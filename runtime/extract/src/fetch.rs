@@ -11,7 +11,7 @@ use zoo_preprocess::{DecodeOptions, Decoded, decode, open};
 use zoo_records::{Options, Table};
 
 use crate::error::{Error, Result};
-use crate::plan::{Loose, Parts, Shard};
+use crate::plan::{Loose, Parts, Plan, Shard};
 use crate::store::{Entry, Store};
 
 /// What is known of a row before its picture is read.
@@ -57,19 +57,30 @@ enum Held {
     Spool { file: Mutex<File>, parts: Vec<Result<(u64, usize), String>> },
 }
 
+impl Columns {
+    /// Whether shards can have these columns, as far as that is known before one is opened.
+    ///
+    /// # Errors
+    /// [`Error::Request`]: loose pictures have none.
+    pub fn fit(&self, plan: &Plan) -> Result<()> {
+        let loose = plan.shards.iter().find(|shard| matches!(shard.parts, Parts::Pictures(..)));
+        match (loose, self.kept.first()) {
+            (Some(shard), Some(name)) => Err(Error::Request(format!(
+                "--columns {name}: loose pictures ({}) have no columns; tables and archives have",
+                shard.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Fetches a shard; long where a store is far away.
 ///
 /// # Errors
 /// What concerns all of it: an archive that cannot be read, a store that does not answer, a disk that is full here.
 pub fn fetch(shard: &Shard, columns: &Columns) -> Result<Fetched> {
     match &shard.parts {
-        Parts::Pictures(store, pictures) => {
-            if let Some(name) = columns.kept.first() {
-                let what = format!("loose pictures have no column `{name}`");
-                return Err(Error::Request(what));
-            }
-            pictures_of(store, pictures)
-        }
+        Parts::Pictures(store, pictures) => pictures_of(store, pictures),
         Parts::Archive(store, entry) => archive(store, entry, columns),
     }
 }
@@ -128,7 +139,7 @@ fn archive(store: &Store, entry: &Entry, columns: &Columns) -> Result<Fetched> {
         None => {
             let name = entry.address.rsplit('/').next().unwrap_or_default();
             let suffix = name.split_once('.').map_or_else(String::new, |(_, suffix)| format!(".{suffix}"));
-            let copy = tempfile::Builder::new().suffix(&suffix).tempfile();
+            let copy = zoo_records::temporary_as(&std::env::temp_dir(), &suffix);
             let mut copy = copy.map_err(Error::io("a temporary file"))?;
             store.copy_to(entry, copy.as_file_mut())?;
             (copy.path().to_path_buf(), Some(copy))

@@ -35,12 +35,16 @@ pub mod fetch;
 pub mod look;
 pub mod plan;
 pub mod receipt;
+pub mod request;
 mod run;
+mod setting;
 pub mod store;
 pub mod table;
+mod turns;
 
 pub use error::{Error, Result};
 pub use look::Keep;
 pub use plan::{Reach, Shard};
-pub use run::{Done, Existing, Request, Share, Silent, Watch, run};
+pub use request::{Done, Existing, Request, Share, Silent, Watch};
+pub use run::run;
 pub use table::{Element, Format};

@@ -9,7 +9,6 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::parquet::Table;
-use crate::store::temporary;
 
 use super::{Block, Element, Format, Layout, Put, flat};
 
@@ -28,7 +27,7 @@ impl<'a> Arrays<'a> {
         let beside = Box::new(Table::new(layout, shard, false, scratch)?);
         let mut columns = Vec::new();
         for (_, shape) in &layout.tensors {
-            let mut file = BufWriter::new(temporary(scratch).map_err(text)?);
+            let mut file = BufWriter::new(zoo_records::temporary(scratch).map_err(text)?);
             if layout.format == Format::Npy {
                 let of_all: Vec<usize> = std::iter::once(rows).chain(shape.iter().copied()).collect();
                 let kind = match layout.element {
@@ -68,7 +67,7 @@ impl<'a> Arrays<'a> {
             header.push(' ');
         }
         let folder = files.first().and_then(|file| file.path().parent()).unwrap_or(Path::new("."));
-        let mut out = BufWriter::new(temporary(folder).map_err(text)?);
+        let mut out = BufWriter::new(zoo_records::temporary(folder).map_err(text)?);
         out.write_all(&(header.len() as u64).to_le_bytes()).map_err(text)?;
         out.write_all(header.as_bytes()).map_err(text)?;
         for file in files {

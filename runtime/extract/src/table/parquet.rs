@@ -15,7 +15,6 @@ use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 
 use super::{Block, Element, Layout, Put, Told, flat};
-use crate::store::temporary;
 
 /// A Parquet file that grows. Columns: `key`, `width` and `height` in pixels, those that were kept of the source, one
 /// for each tensor, `error`.
@@ -57,7 +56,7 @@ impl<'a> Table<'a> {
             .set_dictionary_enabled(false)
             .set_key_value_metadata(Some(metadata))
             .build();
-        let file = temporary(scratch).map_err(|error| error.to_string())?;
+        let file = zoo_records::temporary(scratch).map_err(|error| error.to_string())?;
         let writer =
             ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(|e| e.to_string())?;
         let name = match tensors {

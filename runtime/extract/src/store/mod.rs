@@ -4,19 +4,20 @@
 //! that breaks) are tried again with growing pauses before they become errors. Secrets come from the environment that the
 //! stores' own tools read (`AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_KEY`, …).
 
-use std::io::{self, Write as _};
+mod connect;
+mod here;
+
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, RetryConfig, UpdateVersion,
-};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, UpdateVersion};
 use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
-use url::Url;
+
+pub use connect::{Stores, remote};
+use here::{keep_here, write_here};
 
 use crate::error::{Error, Result};
 
@@ -52,90 +53,6 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Store").field(&self.address("")).finish()
     }
-}
-
-/// Connections to stores: one for all, as each has threads.
-#[derive(Clone)]
-pub struct Stores {
-    runtime: Arc<Runtime>,
-    retry: RetryConfig,
-}
-
-impl Stores {
-    /// Ready to connect; nothing is opened. Failing calls are repeated for at most `patience`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where no thread can be had.
-    pub fn new(patience: Duration) -> Result<Self> {
-        // Fails only where somebody has chosen one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(2).enable_all().thread_name("store").build();
-        let retry = RetryConfig { max_retries: 100, retry_timeout: patience, ..RetryConfig::default() };
-        Ok(Self { runtime: Arc::new(runtime.map_err(Error::io("threads for stores"))?), retry })
-    }
-
-    /// The store and the prefix that `address` names: an URL, else a folder or file here.
-    ///
-    /// # Errors
-    /// [`Error::Address`]: no known scheme, or settings in the environment that do not fit.
-    pub fn open(&self, address: &str) -> Result<Store> {
-        let Some(url) = remote(address) else { return self.local(FilePath::new(address)) };
-        let wrong = |what: String| Error::Address { address: address.to_owned(), what };
-        let url = url.map_err(&wrong)?;
-        let (object, prefix) = self.connect(&url).map_err(|error| wrong(error.to_string()))?;
-        let shown = url.as_str().trim_end_matches('/');
-        let shown = shown.strip_suffix(prefix.as_ref()).unwrap_or(shown).trim_end_matches('/').to_owned();
-        Ok(Store { object, runtime: Arc::clone(&self.runtime), shown, prefix, local: None })
-    }
-
-    fn connect(&self, url: &Url) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
-        let client = || ClientOptions::new().with_timeout(Duration::from_secs(300)).with_allow_http(true);
-        let host = format!("{}://{}", url.scheme(), url.authority());
-        let (prefix, retry) = (Path::from_url_path(url.path())?, self.retry.clone());
-        let object: Arc<dyn ObjectStore> = match url.scheme() {
-            "s3" | "s3a" => {
-                let builder = object_store::aws::AmazonS3Builder::from_env().with_url(url.as_str());
-                Arc::new(builder.with_retry(retry).with_allow_http(true).build()?)
-            }
-            "gs" => {
-                let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
-                Arc::new(builder.with_retry(retry).build()?)
-            }
-            "az" | "abfs" | "abfss" => {
-                let builder = object_store::azure::MicrosoftAzureBuilder::from_env().with_url(url.as_str());
-                Arc::new(builder.with_retry(retry).build()?)
-            }
-            _ => {
-                let builder = object_store::http::HttpBuilder::new().with_url(host);
-                Arc::new(builder.with_client_options(client()).with_retry(retry).build()?)
-            }
-        };
-        Ok((object, prefix))
-    }
-
-    fn local(&self, path: &FilePath) -> Result<Store> {
-        let shown = path.to_string_lossy().trim_end_matches('/').to_owned();
-        let absolute = std::path::absolute(path).map_err(Error::io(shown.as_str()))?;
-        let root = object_store::local::LocalFileSystem::new().with_fsync(true);
-        let prefix = Path::from_absolute_path(&absolute)
-            .map_err(|error| Error::Address { address: shown.clone(), what: error.to_string() })?;
-        let runtime = Arc::clone(&self.runtime);
-        Ok(Store { object: Arc::new(root), runtime, shown, prefix, local: Some(absolute) })
-    }
-}
-
-/// The URL that `address` is, if it is one and not a path.
-pub fn remote(address: &str) -> Option<Result<Url, String>> {
-    let (scheme, _) = address.split_once("://")?;
-    Some(match scheme {
-        "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "http" | "https" => {
-            Url::parse(address).map_err(|error| error.to_string())
-        }
-        _ => Err(format!(
-            "`{scheme}` is no store that is known here; those are s3, gs, az, abfs, http and https, and folders"
-        )),
-    })
 }
 
 impl Store {
@@ -293,23 +210,15 @@ impl Store {
         }
     }
 
-    /// Where files that are to be put here are best made ([`temporary`]).
+    /// Where files that are to be put here are best made ([`zoo_records::temporary`]).
     pub fn scratch(&self) -> PathBuf {
         self.local.as_ref().map_or_else(std::env::temp_dir, |folder| folder.join(PARTIAL))
     }
 
-    /// Takes away what workers that died left in [`Store::scratch`]: what nobody holds ([`temporary`]).
+    /// Takes away what workers that died left in [`Store::scratch`]: what nobody holds ([`zoo_records::temporary`]).
     pub fn tidy(&self) {
         let Some(scratch) = self.local.as_ref().map(|folder| folder.join(PARTIAL)) else { return };
-        let Ok(entries) = std::fs::read_dir(&scratch) else { return };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let Ok(file) = std::fs::File::open(&path) else { continue };
-            // Held until it is gone, so that nobody begins to use it meanwhile.
-            if file.try_lock().is_ok() {
-                // Somebody else may have been faster.
-                let _ = std::fs::remove_file(path);
-            }
-        }
+        zoo_records::tidy(&scratch);
         // Stays while anything is in it.
         let _ = std::fs::remove_dir(&scratch);
     }
@@ -368,68 +277,4 @@ impl Store {
             Err(error) => Err(Error::store(self.address(name))(error)),
         }
     }
-}
-
-/// A new file in `scratch`, held by a lock for as long as this process has it.
-///
-/// A worker that ends takes away what nobody holds ([`Store::tidy`]), which a file is before its lock, and the folder
-/// while nothing is in it. What is taken away so is made once more.
-///
-/// # Errors
-/// The system's answer.
-pub fn temporary(scratch: &FilePath) -> io::Result<NamedTempFile> {
-    const TRIES: usize = 100;
-    for _ in 1..TRIES {
-        std::fs::create_dir_all(scratch)?;
-        let file = match NamedTempFile::new_in(scratch) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            made => made?,
-        };
-        match file.as_file().try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => continue,
-            // Where files cannot be locked, none is taken away.
-            Err(std::fs::TryLockError::Error(_)) => return Ok(file),
-            Ok(()) if file.path().try_exists()? => return Ok(file),
-            Ok(()) => {}
-        }
-    }
-    NamedTempFile::new_in(scratch)
-}
-
-/// Writes a file of a folder; whether it was, as with `new` it must not be there yet.
-fn write_here(folder: &FilePath, name: &str, bytes: &[u8], new: bool) -> io::Result<bool> {
-    let (scratch, to) = (folder.join(PARTIAL), folder.join(name));
-    let mut file = temporary(&scratch)?;
-    file.write_all(bytes)?;
-    keep_here(file, &to, new)
-}
-
-/// Gives a complete file its name; whether it got it. What is there survives a loss of power from then on.
-fn keep_here(file: NamedTempFile, to: &FilePath, new: bool) -> io::Result<bool> {
-    let folder = to.parent().unwrap_or(FilePath::new("."));
-    std::fs::create_dir_all(folder)?;
-    file.as_file().sync_all()?;
-    open_to_all(&file)?;
-    let kept = if new { file.persist_noclobber(to) } else { file.persist(to) };
-    match kept {
-        Ok(_) => {}
-        Err(error) if new && error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        Err(error) => return Err(error.error),
-    }
-    // The name itself, where a folder can be synced.
-    #[cfg(unix)]
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(true)
-}
-
-/// Temporary files are for their owner alone; outputs are as other new files.
-fn open_to_all(file: &NamedTempFile) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
 }
