@@ -141,9 +141,8 @@ def reference_helpers():
 
 
 @torch.no_grad()
-def make(name, folder):
-    """Random weights of which none is neutral, under the published keys; the graphs; and f32 features of eager
-    PyTorch to compare with."""
+def weights(name, folder):
+    """Random weights of which none is neutral, under the published keys."""
     from safetensors.torch import save_file
 
     common, network, place = reference_helpers(), NETWORKS[name], folder / name
@@ -155,6 +154,15 @@ def make(name, folder):
     else:
         state = {network.prefix + k: v.contiguous() for k, v in module.module.state_dict().items()}
         save_file(state, place / WEIGHTS)
+
+
+@torch.no_grad()
+def make(name, folder):
+    """Weights; the graphs; and f32 features of eager PyTorch to compare with."""
+    from safetensors.torch import save_file
+
+    weights(name, folder)
+    place = folder / name
     module = load(name, folder)
     for batch in (1, 8):
         save_file({"pixels": pixels(name, batch)}, place / f"pixels-{batch}.safetensors")
