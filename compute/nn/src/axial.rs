@@ -12,6 +12,7 @@ use zoo_kernels::{Element, Rotary, written};
 pub use zoo_kernels::Pairing;
 
 use crate::dispatch::{Path, with};
+use crate::graph::{self, Fresh};
 use crate::values::Values;
 
 /// Where cell `i` of an axis of `n` cells is.
@@ -120,6 +121,7 @@ impl AxialPositions {
 }
 
 /// How far the channel pairs of each token turn.
+#[derive(Clone)]
 pub struct Turns {
     /// f32 `[T, pairs]`; so is `sin`.
     cos: Tensor,
@@ -133,9 +135,24 @@ impl Turns {
     /// # Errors
     /// [`zoo_core::Error::Tensor`] when a shape does not fit.
     pub(crate) fn apply(&self, qkv: &Tensor, heads: usize) -> Result<Tensor> {
-        if let Path::Kernel(numbers) = Path::of([qkv]) {
-            return Ok(with!(numbers, T => self.fused::<T>(qkv, heads)?));
-        }
+        Ok(match Path::of([qkv]) {
+            Path::Kernel(numbers) => with!(numbers, T => self.fused::<T>(qkv, heads)?.tensor()),
+            Path::Tracked(numbers) => with!(numbers, T => self.tracked::<T>(qkv, heads)?),
+            Path::Candle => self.composed(qkv, heads)?,
+        })
+    }
+
+    /// Gradients turn back by as much.
+    fn tracked<T: Element + WithDType>(&self, qkv: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
+        let back = Self { sin: self.sin.neg()?, ..self.clone() };
+        let source = qkv.clone();
+        graph::operation("axial positions", [qkv], self.fused::<T>(qkv, heads)?, move |gradient, sink| {
+            sink.add(&source, back.fused::<T>(gradient, heads)?.tensor())
+        })
+    }
+
+    /// By candle.
+    fn composed(&self, qkv: &Tensor, heads: usize) -> Result<Tensor> {
         let (batch, tokens, width) = qkv.dims3()?;
         let channels = width / 3 / heads.max(1);
         let qk = qkv.narrow(2, 0, width / 3 * 2)?.to_dtype(DType::F32)?;
@@ -157,7 +174,7 @@ impl Turns {
     }
 
     /// In one pass over all cores.
-    fn fused<T: Element + WithDType>(&self, qkv: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
+    fn fused<T: Element + WithDType>(&self, qkv: &Tensor, heads: usize) -> candle_core::Result<Fresh> {
         let (_, tokens, width) = qkv.dims3()?;
         let (rows, pairs) = self.cos.dims2()?;
         if rows != tokens || 6 * pairs * heads != width {
@@ -172,7 +189,7 @@ impl Turns {
         let out = written(from.len(), |out| {
             Ok::<_, candle_core::Error>(rotary.apply(from, 3 * heads, 2 * pairs, out))
         })?;
-        Tensor::from_vec(out, qkv.shape(), &Device::Cpu)
+        Ok(Fresh::new(out, qkv.shape()))
     }
 }
 
@@ -201,11 +218,9 @@ mod tests {
                     DType::BF16 => turns.fused::<bf16>(&x, 2),
                     _ => turns.fused::<f32>(&x, 2),
                 };
-                // f16 takes candle's way, and so does a variable.
-                let tracked = candle_core::Var::from_tensor(&x).unwrap();
-                let plain = turns.apply(tracked.as_tensor(), 2).unwrap();
+                let plain = turns.composed(&x, 2).unwrap();
                 let wide = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
-                let (fused, plain, x) = (wide(&fused.unwrap()), wide(&plain), wide(&x));
+                let (fused, plain, x) = (wide(&fused.unwrap().tensor()), wide(&plain), wide(&x));
                 let apart = (&fused - &plain).unwrap().abs().unwrap().max_all().unwrap();
                 assert!(apart.to_scalar::<f32>().unwrap() < 1e-2, "{dtype:?}");
                 let part =
@@ -219,6 +234,7 @@ mod tests {
                 let moved = (&fused - &x).unwrap().abs().unwrap().max_all().unwrap();
                 assert!(moved.to_scalar::<f32>().unwrap() > 0.1);
             }
+            graph::tests::check_linear(&qkv(DType::F32), |x| turns.apply(x, 2), |x| turns.composed(x, 2));
         }
     }
 }

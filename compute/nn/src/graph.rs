@@ -295,10 +295,58 @@ impl CustomOp2 for Link {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use candle_core::Var;
 
     use super::*;
+
+    /// The gradient of a linear operation against its central differences, which are exact for it but for rounding, and
+    /// against candle's of the same operation `composed`.
+    #[track_caller]
+    pub(crate) fn check_linear(
+        x: &Tensor,
+        operation: impl Fn(&Tensor) -> zoo_core::Result<Tensor>,
+        composed: impl Fn(&Tensor) -> zoo_core::Result<Tensor>,
+    ) {
+        let numbers = |count: usize, seed: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1013) as f32 / 506.0 - 1.0).collect()
+        };
+        let like = |t: &Tensor, seed| {
+            Tensor::from_vec(numbers(t.elem_count(), seed), t.shape(), &Device::Cpu).unwrap()
+        };
+        let dot = |a: &Tensor, b: &Tensor| -> f64 {
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            flat(a).iter().zip(flat(b)).map(|(a, b)| f64::from(*a) * f64::from(b)).sum()
+        };
+        let out = operation(x).unwrap();
+        assert!(!out.track_op());
+        let cotangent = like(&out, 1);
+        let pulled = |operation: &dyn Fn(&Tensor) -> zoo_core::Result<Tensor>| {
+            let variable = Var::from_tensor(x).unwrap();
+            let tracked = operation(variable.as_tensor()).unwrap();
+            let loss = (&tracked * &cotangent).unwrap().sum_all().unwrap();
+            let gradients = autograd::backward(&loss).unwrap();
+            (tracked, gradients.get(variable.as_tensor()).unwrap().clone())
+        };
+        let ((tracked, own), (_, other)) = (pulled(&operation), pulled(&composed));
+        assert_eq!(dot(&(&tracked - &out).unwrap(), &like(&out, 5)), 0.0, "with a gradient and without");
+        let size = dot(&other, &other).sqrt();
+        let apart = (&own - &other).unwrap();
+        assert!(
+            size > 0.0 && dot(&apart, &apart).sqrt() < 1e-5 * size,
+            "{} of {size}",
+            dot(&apart, &apart).sqrt()
+        );
+        for seed in 2..6 {
+            let along = like(x, seed);
+            let [more, less] =
+                [1.0, -1.0].map(|step| operation(&(x + (&along * step).unwrap()).unwrap()).unwrap());
+            let difference = (dot(&more, &cotangent) - dot(&less, &cotangent)) / 2.0;
+            let slope = dot(&own, &along);
+            let scale = size * dot(&along, &along).sqrt();
+            assert!((difference - slope).abs() < 1e-5 * scale, "{difference}, by the gradient {slope}");
+        }
+    }
 
     fn value(tensor: &Tensor) -> f32 {
         tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]

@@ -37,6 +37,7 @@ pub mod cross_attention;
 pub mod decoder;
 pub mod depthwise;
 mod dispatch;
+mod embedding;
 pub mod encoder;
 mod gated;
 mod graph;

@@ -14,6 +14,7 @@ use zoo_kernels::{Element, Packed, written, zeros};
 
 use crate::activation::Activation;
 use crate::dispatch::{self, Path, with};
+use crate::embedding;
 use crate::graph::Fresh;
 use crate::low_rank;
 use crate::norm::AnyNorm;
@@ -160,7 +161,7 @@ impl Linear {
     /// [`zoo_core::Error::Tensor`] when there is no such row.
     pub fn rows(&self, ids: &Tensor) -> Result<Tensor> {
         Ok(match self.weight() {
-            Weight::Plain(weight) => weight.index_select(ids, 0)?,
+            Weight::Plain(weight) => embedding::rows(&weight, ids)?,
             Weight::Packed(packed, DType::BF16) => rows::<bf16>(&packed, ids)?,
             Weight::Packed(packed, _) => rows::<f32>(&packed, ids)?,
             Weight::Quantised(weights) => {

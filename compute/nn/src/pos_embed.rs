@@ -10,6 +10,9 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use zoo_core::{Grid, Result};
 
+use crate::dispatch::Path;
+use crate::graph::{self, Fresh};
+
 /// How a position table is resampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,10 +118,23 @@ pub fn resample(table: &Tensor, from: Grid, to: Grid, mode: PosMode) -> Result<T
         let weights: Vec<f32> = mode.matrix(from, to).into_iter().map(|w| w as f32).collect();
         Ok(Tensor::from_vec(weights, (to, from), &Device::Cpu)?.to_device(table.device())?)
     };
-    let rows = axis(from.h, to.h)?.matmul(&table.reshape((from.h, from.w * channels))?)?;
-    let rows = rows.reshape((to.h, from.w, channels))?;
-    let columns = axis(from.w, to.w)?.unsqueeze(0)?.broadcast_as((to.h, to.w, from.w))?.contiguous()?;
-    Ok(columns.matmul(&rows)?.reshape((to.cells(), channels))?)
+    let (rows, columns) = (axis(from.h, to.h)?, axis(from.w, to.w)?);
+    if !matches!(Path::of([table]), Path::Tracked(_)) {
+        return Ok(along(table, &rows, &columns)?);
+    }
+    let out = Fresh::copied(&along(&table.detach(), &rows, &columns)?)?;
+    let (rows, columns, source) = (rows.t()?.contiguous()?, columns.t()?.contiguous()?, table.clone());
+    Ok(graph::operation("position table", [table], out, move |gradient, sink| {
+        sink.add(&source, along(gradient, &rows, &columns)?)
+    })?)
+}
+
+/// A table `[h · w, C]` with each axis through a matrix, `[h', h]` and `[w', w]`.
+fn along(table: &Tensor, rows: &Tensor, columns: &Tensor) -> candle_core::Result<Tensor> {
+    let ((to_h, h), (to_w, w), channels) = (rows.dims2()?, columns.dims2()?, table.dim(1)?);
+    let tall = rows.matmul(&table.reshape((h, w * channels))?)?.reshape((to_h, w, channels))?;
+    let columns = columns.unsqueeze(0)?.broadcast_as((to_h, to_w, w))?.contiguous()?;
+    columns.matmul(&tall)?.reshape((to_h * to_w, channels))
 }
 
 /// A learned table with its resampled forms.
@@ -192,6 +208,26 @@ mod tests {
         PosMode::Bilinear,
         PosMode::BilinearCroppedCorners,
     ];
+
+    #[test]
+    fn gradients_are_those_of_candle() {
+        let (from, to) = (Grid { h: 3, w: 5 }, Grid { h: 6, w: 4 });
+        let numbers = (0..15 * 7).map(|i| ((i * 37 % 101) as f32 - 50.0) / 25.0).collect();
+        let table = Tensor::from_vec(numbers, (15, 7), &Device::Cpu).unwrap();
+        for mode in MODES {
+            let matrix = |from, to| {
+                let numbers: Vec<f32> = mode.matrix(from, to).into_iter().map(|w| w as f32).collect();
+                Tensor::from_vec(numbers, (to, from), &Device::Cpu).unwrap()
+            };
+            let square = if mode == PosMode::BilinearCroppedCorners { Grid::square(6) } else { to };
+            let composed = |table: &Tensor| {
+                let whole = along(table, &matrix(from.h, square.h), &matrix(from.w, square.w))?;
+                let part = whole.reshape((square.h, square.w, 7))?.narrow(0, 0, to.h)?.narrow(1, 0, to.w)?;
+                Ok(part.reshape((to.cells(), 7))?)
+            };
+            graph::tests::check_linear(&table, |table| resample(table, from, to, mode), composed);
+        }
+    }
 
     #[test]
     fn constants_stay_constant() {

@@ -1,17 +1,18 @@
 //! Separable resampling of token grids: feature maps to another token count, position tables to another size.
 //!
 //! Each axis is a list of taps with f32 weights that were computed in f64, so that the same weights serve two
-//! evaluations: a sparse one (CPU, no gradient wanted), and plain matrix products (any device,
-//! differentiable). Sums are f32 whatever the dtype of the tokens. The conventions are torch's
+//! evaluations: a sparse one (CPU; its gradient is the same with the taps the other way round), and plain matrix products
+//! (any device). Sums are f32 whatever the dtype of the tokens. The conventions are torch's
 //! `interpolate(align_corners=False)`.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use rayon::prelude::*;
 use zoo_core::{Error, Grid, Result};
 use zoo_kernels::Element;
 
-use crate::dispatch::{self, Path};
+use crate::dispatch::Path;
+use crate::graph::{self, Fresh};
 use crate::values::Values;
 
 /// Interpolation kernel.
@@ -90,6 +91,15 @@ impl Axis {
         Self { from, cells: cells.collect() }
     }
 
+    /// From the outputs back to the inputs, with the same weights.
+    fn transposed(&self) -> Self {
+        let mut cells = vec![Vec::new(); self.from];
+        for (i, taps) in self.cells.iter().enumerate() {
+            taps.iter().for_each(|&(j, weight)| cells[j].push((i, weight)));
+        }
+        Self { from: self.cells.len(), cells }
+    }
+
     /// Dense weights `[to, from]`, f32.
     ///
     /// # Errors
@@ -152,17 +162,38 @@ impl Separable {
     pub fn apply(&self, tokens: &Tensor) -> Result<Tensor> {
         let (from, to) = (self.from(), self.to());
         check(tokens, from, to)?;
-        let (batch, _, channels) = tokens.dims3()?;
         let x = tokens.to_dtype(DType::F32)?;
-        let y = if dispatch::plain([&x]) {
-            x.contiguous()?.apply_op1_no_bwd(self)?
-        } else {
-            let x = x.reshape((batch, from.h, from.w * channels))?;
-            let x = self.rows.matrix(x.device())?.broadcast_matmul(&x)?;
-            let x = x.reshape((batch * to.h, from.w, channels))?;
-            self.cols.matrix(x.device())?.broadcast_matmul(&x)?.reshape((batch, to.cells(), channels))?
+        let y = match Path::of([&x]) {
+            Path::Kernel(_) => self.filled(&x)?.tensor(),
+            Path::Tracked(_) => {
+                let (back, source) =
+                    (Self { rows: self.rows.transposed(), cols: self.cols.transposed() }, x.clone());
+                graph::operation("resample", [&x], self.filled(&x)?, move |gradient, sink| {
+                    sink.add(&source, back.filled(gradient)?.tensor())
+                })?
+            }
+            Path::Candle => self.composed(&x)?,
         };
         Ok(y.to_dtype(tokens.dtype())?)
+    }
+
+    /// f32 on the CPU, by the taps.
+    fn filled(&self, x: &Tensor) -> candle_core::Result<Fresh> {
+        let (batch, _, channels) = x.dims3()?;
+        let to = self.to();
+        let mut out = vec![0f32; batch * to.cells() * channels];
+        let values = Values::of(x, x.dims())?;
+        self.fill(values.read()?.values::<f32>()?, channels, Columns { all: channels, first: 0 }, &mut out);
+        Ok(Fresh::new(out, (batch, to.cells(), channels)))
+    }
+
+    /// f32, by candle.
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        let ((batch, _, channels), from, to) = (x.dims3()?, self.from(), self.to());
+        let x = x.reshape((batch, from.h, from.w * channels))?;
+        let x = self.rows.matrix(x.device())?.broadcast_matmul(&x)?;
+        let x = x.reshape((batch * to.h, from.w, channels))?;
+        Ok(self.cols.matrix(x.device())?.broadcast_matmul(&x)?.reshape((batch, to.cells(), channels))?)
     }
 }
 
@@ -174,28 +205,6 @@ impl Separable {
 pub fn tokens(tokens: &Tensor, from: Grid, to: Grid) -> Result<Tensor> {
     check(tokens, from, to)?;
     if from == to { Ok(tokens.clone()) } else { Separable::bilinear(from, to).apply(tokens) }
-}
-
-impl CustomOp1 for Separable {
-    fn name(&self) -> &'static str {
-        "resample"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (batch, _, channels) = layout.shape().dims3()?;
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("resample: the tokens are not contiguous");
-        };
-        let to = self.to();
-        let mut out = vec![0f32; batch * to.cells() * channels];
-        self.fill(
-            &storage.as_slice::<f32>()?[start..end],
-            channels,
-            Columns { all: channels, first: 0 },
-            &mut out,
-        );
-        Ok((CpuStorage::F32(out), (batch, to.cells(), channels).into()))
-    }
 }
 
 /// Where channels go in a wider row.
@@ -283,8 +292,6 @@ fn accumulate<T: Element>(sum: &mut [f32], x: &[T], weight: f32) {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Var;
-
     use super::*;
 
     fn ramp(grid: Grid, channels: usize) -> Tensor {
@@ -372,18 +379,15 @@ mod tests {
     }
 
     #[test]
-    fn sparse_and_dense_agree_and_gradients_flow() {
-        let (from, to) = (Grid { h: 7, w: 5 }, Grid { h: 3, w: 8 });
-        let x = ramp(from, 6);
-        let sparse = tokens(&x, from, to).unwrap();
-        let var = Var::from_tensor(&x).unwrap();
-        let dense = tokens(var.as_tensor(), from, to).unwrap();
-        assert!(dense.track_op() && !sparse.track_op());
-        assert!(largest_difference(&sparse, &dense) < 1e-5);
-        // Rows of the weights sum to one, so the gradients of a plain sum add up to the number of outputs.
-        let grads = dense.sum_all().unwrap().backward().unwrap();
-        let total: f32 = grads.get(&var).unwrap().sum_all().unwrap().to_scalar().unwrap();
-        assert!((total - (2 * to.cells() * 6) as f32).abs() < 1e-2, "{total}");
+    fn sparse_and_dense_agree_and_so_do_their_gradients() {
+        for (from, to) in [((7, 5), (3, 8)), ((2, 3), (9, 9)), ((4, 4), (1, 2))] {
+            let [from, to] = [from, to].map(|(h, w)| Grid { h, w });
+            let (x, separable) = (ramp(from, 6), Separable::bilinear(from, to));
+            assert!(
+                largest_difference(&tokens(&x, from, to).unwrap(), &separable.composed(&x).unwrap()) < 1e-5
+            );
+            graph::tests::check_linear(&x, |x| tokens(x, from, to), |x| separable.composed(x));
+        }
     }
 
     #[test]

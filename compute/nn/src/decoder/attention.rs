@@ -1,10 +1,11 @@
 //! Causal self-attention with grouped queries, over a KV cache.
 
 mod tracked;
+mod turns;
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{Device, Tensor, WithDType};
 use zoo_core::weights::Params;
 use zoo_core::{Error, Result};
 use zoo_kernels::{Attention, AttentionSize, Element, Heads, written};
@@ -14,7 +15,6 @@ use super::config::DecoderConfig;
 use super::gguf;
 use super::projections::Projections;
 use super::step::Step;
-use crate::attention::softmax;
 use crate::dispatch::{Path, with};
 use crate::linear::{Epilogue, Linear, Residual};
 use crate::quantised::{self, RowOrder};
@@ -82,7 +82,11 @@ impl CausalAttention {
             Path::Kernel(numbers) if self.cap.is_none() => {
                 with!(numbers, T => self.fused::<T>(&q, step, cache)?)
             }
-            _ => self.plain(&q, step, cache)?,
+            Path::Tracked(_) if step.whole() => self.mix().tracked(&q, &k, &v, step)?,
+            _ => {
+                let (keys, values) = cache.read(step.end)?;
+                self.mix().apply(&q, &keys, &values, step)?
+            }
         };
         let mixed = mixed.reshape((batch, length, ()))?;
         self.output.forward_with(&mixed, Epilogue { activation: None, residual })
@@ -120,37 +124,6 @@ impl CausalAttention {
             Ok::<_, Error>(if queries <= FEW { attention.apply_few(out) } else { attention.apply(out) })
         })?;
         Ok(Tensor::from_vec(mixed, q.shape(), &Device::Cpu)?)
-    }
-
-    /// As `fused`, by candle: for other devices and dtypes, with a cap, and differentiable.
-    fn plain(&self, q: &Tensor, step: &Step, cache: &LayerCache) -> Result<Tensor> {
-        let (batch, _, heads, channels) = q.dims4()?;
-        let (groups, dtype) = (self.groups, q.dtype());
-        let (k, v) = cache.read(step.end)?;
-        // The CPU has no fast products of half-precision numbers.
-        let working = if q.device().is_cpu() { DType::F32 } else { dtype };
-        let q = (q.transpose(1, 2)?.to_dtype(working)? * self.scale)?;
-        let (k, v) = (k.to_dtype(working)?.t()?, v.to_dtype(working)?);
-        let queries = step.queries(self.windowed, q.device())?;
-        let mut parts = Vec::with_capacity(queries.len());
-        for turn in queries {
-            // The queries of a group are rows of one product with its keys: nothing is repeated.
-            let rows = heads / groups * turn.length;
-            let (first, seen) = (turn.keys.start, turn.keys.len());
-            let (keys, values) = (k.narrow(3, first, seen)?, v.narrow(2, first, seen)?);
-            let part = q.narrow(2, turn.start, turn.length)?.contiguous()?;
-            let scores = part.reshape((batch, groups, rows, channels))?.matmul(&keys)?;
-            let scores = scores.to_dtype(DType::F32)?.reshape((batch, heads, turn.length, ()))?;
-            let scores = capped(scores, self.cap)?;
-            let scores = match &turn.mask {
-                Some(mask) => scores.broadcast_add(mask)?,
-                None => scores,
-            };
-            let weights = softmax(&scores)?.to_dtype(working)?.reshape((batch, groups, rows, ()))?;
-            parts.push(weights.matmul(&values)?.reshape((batch, heads, turn.length, channels))?);
-        }
-        let mixed = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 2)? };
-        Ok(mixed.transpose(1, 2)?.to_dtype(dtype)?)
     }
 }
 

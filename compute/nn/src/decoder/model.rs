@@ -17,6 +17,7 @@ use super::layout::layout;
 use super::positions::Positions;
 use super::rope::Rope;
 use super::step::Step;
+use crate::embedding;
 use crate::linear::Linear;
 use crate::loss;
 use crate::norm::RmsNorm;
@@ -155,7 +156,7 @@ impl LanguageModel for Decoder {
         }
         let ids = ids.to_device(&self.device)?;
         let rows = match &self.embeddings {
-            Some(table) => table.index_select(&ids, 0)?,
+            Some(table) => embedding::rows(table, &ids)?,
             None => self.head.rows(&ids)?,
         };
         Ok(rows.reshape((batch, length, self.config.hidden_size))?)

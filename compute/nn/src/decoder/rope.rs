@@ -67,6 +67,13 @@ impl Turns {
         Ok(Self { cos: Tensor::from_vec(cos, shape, device)?, sin: Tensor::from_vec(sin, shape, device)? })
     }
 
+    /// Of no tokens.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        let table = Tensor::zeros((0, 0, 0), DType::F32, &Device::Cpu).unwrap();
+        Self { cos: table.clone(), sin: table }
+    }
+
     /// `x` `[B, T, heads, D]`, turned in f32 and rounded back; differentiable.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         match Path::of([x]) {

@@ -54,6 +54,22 @@ impl Step {
         })
     }
 
+    /// For attention alone: positions that turn nothing, in turns of at most `most` queries.
+    #[cfg(test)]
+    pub fn of_positions(positions: Positions, window: Option<usize>, most: usize) -> Self {
+        Self {
+            turns: Turns::none(),
+            runs: positions.runs(),
+            end: positions.stored(),
+            limit: positions.stored(),
+            positions,
+            window,
+            sight: Default::default(),
+            queries: Default::default(),
+            most,
+        }
+    }
+
     /// Whether the keys of the call are all that there are, one behind the other: rows of whole sequences.
     pub fn whole(&self) -> bool {
         self.positions.packed()
