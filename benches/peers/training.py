@@ -6,7 +6,8 @@
 
 What is compared: seconds of a pass forwards and backwards, and the memory that was resident at most. PyTorch runs
 eagerly and compiled, with its own attention (SDPA), and in bf16 under autocast. A ratio is the median over rounds of two
-times that were measured within the same round: what else the machine does falls on both alike. Weights are random on
+times that were measured within the same round, with the smallest and the largest: what else the machine does falls on both
+alike. Weights are random on
 both sides and not the same: speed does not depend on what they say.
 """
 
@@ -110,7 +111,8 @@ def measure(chosen, model):
         commands["zoo, recomputed"] = [*zoo, "recomputed"]
     if chosen.compiled:
         commands["torch, compiled"] = [*python, "compiled"]
-    environment = {"RAYON_NUM_THREADS": str(chosen.threads), "OMP_NUM_THREADS": str(chosen.threads)}
+    names = ("RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "OMP_NUM_THREADS")
+    environment = {name: str(chosen.threads) for name in names}
     chosen.folder.mkdir(parents=True, exist_ok=True)
     seconds = {name: [] for name in commands}
     with Field(commands, environment, chosen.folder / "log.txt") as field:
@@ -145,9 +147,10 @@ def main():
     for model in chosen.models:
         seconds, peaks = measure(chosen, model)
         for name, times in seconds.items():
-            ratio = statistics.median(b / a for a, b in zip(times, seconds["torch"]))
+            ratios = sorted(b / a for a, b in zip(times, seconds["torch"]))
             share = peaks[name] / peaks["torch"]
-            print(f"| {model}, {name} | {statistics.median(times):.2f} | {ratio:.2f} "
+            print(f"| {model}, {name} | {statistics.median(times):.2f} "
+                  f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) "
                   f"| {peaks[name] / 2**30:.2f} GiB | {share:.2f} |", flush=True)
 
 
