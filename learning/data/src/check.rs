@@ -7,9 +7,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zoo_records::{Row, Unread, Writer};
 
-use crate::dataset::{json, parsed};
 use crate::job::Job;
 use crate::output::{Output, Target};
+use crate::picture::{Image, apart, parsed, said};
 use crate::repair::{Files, repair};
 use crate::{DataSource, Flaw, FlawKind, Record, Result};
 
@@ -144,19 +144,19 @@ pub fn changes(path: &Path) -> PathBuf {
 
 fn look(row: Unread, source: &DataSource, plan: &CheckPlan, files: &Files) -> Looked {
     let place = row.place().to_string();
-    let mut looked = Looked {
-        place,
-        record: json(&row).and_then(|text| Record::parse(&text)),
-        hash: [0; 16],
-        changes: Vec::new(),
-        row: None,
+    let (record, inside) = match said(&row) {
+        Ok(said) => (Record::parse(&said.text), said.inside),
+        Err(flaw) => (Err(flaw), None),
     };
+    let mut looked = Looked { place, record, hash: [0; 16], changes: Vec::new(), row: None };
     if plan.repair.is_some() {
         match parsed(row) {
             Ok(mut row) => {
                 looked.changes = repair(&mut row, files);
                 if !looked.changes.is_empty() {
-                    looked.record = Record::parse(row.json().as_bytes());
+                    let mut said = row.clone();
+                    apart(&mut said);
+                    looked.record = Record::parse(said.json().as_bytes());
                 }
                 looked.row = Some(row);
             }
@@ -167,17 +167,19 @@ fn look(row: Unread, source: &DataSource, plan: &CheckPlan, files: &Files) -> Lo
         Ok(record) => {
             let content = format!("{:?}\n{:?}", record.image, record.conversation);
             looked.hash.copy_from_slice(&Sha256::digest(content.as_bytes())[..16]);
-            record.image.as_ref().map(|path| source.images.join(path))
+            Image::of(record, inside, &source.images)
         }
         Err(_) => None,
     };
     if let Some(image) = image {
-        if let Some(message) = missing(&image) {
+        if let Image::File(path) = &image
+            && let Some(message) = missing(path)
+        {
             looked.record = Err((FlawKind::MissingImage, message));
         } else if plan.decode
-            && let Err(error) = zoo_preprocess::open(&image, &Default::default())
+            && let Err(message) = image.open()
         {
-            looked.record = Err((FlawKind::BadImage, error.to_string()));
+            looked.record = Err((FlawKind::BadImage, message));
         }
     }
     looked

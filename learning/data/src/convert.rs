@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use zoo_records::{Picture, Row, Table, Value, write_whole};
+use zoo_records::{Row, Table, Value, write_whole};
 
 use crate::job::Job;
 use crate::output::{Output, Target};
+use crate::picture::name;
 use crate::{Error, Result};
 
 /// Where pictures are to be.
@@ -143,8 +143,7 @@ fn put_out(value: Value, folder: &Path, moved: &mut u64) -> Result<Value> {
 
 /// Writes a picture under the name of its content, once; the name.
 fn keep(bytes: &[u8], folder: &Path) -> Result<String> {
-    let hash: String = Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect();
-    let name = format!("{}/{hash}.{}", &hash[..2], Picture::extension(bytes));
+    let name = name(bytes);
     let path = folder.join(&name);
     if !path.exists() {
         write_whole(&path, bytes).map_err(Error::io(&path, "cannot write"))?;

@@ -1,19 +1,20 @@
 //! All records of a run: found once, read by place.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use zoo_records::{Indexed, Options, Row, Table, Unread, Value};
+use zoo_records::{Indexed, Options, Table};
 
-use crate::{Error, Flaw, FlawKind, Record, Result};
+use crate::picture::{Image, said};
+use crate::{Error, Flaw, Record, Result};
 
 /// A file of records and the folder that their images are in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
-    /// Conversations as LLaVA writes them: a JSON list, JSONL, or another table with the same columns.
+    /// Conversations as LLaVA writes them: a JSON list, JSONL, or another table with the same columns, whose pictures may
+    /// be inside; or a folder of such tables.
     pub records: PathBuf,
     /// The folder that paths of images count from; the recipe's own where it is absent.
     #[serde(default)]
@@ -56,9 +57,9 @@ impl Dataset {
         for (number, source) in sources.iter().enumerate() {
             let mut lengths = Vec::new();
             let rows = source.table()?.index_each(|row| {
-                let record = json(row).and_then(|text| {
-                    hash.update(&text);
-                    Record::parse(&text)
+                let record = said(row).and_then(|said| {
+                    hash.update(&said.text);
+                    Record::parse(&said.text)
                 });
                 match &record {
                     Ok(_) => out.sound.push((number as u32, lengths.len() as u32)),
@@ -120,40 +121,19 @@ impl Dataset {
         part.rows.place(r as usize).map_or_else(|error| error.to_string(), |place| place.to_string())
     }
 
-    /// A sound record, and the file of its image.
+    /// A sound record, and its image.
     ///
     /// # Errors
     /// [`Error::Data`] when the file was changed since it was opened.
-    pub fn read(&self, sample: usize) -> Result<(Record, Option<PathBuf>)> {
+    pub fn read(&self, sample: usize) -> Result<(Record, Option<Image>)> {
         let (s, r) = self.sound[sample];
         let part = &self.sources[s as usize];
         let row = part.rows.unread(r as usize)?;
-        let record = json(&row).and_then(|text| Record::parse(&text)).map_err(|(_, message)| {
+        let said = said(&row).and_then(|said| Ok((Record::parse(&said.text)?, said.inside)));
+        let (record, inside) = said.map_err(|(_, message)| {
             Error::data(&part.source.records, format!("the file changed while it was in use: {message}"))
         })?;
-        let image = record.image.as_ref().map(|path| part.source.images.join(path));
+        let image = Image::of(&record, inside, &part.source.images);
         Ok((record, image))
     }
-}
-
-/// The row, or what is wrong with it: where it stands is said beside it.
-pub(crate) fn parsed(row: Unread) -> Result<Row, (FlawKind, String)> {
-    row.parse().map_err(|error| match error {
-        zoo_records::Error::Row { message, .. } => (FlawKind::Form, message),
-        other => (FlawKind::Form, other.to_string()),
-    })
-}
-
-/// The text of a record, whatever table it is in.
-pub(crate) fn json(row: &Unread) -> Result<Cow<'_, [u8]>, (FlawKind, String)> {
-    if let Some(text) = row.json() {
-        return Ok(Cow::Borrowed(text));
-    }
-    let row = parsed(row.clone())?;
-    if matches!(row.get("image"), Some(Value::Bytes(_) | Value::Map(_))) {
-        let message =
-            "the picture is inside the table; `zoo data convert --pictures FOLDER` puts it into a file";
-        return Err((FlawKind::Form, message.to_owned()));
-    }
-    Ok(Cow::Owned(row.json().into_bytes()))
 }

@@ -19,7 +19,7 @@ pub struct Record {
 }
 
 /// Something that makes a sample useless.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flaw {
     /// `file:line` of the record.
     pub place: String,
@@ -30,7 +30,7 @@ pub struct Flaw {
 }
 
 /// Kinds of flaws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlawKind {
     /// No JSON, or not of the shape of a record.

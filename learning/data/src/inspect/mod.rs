@@ -10,8 +10,8 @@ use serde::Serialize;
 use zoo_language::tokens::Tokenizer;
 use zoo_records::Unread;
 
-use crate::dataset::json;
 use crate::job::Job;
+use crate::picture::{Image, said};
 use crate::{DataSource, FlawKind, Record, Result};
 
 pub use html::page;
@@ -180,7 +180,7 @@ impl Inspected {
 }
 
 fn look(row: Unread, source: &DataSource, tokens: Option<&Tokens>) -> Looked {
-    let text = json(&row);
+    let said = said(&row);
     let named = |text: &[u8]| -> (Option<String>, Option<String>) {
         #[derive(serde::Deserialize)]
         struct Named {
@@ -194,11 +194,21 @@ fn look(row: Unread, source: &DataSource, tokens: Option<&Tokens>) -> Looked {
             Err(_) => (None, None),
         }
     };
-    let (of, category) = text.as_ref().map_or((None, None), |text| named(text));
-    let record = text.and_then(|text| Record::parse(&text));
-    let size = record.as_ref().ok().and_then(|record| record.image.as_ref()).and_then(|image| {
-        let reader = image::ImageReader::open(source.images.join(image)).ok()?;
-        reader.with_guessed_format().ok()?.into_dimensions().ok()
+    let (of, category) = said.as_ref().map_or((None, None), |said| named(&said.text));
+    let (record, inside) = match said {
+        Ok(said) => (Record::parse(&said.text), said.inside),
+        Err(flaw) => (Err(flaw), None),
+    };
+    let image = record.as_ref().ok().and_then(|record| Image::of(record, inside, &source.images));
+    let size = image.and_then(|image| match image {
+        Image::File(path) => {
+            let reader = image::ImageReader::open(path).ok()?;
+            reader.with_guessed_format().ok()?.into_dimensions().ok()
+        }
+        Image::Inside { bytes, .. } => {
+            let reader = image::ImageReader::new(std::io::Cursor::new(bytes));
+            reader.with_guessed_format().ok()?.into_dimensions().ok()
+        }
     });
     let count = |record: &Record| -> Option<u64> {
         let tokenizer = &tokens?.tokenizer;
