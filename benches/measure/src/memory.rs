@@ -16,8 +16,17 @@ pub fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
+/// Bytes that programs can still get without anything being put aside for it.
+pub fn available() -> Option<u64> {
+    of("/proc/meminfo", "MemAvailable:")
+}
+
 fn field(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    of("/proc/self/status", name)
+}
+
+fn of(file: &str, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(file).ok()?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?;
     Some(kilobytes.trim().parse::<u64>().ok()? * 1024)
 }
@@ -40,5 +49,6 @@ mod tests {
         assert!(held >= before + BYTES as u64 / 2, "{held} after {before}");
         forget_peak();
         assert!(peak().unwrap() < held);
+        assert!(available().unwrap() > 1 << 20);
     }
 }

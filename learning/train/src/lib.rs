@@ -35,7 +35,7 @@ pub use recipe::{
     Assigned, ConnectorFile, DataRow, Group, Keys, Long, Lora, New, Order, Recipe, Shape, TrainingPlan,
     matches,
 };
-pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, Watch, factor};
+pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, StepCost, Watch, factor, several};
 
 use zoo_core::sdk::Plugin;
 

@@ -196,11 +196,32 @@ fn groups_are_those_of_the_reference() {
     }
 }
 
+/// All of it at once, before anything is opened.
+#[test]
+fn data_that_are_not_there_are_told_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("data.jsonl"), "{}").unwrap();
+    let look = |row: &str| {
+        let text = GOOD.replace("records = \"data.jsonl\"", row);
+        Recipe::parse("recipe.toml", text, folder.path()).unwrap().look().map_err(|e| e.to_string())
+    };
+    assert_eq!(look("records = \"data.jsonl\""), Ok(()));
+    assert_eq!(look("records = \".\"\nimages = \".\""), Ok(()));
+    let message = look("records = \"deta.jsonl\"\nimages = \"photos\"").unwrap_err();
+    for expected in
+        ["recipe.toml:7:11: there are no records `", "recipe.toml:8:10: there is no folder of images `"]
+    {
+        assert!(message.contains(expected), "{message}");
+    }
+    // A file is no folder.
+    assert!(look("records = \"data.jsonl\"\nimages = \"data.jsonl\"").unwrap_err().contains(":8:10: "));
+}
+
 #[test]
 fn paths_count_from_the_recipe() {
     let plan = parse(GOOD).unwrap().plan;
     assert_eq!(plan.out, Path::new("here/run"));
-    assert_eq!(plan.data[0].records, Path::new("here/data.jsonl"));
+    assert_eq!(plan.data[0].records.get_ref(), Path::new("here/data.jsonl"));
     // Beside the recipe if it is there, else a name of the registry.
     assert_eq!(plan.model.get_ref(), "base");
 }

@@ -8,7 +8,9 @@ mod program;
 mod support;
 
 mod parts;
+mod processes;
 mod runs;
+mod tables;
 mod torch;
 
 use std::collections::BTreeMap;

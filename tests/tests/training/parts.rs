@@ -35,7 +35,7 @@ fn an_exported_model_is_the_trained_one() {
         let data = Dataset::open(&sources).unwrap();
         for sample in 0..data.len() {
             let (record, image) = data.read(sample).unwrap();
-            let image = zoo_preprocess::open(image.unwrap(), &Default::default()).unwrap();
+            let image = image.unwrap().open().unwrap();
             let sight = session.look(&[image], &()).unwrap();
             let prompt = session.prompt(&record.conversation).unwrap();
             let assembled = session.assemble(&prompt, &sight).unwrap();

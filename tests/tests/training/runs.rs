@@ -56,6 +56,21 @@ fn a_run_that_diverges_stops_and_names_its_batch() {
     assert!(folder.path().join("out/checkpoints").read_dir().unwrap().next().is_some());
 }
 
+/// What is inside blocks may be computed a second time: the bytes are the same, whatever is trained.
+#[test]
+fn recomputation_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    shapes(folder.path(), 4);
+    let stage = "train = [\"*\"]\nunfreeze = [\"*\"]\n";
+    let [kept, again] = ["", "recompute = true"].map(|line| {
+        let out = if line.is_empty() { "kept" } else { "again" };
+        let recipe = from_nothing(&trilobite(), out, &format!("{stage}{line}"), 3) + "rate = 1e-3\n";
+        train(&mut run(&recipe, folder.path()));
+        files(&folder.path().join(out).join("checkpoints/step-00000003"))
+    });
+    assert!(kept["trained.safetensors"] == again["trained.safetensors"]);
+}
+
 /// With features on a disk the same is learnt, and nothing is looked at twice.
 #[test]
 fn kept_features_change_nothing() {
@@ -98,7 +113,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     child.kill().unwrap();
     child.wait().unwrap();
     let message = place.run("train killed/recipe.toml --quiet", 1).err;
-    assert!(message.contains("there are checkpoints of a run here"), "{message}");
+    assert!(message.contains("there is a run here, of "), "{message}");
     // On one thread, whatever it was before.
     for variable in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
         place.environment.push((variable.to_owned(), "1".to_owned()));
@@ -133,8 +148,46 @@ fn other_folders_are_left_alone() {
         let message = place.run(line, 1).err;
         assert!(message.contains("is not empty and not that of a run"), "{message}");
     }
+    let message = place.run("train recipe.toml --overwrite", 1).err;
+    assert!(message.contains("is not empty and not that of a run"), "{message}");
     let message = place.run("train gone.toml", 1).err;
     assert!(message.contains("gone.toml: cannot read the recipe"), "{message}");
+}
+
+/// Only when somebody says so, and then nothing of the earlier run is left; what else is there stays.
+#[test]
+fn an_earlier_run_is_replaced_when_somebody_says_so() {
+    let place = Sandbox::new(&support::ALL);
+    shapes(&place.path(""), 4);
+    let recipe = |stage: &str| from_nothing(&trilobite(), "out", stage, 2) + "rate = 1e-3\n";
+    place.write("recipe.toml", &recipe("train = [\"*mm_projector*\"]\nunfreeze = [\"*_list.0.*\"]"));
+    place.run("train recipe.toml --quiet", 0);
+    let earlier = files(&place.path("out"));
+    assert!(earlier.contains_key("encoder-0.safetensors"));
+    place.write("out/notes.txt", "mine");
+    place.write("recipe.toml", &recipe(&format!("train = {CONNECTOR}")));
+    let message = place.run("train recipe.toml --quiet", 1).err;
+    assert!(
+        message.contains("of 2 steps that are kept; --resume goes on with it, --overwrite begins anew"),
+        "{message}"
+    );
+    place.run("train recipe.toml --overwrite --resume", 2);
+    let message = place.run("train recipe.toml --resume --quiet", 1).err;
+    assert!(message.contains("the recipe changed"), "{message}");
+    // What the run would read must not be taken away.
+    let own = place.write("own.toml", &recipe("train = [\"*\"]").replace(&trilobite(), "out"));
+    let message = place.run("train own.toml --overwrite", 1).err;
+    assert!(message.contains("which is in the folder that --overwrite empties"), "{message}");
+    fs::remove_file(own).unwrap();
+    assert_eq!(files(&place.path("out")).len(), earlier.len() + 1);
+    place.run("train recipe.toml --overwrite --quiet", 0);
+    let mut now = files(&place.path("out"));
+    assert_eq!(now.remove("notes.txt").unwrap(), b"mine");
+    place.write("recipe.toml", &recipe(&format!("train = {CONNECTOR}")).replace("\"out\"", "\"fresh\""));
+    place.run("train recipe.toml --quiet", 0);
+    let fresh = files(&place.path("fresh"));
+    assert_eq!(now.keys().collect::<Vec<_>>(), fresh.keys().collect::<Vec<_>>());
+    assert!(now["mm_projector.safetensors"] == fresh["mm_projector.safetensors"]);
 }
 
 #[test]
@@ -148,6 +201,19 @@ fn a_dry_run_measures_and_writes_nothing() {
     let found = place.json("train recipe.toml --dry-run", 0);
     assert_eq!((found["steps"].as_u64(), found["records"].as_u64()), (Some(50), Some(6)));
     assert!(found["seconds_per_step"].as_f64().unwrap() > 0.0 && found["frozen"].as_u64().unwrap() > 100_000);
+    assert_eq!((found["recompute"].as_bool(), found["losses"].as_array().unwrap().len()), (Some(false), 6));
+    for way in ["recomputed", "kept"] {
+        assert!(found[way]["seconds"].as_f64().unwrap() > 0.0, "{found}");
+        assert!(
+            cfg!(not(target_os = "linux")) || found[way]["peak_bytes"].as_u64().unwrap() > 1 << 20,
+            "{found}"
+        );
+    }
+    let shown = place.run("train recipe.toml --dry-run", 0).out;
+    assert!(
+        shown.contains("it would be with `recompute = true`: ") && shown.contains("recomputing saves "),
+        "{shown}"
+    );
     assert!(!place.path("out").exists());
 }
 
@@ -158,6 +224,15 @@ fn defective_samples_are_left_out_and_told() {
     shapes(&place.path(""), 6);
     let records = fs::read_to_string(place.path("shapes.jsonl")).unwrap();
     let bad = records.replace("5.png", "gone.png") + "{\"conversations\": []}\nnonsense\n";
+    // Where nothing can be used, nothing is done.
+    place.write("none.jsonl", &records.replace(".png", ".jpg"));
+    let recipe =
+        from_nothing(&trilobite(), "none", "train = [\"*\"]", 2).replace("shapes.jsonl", "none.jsonl");
+    place.write("none.toml", &(recipe + "rate = 1e-3\n"));
+    for line in ["train none.toml --dry-run", "train none.toml"] {
+        let message = place.run(line, 1).err;
+        assert!(message.contains("no sample of the first step can be learnt from; the first: "), "{message}");
+    }
     let twice = bad.clone() + records.lines().next().unwrap() + "\n";
     place.write("shapes.jsonl", &twice);
     let found = place.json("data check shapes.jsonl --decode", 1);

@@ -42,7 +42,10 @@ impl Recipe {
 
     /// The data.
     pub fn sources(&self) -> Vec<DataSource> {
-        let row = |row: &DataRow| DataSource { records: row.records.clone(), images: row.images.clone() };
+        let row = |row: &DataRow| DataSource {
+            records: row.records.get_ref().clone(),
+            images: row.images.as_ref().map(|images| images.get_ref().clone()).unwrap_or_default(),
+        };
         self.plan.data.iter().map(row).collect()
     }
 

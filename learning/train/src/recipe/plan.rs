@@ -34,6 +34,10 @@ pub struct TrainingPlan {
     /// Element type of weights and activations. Whatever is trained also has an f32 copy.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether the inside of each block of encoders and language model is computed a second time for its gradient, and not
+    /// kept: less memory for more time.
+    #[serde(default)]
+    pub recompute: bool,
     /// Decides the order of the data and how new parts begin.
     #[serde(default)]
     pub seed: u64,
@@ -72,10 +76,9 @@ pub struct TrainingPlan {
 #[serde(deny_unknown_fields)]
 pub struct DataRow {
     /// Conversations, as [`zoo_data::DataSource::records`].
-    pub records: PathBuf,
-    /// As [`zoo_data::DataSource::images`].
-    #[serde(default)]
-    pub images: PathBuf,
+    pub records: Spanned<PathBuf>,
+    /// As [`zoo_data::DataSource::images`]; the recipe's own folder where it is absent.
+    pub images: Option<Spanned<PathBuf>>,
     /// How often each of its samples comes in an epoch, on average.
     #[serde(default = "once")]
     pub weight: Spanned<f64>,

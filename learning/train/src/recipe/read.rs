@@ -1,7 +1,9 @@
 //! From a file to a recipe whose every number can be meant.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_spanned::Spanned;
 
 use super::Recipe;
 use crate::{Error, Result};
@@ -31,18 +33,43 @@ impl Recipe {
         }
         plan.features = plan.features.as_ref().map(|features| folder.join(features));
         for source in &mut plan.data {
-            source.records = folder.join(&source.records);
-            source.images = folder.join(&source.images);
+            *source.records.get_mut() = folder.join(source.records.get_ref());
+            let own = || Spanned::new(source.records.span(), PathBuf::new());
+            let images = source.images.get_or_insert_with(own);
+            *images.get_mut() = folder.join(images.get_ref());
         }
         // A folder beside the recipe goes before a name of the registry.
         if folder.join(plan.model.get_ref()).is_dir() {
             let beside = folder.join(plan.model.get_ref()).display().to_string();
-            plan.model = serde_spanned::Spanned::new(plan.model.span(), beside);
+            plan.model = Spanned::new(plan.model.span(), beside);
         }
         if let Some(file) = plan.connector.as_mut().filter(|c| *c != "new") {
             *file = folder.join(&*file).display().to_string();
         }
         Ok(recipe)
+    }
+
+    /// Whether the data are where the recipe says. What is in them is seen by whoever reads them.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with each line that names what is not there.
+    pub fn look(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        for row in &self.plan.data {
+            let (records, images) = (&row.records, row.images.as_ref());
+            if !records.get_ref().exists() {
+                let message = format!("there are no records `{}`", records.get_ref().display());
+                problems.push(self.problem(records.span(), message, None));
+            }
+            // A folder that nobody named is the recipe's own.
+            if let Some(images) = images.filter(|images| !images.get_ref().as_os_str().is_empty())
+                && !images.get_ref().is_dir()
+            {
+                let message = format!("there is no folder of images `{}`", images.get_ref().display());
+                problems.push(self.problem(images.span(), message, None));
+            }
+        }
+        Ok(Self::verdict(problems)?)
     }
 
     fn check(&self) -> Result<()> {

@@ -1,88 +1,124 @@
-//! Images that are decoded while the batch before theirs is learnt from.
+//! Samples that are read, and their images decoded, while the batch before theirs is learnt from.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use zoo_data::{Dataset, Image, Record};
 use zoo_preprocess::Decoded;
 
-/// An image, or why it cannot be read.
-pub(super) type Read = Result<Decoded, String>;
+use super::features::Kept;
 
-/// A thread that decodes what it is asked for, in this order. It ends with this value.
+/// A picture, or why it cannot be read.
+pub(super) type Picture = Result<Decoded, String>;
+
+/// A sample as the data have it.
+pub(super) struct Fetched {
+    pub record: Record,
+    pub image: Option<Image>,
+    /// Absent where what the encoders saw of it is kept.
+    pub picture: Option<Picture>,
+}
+
+impl Fetched {
+    /// Reads sample `index` at once, and decodes its image unless it is `kept`.
+    pub fn now(data: &Dataset, index: usize, kept: Option<&Kept>) -> zoo_data::Result<Self> {
+        let (record, image) = data.read(index)?;
+        let looked = |image: &Image| kept.is_some_and(|kept| kept.has(image));
+        let picture = image.as_ref().filter(|image| !looked(image)).map(Image::open);
+        Ok(Self { record, image, picture })
+    }
+}
+
+/// A thread that reads what it is asked for, in this order. It ends with this value.
 pub(super) struct Ahead {
-    ask: Sender<PathBuf>,
-    answers: Receiver<(PathBuf, Read)>,
-    asked: HashSet<PathBuf>,
-    there: HashMap<PathBuf, Read>,
+    data: Arc<Dataset>,
+    kept: Option<Arc<Kept>>,
+    ask: Sender<usize>,
+    answers: Receiver<(usize, zoo_data::Result<Fetched>)>,
+    asked: HashSet<usize>,
+    there: HashMap<usize, zoo_data::Result<Fetched>>,
 }
 
 impl Ahead {
-    pub fn new() -> Self {
-        let (ask, questions) = channel::<PathBuf>();
+    pub fn new(data: Arc<Dataset>, kept: Option<Arc<Kept>>) -> Self {
+        let (ask, questions) = channel();
         let (answer, answers) = channel();
+        let (own_data, own_kept) = (data.clone(), kept.clone());
         std::thread::spawn(move || {
-            for path in questions {
-                let read = decode(&path);
-                if answer.send((path, read)).is_err() {
+            for index in questions {
+                let fetched = Fetched::now(&own_data, index, own_kept.as_deref());
+                if answer.send((index, fetched)).is_err() {
                     return;
                 }
             }
         });
-        Self { ask, answers, asked: HashSet::new(), there: HashMap::new() }
+        Self { data, kept, ask, answers, asked: HashSet::new(), there: HashMap::new() }
     }
 
-    /// Has an image decoded that will be wanted soon.
-    pub fn ask(&mut self, path: PathBuf) {
-        if self.asked.insert(path.clone()) {
-            // Without the thread it is decoded when it is taken.
-            let _ = self.ask.send(path);
+    /// Has a sample read that will be wanted soon.
+    pub fn ask(&mut self, index: usize) {
+        if self.asked.insert(index) {
+            // Without the thread it is read when it is taken.
+            let _ = self.ask.send(index);
         }
     }
 
-    /// The image at `path`, as soon as it is decoded.
-    pub fn take(&mut self, path: &Path) -> Read {
-        if !self.asked.remove(path) {
-            return decode(path);
+    /// Sample `index`, as soon as it is read.
+    pub fn take(&mut self, index: usize) -> zoo_data::Result<Fetched> {
+        if !self.asked.remove(&index) {
+            return self.now(index);
         }
         loop {
-            if let Some(read) = self.there.remove(path) {
-                return read;
+            if let Some(fetched) = self.there.remove(&index) {
+                return fetched;
             }
             match self.answers.recv() {
-                Ok((path, read)) => drop(self.there.insert(path, read)),
-                Err(_) => return decode(path),
+                Ok((index, fetched)) => drop(self.there.insert(index, fetched)),
+                Err(_) => return self.now(index),
             }
         }
     }
-}
 
-/// Decodes the image at `path` at once.
-pub(super) fn decode(path: &Path) -> Read {
-    zoo_preprocess::open(path, &Default::default()).map_err(|error| error.to_string())
+    fn now(&self, index: usize) -> zoo_data::Result<Fetched> {
+        Fetched::now(&self.data, index, self.kept.as_deref())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use zoo_data::DataSource;
+
     use super::*;
 
-    /// In whichever order they are taken, asked for or not, also when they are no images.
+    /// In whichever order they are taken, asked for or not, also when their images are none.
     #[test]
     fn what_was_asked_for_comes() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for (name, width) in [("a.png", 1), ("b.png", 2), ("c.png", 3)] {
+        let names = ["a.png", "b.png", "c.png", "gone.png"];
+        for (name, width) in names.iter().zip(1..4) {
             zoo_preprocess::RgbImage::new(width, 1).save(path(name)).unwrap();
         }
-        let mut ahead = Ahead::new();
-        for name in ["a.png", "gone.png", "b.png", "a.png"] {
-            ahead.ask(path(name));
+        let record = |name: &&str| {
+            format!(
+                r#"{{"image": "{name}", "conversations": [
+                    {{"from": "human", "value": "<image>"}}, {{"from": "gpt", "value": "a"}}]}}"#
+            )
+            .replace('\n', "")
+        };
+        std::fs::write(path("r.jsonl"), names.iter().map(record).collect::<Vec<_>>().join("\n")).unwrap();
+        let source = DataSource { records: path("r.jsonl"), images: folder.path().to_owned() };
+        let mut ahead = Ahead::new(Arc::new(Dataset::open(&[source]).unwrap()), None);
+        for index in [0, 3, 1, 0] {
+            ahead.ask(index);
         }
-        for (name, width) in [("b.png", Some(2)), ("c.png", Some(3)), ("gone.png", None), ("a.png", Some(1))]
-        {
-            let read = ahead.take(&path(name));
-            assert_eq!(read.as_ref().ok().map(|image| image.size.0), width, "{name}");
+        let mut width = |index| {
+            let picture = ahead.take(index).unwrap().picture.unwrap();
+            picture.ok().map(|picture| picture.size.0)
+        };
+        for (index, expected) in [(1, Some(2)), (2, Some(3)), (3, None), (0, Some(1)), (0, Some(1))] {
+            assert_eq!(width(index), expected, "{index}");
         }
-        assert_eq!(ahead.take(&path("a.png")).unwrap().size.0, 1);
     }
 }

@@ -1,8 +1,22 @@
 //! What a run would cost, before anything is spent.
 
+use zoo_measure::memory;
+
 use super::log::Step;
 use super::trainer::Run;
 use crate::Result;
+
+/// Memory that recomputation saves, at most, as a multiple of what is left: a pass that may need as much is not tried.
+const SAVES: u64 = 8;
+
+/// What steps took that computed the inside of blocks in one way.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct StepCost {
+    /// Of the fastest step.
+    pub seconds: f64,
+    /// Bytes that the process held at most, where the system tells.
+    pub peak_bytes: Option<u64>,
+}
 
 /// What a run would cost, measured on a few steps.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -35,17 +49,36 @@ pub struct Estimate {
     pub width: usize,
     /// Losses of the steps that were measured.
     pub losses: Vec<f64>,
+    /// Whether the recipe has blocks computed a second time.
+    pub recompute: bool,
+    /// What a step costs so; and when the inside of blocks is kept, unless that may need more memory than there is.
+    pub recomputed: StepCost,
+    /// See `recomputed`.
+    pub kept: Option<StepCost>,
 }
 
 impl Run {
-    /// Measures `count` steps and forgets what they taught.
+    /// Measures `count` steps and forgets what they taught; and as many in the other way of [`StepCost`].
     ///
     /// # Errors
     /// As [`Run::train`].
     pub fn estimate(mut self, count: usize) -> Result<Estimate> {
-        let mut measured = Vec::new();
-        for _ in 0..count.min(self.steps) {
-            measured.push(self.step()?);
+        let count = count.min(self.steps);
+        // First what takes less: memory that was held once is not always given back.
+        let before = memory::resident();
+        let (with, recomputed) = self.measure(count, true)?;
+        let recompute = self.recipe.plan.recompute;
+        let held = recomputed.peak_bytes.zip(before).map(|(peak, before)| peak.saturating_sub(before));
+        let fits = held.zip(memory::available()).is_some_and(|(held, free)| SAVES * held < free);
+        let (mut measured, mut kept) = (with.clone(), None);
+        let mut losses: Vec<f64> = with.iter().filter_map(|step| step.loss).collect();
+        if !recompute || fits {
+            let (without, cost) = self.measure(count, false)?;
+            losses.extend(without.iter().filter_map(|step| step.loss));
+            kept = Some(cost);
+            if !recompute {
+                measured = without;
+            }
         }
         let mean = |of: fn(&Step) -> f64| measured.iter().map(of).sum::<f64>() / measured.len().max(1) as f64;
         let groups = self.optimiser.groups().into_iter();
@@ -73,7 +106,18 @@ impl Run {
             width: self.learner.width(),
             optimiser_bytes: 16 * trained as u64,
             feature_bytes: self.learner.feature_bytes(),
-            losses: measured.iter().filter_map(|step| step.loss).collect(),
+            losses,
+            recompute,
+            recomputed,
+            kept,
         })
+    }
+
+    fn measure(&mut self, count: usize, recomputes: bool) -> Result<(Vec<Step>, StepCost)> {
+        self.recomputes = recomputes;
+        memory::forget_peak();
+        let steps = (0..count).map(|_| self.step()).collect::<Result<Vec<_>>>()?;
+        let seconds = steps.iter().map(|step| step.seconds).fold(f64::INFINITY, f64::min);
+        Ok((steps, StepCost { seconds, peak_bytes: memory::peak() }))
     }
 }

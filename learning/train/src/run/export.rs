@@ -40,6 +40,18 @@ const TORCH_CONNECTOR: &str = "mm_projector.bin";
 /// The folder of low-rank differences, for tools that apply them by themselves.
 const ADAPTER: &str = "adapter";
 
+/// How the files of encoders begin.
+const ENCODER: &str = "encoder-";
+/// What a model folder says of itself.
+const ZOO: &str = "zoo.toml";
+
+/// Whether a run makes something of this name of what is in a model folder.
+pub(super) fn made(name: &str) -> bool {
+    COPIED.contains(&name)
+        || [ZOO, MODEL, CONNECTOR, TORCH_CONNECTOR, ADAPTER].contains(&name)
+        || name.starts_with(ENCODER)
+}
+
 /// A model and where its parts began.
 pub(super) struct TrainedModel<'a> {
     pub recipe: &'a Recipe,
@@ -91,7 +103,7 @@ impl TrainedModel<'_> {
         lora::export(&out.join(ADAPTER), self.recipe, &self.pieces.llm, optimiser)?;
 
         let stays = self.llm_stays(optimiser);
-        replace(&out.join("zoo.toml"), self.zoo_toml(out, stays, &learnt_encoders)?.as_bytes())?;
+        replace(&out.join(ZOO), self.zoo_toml(out, stays, &learnt_encoders)?.as_bytes())?;
         let tensors = self.tensors(stays.is_none(), optimiser)?;
         let written = match (stays, self.recipe.plan.checkpoints.connector) {
             (None, _) => MODEL,
@@ -190,7 +202,7 @@ impl TrainedModel<'_> {
 }
 
 fn encoder_file(k: usize, end: &str) -> String {
-    format!("encoder-{k}.{end}")
+    format!("{ENCODER}{k}.{end}")
 }
 
 /// A text as JSON and TOML write it.

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
+use zoo_data::Image;
 use zoo_host::Pieces;
 
 use super::towers::Glance;
@@ -44,21 +45,24 @@ impl Kept {
     }
 
     /// Where the features of an image are, or will be.
-    fn place(&self, image: &Path) -> PathBuf {
+    fn place(&self, image: &Image) -> PathBuf {
         let mut hash = Sha256::new();
         hash.update(&self.encoders);
-        hash.update(format!("\n{} {:?}", image.display(), state(image)));
+        hash.update(match image {
+            Image::File(path) => format!("\n{} {:?}", path.display(), state(path)),
+            Image::Inside { name, .. } => format!("\n{name}"),
+        });
         let name: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
         self.folder.join(format!("{name}.safetensors"))
     }
 
     /// Whether something is kept of an image.
-    pub fn has(&self, image: &Path) -> bool {
+    pub fn has(&self, image: &Image) -> bool {
         self.place(image).is_file()
     }
 
     /// What was seen of an image; nothing where nobody looked yet. A file that cannot be read is as good as none.
-    pub fn get(&self, image: &Path, encoders: usize) -> Option<Looked> {
+    pub fn get(&self, image: &Image, encoders: usize) -> Option<Looked> {
         let mut stored = candle_core::safetensors::load(self.place(image), &Device::Cpu).ok()?;
         let size = stored.remove(SIZE)?.to_vec1::<u32>().ok()?;
         let features = (0..encoders).map(|k| stored.remove(&k.to_string())).collect::<Option<_>>()?;
@@ -66,7 +70,7 @@ impl Kept {
     }
 
     /// Keeps what was seen.
-    pub fn put(&self, image: &Path, looked: &Looked) -> Result<()> {
+    pub fn put(&self, image: &Image, looked: &Looked) -> Result<()> {
         let path = self.place(image);
         let size = [looked.size.0, looked.size.1];
         let mut tensors = HashMap::from([(SIZE.to_owned(), Tensor::new(&size, &Device::Cpu)?)]);

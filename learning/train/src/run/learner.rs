@@ -1,18 +1,15 @@
 //! The model that learns: from samples to their loss.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
-use zoo_core::{
-    CallContext, Connector, ConnectorInputs, Fused, ImageRefiner, LanguageModel, NoHook, Trainable,
-};
-use zoo_data::{Dataset, Flaw, FlawKind};
+use zoo_core::{Connector, ConnectorInputs, Fused, ImageRefiner, LanguageModel, NoHook, Trainable};
+use zoo_data::{Flaw, FlawKind, Image};
 use zoo_host::Pieces;
 use zoo_language::tokens::{NewlineAfterImage, Tokenized};
 
-use super::ahead::Read;
+use super::ahead::{Fetched, Picture};
 use super::begin::{self, Origin};
 use super::features::Looked;
 use super::lora;
@@ -147,17 +144,10 @@ impl Learner {
         self.towers.replace(&mut values)
     }
 
-    /// Sample `index` of `data`, whose image `read` decodes; or what is wrong with it.
-    pub fn sample(
-        &self,
-        data: &Dataset,
-        index: usize,
-        read: &mut dyn FnMut(&Path) -> Read,
-    ) -> Result<Result<Sample, Flaw>> {
-        let (record, image) = data.read(index)?;
-        let place = data.place(index);
+    /// The sample that stands at `place`, ready to be looked at; or what is wrong with it.
+    pub fn sample(&self, place: String, fetched: Fetched) -> Result<Result<Sample, Flaw>> {
         let flaw = |kind, message| Ok(Err(Flaw { place: place.clone(), kind, message }));
-        let rendered = match self.pieces.template.render(&record.conversation) {
+        let rendered = match self.pieces.template.render(&fetched.record.conversation) {
             Ok(rendered) => rendered,
             Err(error) => return flaw(FlawKind::Roles, error.to_string()),
         };
@@ -166,26 +156,23 @@ impl Learner {
         if tokens.trained() == 0 {
             return flaw(FlawKind::NothingTrained, "no token of an answer is left to be learnt".into());
         }
-        let image = match image {
+        let image = match fetched.image {
             None => None,
             Some(_) if self.connector.is_none() => {
                 return flaw(FlawKind::Tags, "there is an image, and this model has no encoders".into());
             }
-            Some(path) => match self.looked(&path, read)? {
+            Some(image) => match self.looked(&image, fetched.picture)? {
                 Ok(looked) => Some(looked),
-                Err(message) if !path.is_file() => return flaw(FlawKind::MissingImage, message),
+                Err(message) if image.is_missing() => return flaw(FlawKind::MissingImage, message),
                 Err(message) => return flaw(FlawKind::BadImage, message),
             },
         };
         Ok(Ok(Sample { place, tokens, image }))
     }
 
-    /// The loss of samples as one batch, with its graph. They stand in one [`Row`]. `seed` decides what is left out at random; 0 is an answer's pass, where nothing is.
-    pub fn loss(&self, samples: &[Sample], seed: u64) -> Result<Outcome> {
-        CallContext::current().with_seed(seed).scope(|| self.batch_loss(samples))
-    }
-
-    fn batch_loss(&self, samples: &[Sample]) -> Result<Outcome> {
+    /// The loss of samples as one batch, with its graph. They stand in one [`Row`]. The seed of the [`zoo_core::CallContext`]
+    /// decides what is left out at random; 0 is an answer's pass, where nothing is.
+    pub fn loss(&self, samples: &[Sample]) -> Result<Outcome> {
         let fused = self.look(samples)?;
         let mut row = Row::default();
         let mut image = 0;
@@ -234,12 +221,13 @@ impl Learner {
     }
 
     /// What the encoders see of an image, or why it cannot be read.
-    fn looked(&self, path: &Path, read: &mut dyn FnMut(&Path) -> Read) -> Result<Result<Looked, String>> {
-        if let Some(looked) = self.towers.seen(path) {
+    fn looked(&self, image: &Image, picture: Option<Picture>) -> Result<Result<Looked, String>> {
+        if let Some(looked) = self.towers.seen(image) {
             return Ok(Ok(looked));
         }
-        Ok(match read(path) {
-            Ok(image) => Ok(self.towers.look(path, &image)?),
+        // What was kept when the sample was read may have been taken away since.
+        Ok(match picture.unwrap_or_else(|| image.open()) {
+            Ok(picture) => Ok(self.towers.look(image, &picture)?),
             Err(message) => Err(message),
         })
     }

@@ -1,7 +1,7 @@
 //! What is said of a run while it goes on.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -68,34 +68,32 @@ impl Watch for () {}
 pub(super) struct Log(File);
 
 impl Log {
-    /// Opens the log of the run in `out`, without what it says of steps after `step`; also what it says of those before.
-    pub fn open(out: &Path, step: usize) -> Result<(Self, Vec<Step>)> {
+    /// What the log of the run in `out` says of steps up to `step`, line by line; nothing where there is none.
+    pub fn read(out: &Path, step: usize) -> Vec<(String, Step)> {
+        let Ok(file) = File::open(out.join(NAME)) else { return Vec::new() };
+        let line = |line: std::io::Result<String>| {
+            let line = line.ok()?;
+            let found: Step = serde_json::from_str(&line).ok()?;
+            (found.step <= step).then_some((line, found))
+        };
+        BufReader::new(file).lines().map_while(line).collect()
+    }
+
+    /// Opens the log of the run in `out`, which says `before` so far and nothing else.
+    pub fn open(out: &Path, before: &[(String, Step)]) -> Result<Self> {
         let path = out.join(NAME);
-        let kept = lines(&path, step);
         let write = || {
-            let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&path)?;
-            for (line, _) in &kept {
+            let mut file = File::create(&path)?;
+            for (line, _) in before {
                 writeln!(file, "{line}")?;
             }
             Ok(file)
         };
-        let file = write().map_err(Error::io(&path, "cannot write"))?;
-        Ok((Self(file), kept.into_iter().map(|(_, step)| step).collect()))
+        Ok(Self(write().map_err(Error::io(&path, "cannot write"))?))
     }
 
     pub fn line(&mut self, out: &Path, step: &Step) -> Result<()> {
         let text = serde_json::to_string(step).map_err(|e| Error::Internal(e.to_string()))?;
         writeln!(self.0, "{text}").map_err(Error::io(&out.join(NAME), "cannot write"))
     }
-}
-
-/// What the log at `path` says of steps up to `step`; nothing where there is none.
-fn lines(path: &Path, step: usize) -> Vec<(String, Step)> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let line = |line: std::io::Result<String>| {
-        let line = line.ok()?;
-        let found: Step = serde_json::from_str(&line).ok()?;
-        (found.step <= step).then_some((line, found))
-    };
-    BufReader::new(file).lines().map_while(line).collect()
 }

@@ -1,7 +1,6 @@
 //! A run: from a recipe to steps, checkpoints and a model folder.
 
 mod ahead;
-mod alone;
 mod begin;
 mod checkpoint;
 mod course;
@@ -10,6 +9,7 @@ mod estimate;
 mod events;
 mod export;
 mod features;
+mod folder;
 mod learner;
 mod log;
 mod lora;
@@ -22,9 +22,11 @@ mod stored;
 mod torch;
 mod towers;
 mod trainer;
+mod world;
 
-pub use estimate::Estimate;
+pub use estimate::{Estimate, StepCost};
 pub use log::{Step, Watch};
 pub use optimiser::Optimiser;
 pub use schedule::factor;
 pub use trainer::{Begin, Ended, Run};
+pub use world::several;

@@ -11,6 +11,9 @@ use crate::{Error, Result};
 /// Numbers that one task works on. Sums are taken task by task in order, so that no number of threads shows.
 const CHUNK: usize = 1 << 16;
 
+/// Gradients that processes send one another at once.
+const BUCKET: usize = 1 << 22;
+
 /// The trained tensors in f32 with their gradients and moments, whatever they are computed in.
 #[derive(Debug, Clone)]
 pub struct Optimiser {
@@ -72,6 +75,33 @@ impl Optimiser {
         let slot = self.slots.get_mut(key).filter(|slot| slot.gradient.len() == gradient.len());
         let slot = slot.ok_or_else(|| Error::Internal(format!("a gradient of `{key}` that does not fit")))?;
         slot.gradient.par_iter_mut().zip(&gradient).with_min_len(CHUNK).for_each(|(sum, x)| *sum += x);
+        Ok(())
+    }
+
+    /// Puts the gradients through `work`, which replaces them by others, some at a time: always the same ones together.
+    pub(crate) fn exchange(&mut self, mut work: impl FnMut(&mut [f32]) -> Result<()>) -> Result<()> {
+        let gradients = self.slots.values_mut().map(|slot| slot.gradient.as_mut_slice());
+        let mut parts: Vec<&mut [f32]> = gradients.flat_map(|gradient| gradient.chunks_mut(BUCKET)).collect();
+        let mut rest = parts.as_mut_slice();
+        let mut bucket = Vec::with_capacity(BUCKET);
+        while !rest.is_empty() {
+            let mut total = 0;
+            let fits = |part: &&&mut [f32]| {
+                total += part.len();
+                total <= BUCKET
+            };
+            let count = rest.iter().take_while(fits).count();
+            let (own, others) = rest.split_at_mut(count);
+            bucket.clear();
+            own.iter().for_each(|part| bucket.extend_from_slice(part));
+            work(&mut bucket)?;
+            let mut at = 0;
+            for part in own {
+                part.copy_from_slice(&bucket[at..at + part.len()]);
+                at += part.len();
+            }
+            rest = others;
+        }
         Ok(())
     }
 
@@ -150,4 +180,36 @@ fn squares(values: &[f32]) -> f64 {
     let parts =
         values.par_chunks(CHUNK).map(|part| part.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>());
     parts.collect::<Vec<_>>().into_iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    /// Large tensors in parts, small ones together, each number once.
+    #[test]
+    fn gradients_are_exchanged_in_buckets() {
+        let lengths = [3, BUCKET + 5, 0, 7, BUCKET - 5, 4];
+        let keys: Vec<String> = (0..lengths.len()).map(|k| format!("key-{k}")).collect();
+        let tensor = |length: &usize| Tensor::zeros(*length, DType::F32, &Device::Cpu).unwrap();
+        let values = keys.iter().cloned().zip(lengths.iter().map(tensor)).collect();
+        let group = Group { name: "base".to_owned(), rate: 1.0, weight_decay: 0.0 };
+        let assigned =
+            Assigned { trained: keys.iter().map(|key| (key.clone(), 0)).collect(), groups: vec![group] };
+        let rate = serde_spanned::Spanned::new(0..0, 1.0);
+        let optimizer = Optimizer { rate, betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.0, clip: 0.0 };
+        let mut optimiser = Optimiser::new(&optimizer, &assigned, &values).unwrap();
+        let mut together = Vec::new();
+        optimiser
+            .exchange(|values| {
+                together.push(values.len());
+                values.iter_mut().for_each(|value| *value += 1.0);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(together, [3, BUCKET, 12, BUCKET - 1]);
+        assert!(optimiser.slots.values().all(|slot| slot.gradient.iter().all(|value| *value == 1.0)));
+    }
 }

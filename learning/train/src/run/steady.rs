@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::log::Step;
-
 /// Steps whose losses a new one is held against.
 const WINDOW: usize = 32;
 /// Of these, as many as there must be.
@@ -29,11 +27,6 @@ impl Steady {
     pub fn explodes(&self, loss: f64) -> bool {
         let mean = self.recent.iter().sum::<f64>() / self.recent.len().max(1) as f64;
         self.times > 0.0 && self.recent.len() >= FEWEST && loss > self.guess && loss > self.times * mean
-    }
-
-    /// What steps of the same run came to before.
-    pub fn remember(&mut self, steps: &[Step]) {
-        steps.iter().filter_map(|step| step.loss).for_each(|loss| self.push(loss));
     }
 
     /// A step came to this loss.

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 use zoo_core::weights::Checkpoint;
 use zoo_core::{Differentiable, Encoder, Grid};
+use zoo_data::Image;
 use zoo_host::{EncoderPiece, EncoderSession, Pieces};
 use zoo_nn::resample;
 use zoo_preprocess::Decoded;
@@ -29,7 +31,7 @@ pub(super) struct Glance {
 /// The encoders of a model, as the reference and its keys call them.
 pub(super) struct Towers {
     towers: Vec<Tower>,
-    kept: Option<Kept>,
+    kept: Option<Arc<Kept>>,
     dtype: DType,
 }
 
@@ -83,7 +85,7 @@ impl Towers {
 
     /// Keeps what is seen in the folder of the recipe.
     pub fn keep(&mut self, folder: &Path, pieces: &Pieces) -> Result<()> {
-        self.kept = Some(Kept::open(folder, pieces, self.dtype)?);
+        self.kept = Some(Arc::new(Kept::open(folder, pieces, self.dtype)?));
         Ok(())
     }
 
@@ -130,11 +132,11 @@ impl Towers {
         Ok(())
     }
 
-    /// What the encoders see of a decoded image, or kept of the one at `path`.
-    pub fn look(&self, path: &Path, image: &Decoded) -> Result<Looked> {
-        let mut looked = Looked { features: Vec::new(), size: image.size, glances: Vec::new() };
+    /// What the encoders see of the picture of an image.
+    pub fn look(&self, image: &Image, picture: &Decoded) -> Result<Looked> {
+        let mut looked = Looked { features: Vec::new(), size: picture.size, glances: Vec::new() };
         for (k, tower) in self.towers.iter().enumerate() {
-            let batch = tower.session.prepare(std::slice::from_ref(image))?;
+            let batch = tower.session.prepare(std::slice::from_ref(picture))?;
             if tower.trained.is_empty() {
                 looked.features.push(tower.session.encode(&batch)?.tokens.to_dtype(self.dtype)?);
                 continue;
@@ -151,19 +153,19 @@ impl Towers {
             looked.glances.push(Glance { tower: k, pixels, maps: leaves });
         }
         if let Some(kept) = &self.kept {
-            kept.put(path, &looked)?;
+            kept.put(image, &looked)?;
         }
         Ok(looked)
     }
 
-    /// What was seen of the image at `path`, where it is kept.
-    pub fn seen(&self, path: &Path) -> Option<Looked> {
-        self.kept.as_ref().and_then(|kept| kept.get(path, self.towers.len()))
+    /// What was seen of an image, where it is kept.
+    pub fn seen(&self, image: &Image) -> Option<Looked> {
+        self.kept.as_ref().and_then(|kept| kept.get(image, self.towers.len()))
     }
 
-    /// Whether what was seen of the image at `path` is kept.
-    pub fn keeps(&self, path: &Path) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.has(path))
+    /// Where what was seen is kept.
+    pub fn kept(&self) -> Option<&Arc<Kept>> {
+        self.kept.as_ref()
     }
 
     /// How many there are.

@@ -2,37 +2,39 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
 use zoo_data::Dataset;
-use zoo_host::{ModelRequest, Zoo};
+use zoo_host::{HostError, ModelRequest, Zoo};
 use zoo_registry::{Problem, RegistryError};
 
 use super::ahead::Ahead;
-use super::alone;
 use super::begin::{Origin, keys};
 use super::checkpoint::{self, State, fingerprint};
 use super::course::Course;
 use super::curves;
 use super::events::Events;
 use super::export::TrainedModel;
+use super::folder;
 use super::learner::{Learner, origins};
-use super::log::{Log, Watch};
+use super::log::{Log, Step, Watch};
 use super::lora;
 use super::optimiser::Optimiser;
 use super::steady::Steady;
 use super::towers::Towers;
+use super::world::World;
 use crate::recipe::{Assigned, Keys, Recipe};
 use crate::{Error, Result};
-
-/// The recipe of a run in its folder.
-const RECIPE: &str = "recipe.toml";
 
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// In a folder without checkpoints.
+    /// In a folder that is not there, or empty.
     Anew,
+    /// In the folder of a run, which goes; everything else that is in it stays.
+    Overwrite,
     /// From the last checkpoint in its folder; anew where there is none yet.
     Resume,
     /// Without a folder: for [`Run::estimate`].
@@ -54,21 +56,37 @@ pub struct Run {
     pub(super) learner: Learner,
     pub(super) origins: (Option<Origin>, Origin),
     pub(super) optimiser: Optimiser,
-    pub(super) data: Dataset,
+    pub(super) data: Arc<Dataset>,
     pub(super) course: Course,
     pub(super) ahead: Ahead,
     pub(super) steady: Steady,
     pub(super) steps: usize,
     pub(super) samples: u64,
     pub(super) skipped: u64,
+    pub(super) world: World,
+    /// Blocks are computed a second time for their gradients.
+    pub(super) recomputes: bool,
+    /// What the log says of the steps that are done.
+    before: Vec<(String, Step)>,
+    /// An earlier run in the same folder goes.
+    overwrites: bool,
+}
+
+/// What all processes of a run must have alike.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Alike {
+    data: String,
+    step: usize,
 }
 
 impl Run {
     /// Opens model and data. Everything that the recipe can get wrong is found before any data are read. `zoo` has
-    /// [`crate::PLUGINS`] linked and the precision of the recipe.
+    /// [`crate::PLUGINS`] linked and the precision of the recipe. Where the environment speaks of several processes
+    /// (`WORLD_SIZE`), waits for them: they share the steps, and the first writes.
     ///
     /// # Errors
-    /// [`Error`]: of the recipe, the model, the data; [`Error::Checkpoint`] for a folder that holds another run.
+    /// [`Error`]: of the recipe, the model, the data; [`Error::Checkpoint`] for a folder that holds another run;
+    /// [`Error::Processes`].
     pub fn new(zoo: &Zoo, recipe: &Recipe, begin: Begin) -> Result<Self> {
         let plan = &recipe.plan;
         if zoo.precision() != plan.precision {
@@ -76,27 +94,21 @@ impl Run {
                 "the program was opened in another precision than the recipe's".into(),
             ));
         }
-        let earlier = if begin == Begin::Nowhere { Vec::new() } else { checkpoint::list(&plan.out)? };
-        let other = match begin {
-            Begin::Anew if !earlier.is_empty() => Some(
-                "there are checkpoints of a run here; --resume goes on with it, another `out` begins anew",
-            ),
-            Begin::Anew | Begin::Resume if holds_something_else(&plan.out) => {
-                Some("this folder is not empty and not that of a run; choose another `out`")
-            }
-            _ => None,
+        folder::check(&plan.out, begin)?;
+        recipe.look()?;
+        let world = match begin {
+            Begin::Nowhere => World::alone(),
+            _ => World::join(&fingerprint(&recipe.text))?,
         };
-        if let Some(message) = other {
-            return Err(Error::checkpoint(&plan.out, message));
-        }
-        if begin != Begin::Nowhere {
-            alone::check()?;
-        }
+        shared(recipe, world.size())?;
         let request = ModelRequest {
             template: plan.template.clone(),
             ..ModelRequest::new(plan.model.get_ref().as_str())
         };
-        let pieces = zoo.pieces(&request)?;
+        let pieces = zoo.pieces(&request).map_err(|error| match error {
+            HostError::Lookup(error) => at_model(recipe, error),
+            error => error.into(),
+        })?;
         if pieces.connector.is_none() && plan.connector.is_some() {
             return Err(at_model(recipe, "the recipe names a connector, and this model has no encoders"));
         }
@@ -112,12 +124,16 @@ impl Run {
             connector.plugin()?;
         }
 
-        let data = Dataset::open(&recipe.sources())?;
+        if begin == Begin::Overwrite {
+            folder::apart(recipe, &pieces)?;
+        }
+        let data = Arc::new(Dataset::open(&recipe.sources())?);
         let origins = origins(&pieces, recipe);
         let (learner, values) =
             Learner::open(pieces, towers, recipe, &assigned, zoo.device(), begin != Begin::Nowhere)?;
         let mut optimiser = Optimiser::new(&plan.optimizer, &assigned, &values)?;
         let (mut samples, mut skipped) = (0, data.flaws().len() as u64);
+        let earlier = if begin == Begin::Resume { checkpoint::list(&plan.out)? } else { Vec::new() };
         if let Some((_, path)) = earlier.last() {
             let state = checkpoint::load(path, &mut optimiser)?;
             for (there, own, what) in [
@@ -135,22 +151,54 @@ impl Run {
         }
         let course = Course::new(recipe, &data);
         let steps = recipe.steps(course.samples());
-        let steady = Steady::new(*plan.stop.times.get_ref(), learner.vocabulary());
-        let run = Self {
+        let before = if begin == Begin::Resume { Log::read(&plan.out, optimiser.steps) } else { Vec::new() };
+        let mut steady = Steady::new(*plan.stop.times.get_ref(), learner.vocabulary());
+        before.iter().filter_map(|(_, step)| step.loss).for_each(|loss| steady.push(loss));
+        let ahead = Ahead::new(data.clone(), learner.towers().kept().cloned());
+        let mut run = Self {
             recipe: recipe.clone(),
             learner,
             origins,
             optimiser,
             data,
             course,
-            ahead: Ahead::new(),
+            ahead,
             steady,
             steps,
             samples,
             skipped,
+            world,
+            recomputes: plan.recompute,
+            before,
+            overwrites: begin == Begin::Overwrite,
         };
         run.hand_over()?;
+        run.agree()?;
         Ok(run)
+    }
+
+    /// Whether all processes begin with the same. Only then may the first write where the others looked.
+    fn agree(&mut self) -> Result<()> {
+        let own = Alike { data: self.data.fingerprint().to_owned(), step: self.optimiser.steps };
+        let all = self.world.gather(own)?;
+        for (rank, other) in all.iter().enumerate().filter(|(_, other)| **other != all[0]) {
+            let message = if other.data == all[0].data {
+                format!(
+                    "process {rank} goes on from step {}, the first from step {}; `out` must be a folder that all of \
+                     them see",
+                    other.step, all[0].step
+                )
+            } else {
+                format!("process {rank} reads other data than the first")
+            };
+            return Err(Error::Processes(message));
+        }
+        Ok(())
+    }
+
+    /// Which of several processes this is, counted from 0, and how many there are.
+    pub fn place(&self) -> (usize, usize) {
+        (self.world.rank(), self.world.size())
     }
 
     /// Records that cannot be learnt from.
@@ -179,25 +227,19 @@ impl Run {
     /// [`Error::Diverged`] where loss or gradient is no number; [`Error::Io`].
     pub fn train(&mut self, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Ended> {
         let out = self.recipe.plan.out.clone();
-        fs::create_dir_all(&out).map_err(Error::io(&out, "cannot make the folder"))?;
-        self.write_beside(&out)?;
-        let (mut log, mut all) = Log::open(&out, self.optimiser.steps)?;
-        let mut events = Events::open(&out, &all)?;
-        self.steady.remember(&all);
+        let mut record = self.world.is_first().then(|| self.record(&out)).transpose()?;
         while self.optimiser.steps < self.steps {
-            let stop = cancel.load(Ordering::Relaxed);
+            let stop = self.world.any(cancel.load(Ordering::Relaxed))?;
             let step = self.step()?;
-            log.line(&out, &step)?;
-            events.step(&step)?;
+            if let Some(record) = &mut record {
+                record.step(&out, &step)?;
+            }
             watch.step(&step);
-            all.push(step);
             let done = self.optimiser.steps;
-            if done == self.steps
-                || stop
-                || done.is_multiple_of(*self.recipe.plan.checkpoints.every.get_ref())
-            {
+            let due = done.is_multiple_of(*self.recipe.plan.checkpoints.every.get_ref());
+            if let Some(record) = record.as_ref().filter(|_| done == self.steps || stop || due) {
                 self.save(&out)?;
-                curves::draw(&out, &all)?;
+                curves::draw(&out, &record.steps)?;
                 watch.saved(done, &out);
             }
             if stop && done < self.steps {
@@ -205,6 +247,19 @@ impl Run {
             }
         }
         Ok(Ended::Finished)
+    }
+
+    /// Makes the folder, and what is written in it at every step.
+    fn record(&mut self, out: &Path) -> Result<Record> {
+        fs::create_dir_all(out).map_err(Error::io(out, "cannot make the folder"))?;
+        if self.overwrites {
+            folder::clear(out)?;
+        }
+        self.write_beside(out)?;
+        let before = std::mem::take(&mut self.before);
+        let log = Log::open(out, &before)?;
+        let steps: Vec<Step> = before.into_iter().map(|(_, step)| step).collect();
+        Ok(Record { events: Events::open(out, &steps)?, log, steps })
     }
 
     /// Gives the model the optimiser's values.
@@ -241,21 +296,48 @@ impl Run {
             let path: PathBuf = out.join(name);
             fs::write(&path, text).map_err(Error::io(&path, "cannot write"))
         };
-        write(RECIPE, self.recipe.text.clone())?;
+        write(folder::RECIPE, self.recipe.text.clone())?;
         let line = |flaw| serde_json::to_string(flaw).map(|line| line + "\n");
         let flaws = self.data.flaws().iter().map(line).collect::<Result<String, _>>();
         write("skipped.jsonl", flaws.map_err(|e| Error::Internal(e.to_string()))?)
     }
 }
 
-/// Whether a folder is neither new nor that of a run: a model or photos, which a run would write between.
-fn holds_something_else(out: &Path) -> bool {
-    let entries = fs::read_dir(out).map(|mut entries| entries.next().is_some());
-    entries.unwrap_or(out.exists()) && !out.join(RECIPE).is_file()
+/// What the first process writes at every step.
+struct Record {
+    log: Log,
+    events: Events,
+    /// All steps so far.
+    steps: Vec<Step>,
+}
+
+impl Record {
+    fn step(&mut self, out: &Path, step: &Step) -> Result<()> {
+        self.log.line(out, step)?;
+        self.events.step(step)?;
+        self.steps.push(step.clone());
+        Ok(())
+    }
+}
+
+/// Whether `processes` can share the steps of a recipe: its batches are dealt to them.
+fn shared(recipe: &Recipe, processes: usize) -> Result<()> {
+    let batches = &recipe.plan.batch.accumulate;
+    if *batches.get_ref() >= processes {
+        return Ok(());
+    }
+    let message = format!(
+        "a step has {} batches (`accumulate`), and {processes} processes are to share them",
+        batches.get_ref()
+    );
+    let help =
+        format!("write `accumulate = {processes}` under `[batch]`, or more, and maybe a smaller `size`");
+    Ok(Recipe::verdict(vec![recipe.problem(batches.span(), message, Some(help))])?)
 }
 
 /// A problem with the model that a recipe names.
-fn at_model(recipe: &Recipe, message: &str) -> Error {
-    let problem = Problem::at(&recipe.name, &recipe.text, recipe.plan.model.span(), message, None);
+fn at_model(recipe: &Recipe, message: impl ToString) -> Error {
+    let span = recipe.plan.model.span();
+    let problem = Problem::at(&recipe.name, &recipe.text, span, message.to_string(), None);
     RegistryError { problems: vec![problem] }.into()
 }
