@@ -90,8 +90,8 @@ pub(super) fn list(out: &Path) -> Result<Vec<(usize, PathBuf)>> {
     Ok(found)
 }
 
-/// Puts what a checkpoint holds into `optimiser`.
-pub(super) fn load(path: &Path, optimiser: &mut Optimiser) -> Result<State> {
+/// What a checkpoint says of itself.
+pub(super) fn state(path: &Path) -> Result<State> {
     let file = path.join(STATE);
     let text = fs::read_to_string(&file).map_err(Error::io(&file, "cannot read the checkpoint"))?;
     let state: State = serde_json::from_str(&text).map_err(|e| Error::checkpoint(&file, e.to_string()))?;
@@ -101,12 +101,17 @@ pub(super) fn load(path: &Path, optimiser: &mut Optimiser) -> Result<State> {
             format!("version {}; this program reads version 1", state.version),
         ));
     }
+    Ok(state)
+}
+
+/// Puts what a checkpoint holds into `optimiser`.
+pub(super) fn load(path: &Path, state: &State, optimiser: &mut Optimiser) -> Result<()> {
     fill(&path.join(TRAINED), optimiser, |slot| &mut slot.value)?;
     for (i, name) in MOMENTS.into_iter().enumerate() {
         fill(&path.join(name), optimiser, |slot| &mut slot.moments[i])?;
     }
     optimiser.steps = state.step;
-    Ok(state)
+    Ok(())
 }
 
 fn name(step: usize) -> String {

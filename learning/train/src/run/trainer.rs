@@ -135,7 +135,7 @@ impl Run {
         let (mut samples, mut skipped) = (0, data.flaws().len() as u64);
         let earlier = if begin == Begin::Resume { checkpoint::list(&plan.out)? } else { Vec::new() };
         if let Some((_, path)) = earlier.last() {
-            let state = checkpoint::load(path, &mut optimiser)?;
+            let state = checkpoint::state(path)?;
             for (there, own, what) in [
                 (&state.recipe, &fingerprint(&recipe.text), "recipe"),
                 (&state.data, &data.fingerprint().to_owned(), "data"),
@@ -147,6 +147,7 @@ impl Run {
                     ));
                 }
             }
+            checkpoint::load(path, &state, &mut optimiser)?;
             (samples, skipped) = (state.samples, state.skipped);
         }
         let course = Course::new(recipe, &data);

@@ -104,7 +104,9 @@ impl World {
         if place.rank > 0 {
             let link = &mut self.links[0];
             let text = encode(&own)?;
-            let answer = link.send(&text).and_then(|()| link.receive()).map_err(|e| lost(place, 0, &e))?;
+            // What the first says counts, also where it no longer listens.
+            let sent = link.send(&text);
+            let answer = link.receive().map_err(|error| lost(place, 0, &sent.err().unwrap_or(error)))?;
             return match decode::<Answer<Vec<T>>>(&answer)? {
                 Answer::Go(all) => Ok(all),
                 Answer::End(message) => Err(Error::Processes(message)),
@@ -139,8 +141,8 @@ impl World {
         if place.rank > 0 {
             let link = &mut self.links[0];
             let sent = link.send_numbers(values);
-            let answer = sent.and_then(|()| link.receive_numbers(values, |value, sum| *value = sum));
-            return match answer.map_err(|error| lost(place, 0, &error))? {
+            let answer = link.receive_numbers(values, |value, sum| *value = sum);
+            return match answer.map_err(|error| lost(place, 0, &sent.err().unwrap_or(error)))? {
                 None => Ok(()),
                 Some(message) => Err(ended(&message)),
             };
