@@ -253,5 +253,5 @@ fn an_encoder_without_gradients_is_refused_before_data_are_read() {
     );
     check("[\"*_list.2.*\"]", "recipe.toml:4:13: no tensor of this model is called `*_list.2.*`");
     // What can be trained goes on to its data, of which there are none.
-    check("[\"*_list.0.*\"]", "shapes.jsonl: cannot read the rows");
+    check("[\"*_list.0.*\"]", "recipe.toml:8:11: there are no records `nowhere/shapes.jsonl`");
 }

@@ -95,7 +95,6 @@ impl Run {
             ));
         }
         folder::check(&plan.out, begin)?;
-        recipe.look()?;
         let world = match begin {
             Begin::Nowhere => World::alone(),
             _ => World::join(&fingerprint(&recipe.text))?,
@@ -127,6 +126,7 @@ impl Run {
         if begin == Begin::Overwrite {
             folder::apart(recipe, &pieces)?;
         }
+        recipe.look()?;
         let data = Arc::new(Dataset::open(&recipe.sources())?);
         let origins = origins(&pieces, recipe);
         let (learner, values) =
