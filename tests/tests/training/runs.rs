@@ -100,7 +100,8 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     };
     // The folder is no part of what a run is, but its recipe is: both are called the same, elsewhere.
     for name in ["whole", "killed"] {
-        place.write(&format!("{name}/recipe.toml"), &recipe("out").replace("\"shapes", "\"../shapes"));
+        let beside = recipe("out").replace("\"shapes.jsonl\"", "\"../shapes.jsonl\"\nimages = \"..\"");
+        place.write(&format!("{name}/recipe.toml"), &beside);
         fs::write(place.path(name).join("keep"), "").unwrap();
     }
     place.run("train whole/recipe.toml --quiet", 0);
