@@ -182,19 +182,17 @@ impl Run {
     fn agree(&mut self) -> Result<()> {
         let own = Alike { data: self.data.fingerprint().to_owned(), step: self.optimiser.steps };
         let all = self.world.gather(own)?;
-        for (rank, other) in all.iter().enumerate().filter(|(_, other)| **other != all[0]) {
-            let message = if other.data == all[0].data {
-                format!(
-                    "process {rank} goes on from step {}, the first from step {}; `out` must be a folder that all of \
-                     them see",
-                    other.step, all[0].step
-                )
-            } else {
-                format!("process {rank} reads other data than the first")
-            };
-            return Err(Error::Processes(message));
-        }
-        Ok(())
+        let Some((rank, other)) = all.iter().enumerate().find(|(_, other)| **other != all[0]) else {
+            return Ok(());
+        };
+        Err(Error::Processes(if other.data == all[0].data {
+            format!(
+                "process {rank} goes on from step {}, the first from step {}; `out` must be a folder that all of them see",
+                other.step, all[0].step
+            )
+        } else {
+            format!("process {rank} reads other data than the first")
+        }))
     }
 
     /// Which of several processes this is, counted from 0, and how many there are.
