@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use zoo_data::{Job, Options, PicturesGo, Replace, Table, Target, convert};
+use zoo_data::{Job, Options, PicturesGo, Replace, Sharding, Table, Target, convert};
 use zoo_train::Step;
 
 use super::{CONNECTOR, from_nothing, run, shapes, train, trilobite};
@@ -13,7 +13,7 @@ fn pictures_inside_tables_teach_what_files_teach() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     shapes(folder, 6);
-    for (path, shard) in [("shapes.parquet", None), ("shards/shapes.tar", Some(4))] {
+    for (path, shard) in [("shapes.parquet", None), ("shards/shapes.tar", Some(Sharding::whole(4)))] {
         let target = Target { path: folder.join(path), replace: Replace::Never, shard };
         let table = Table::open(&[folder.join("shapes.jsonl")], Options::default()).unwrap();
         let inside = PicturesGo::Inside(vec!["image".to_owned()]);
