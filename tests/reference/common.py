@@ -263,3 +263,37 @@ def write_manifest(folder, row, tensors, *, architecture, arch, layout, referenc
     lines = [f"# {json.dumps(header)}"]
     lines += [f"{key} {'x'.join(map(str, t.shape)) or 'scalar'}" for key, t in sorted(tensors.items())]
     (pathlib.Path(folder) / f"manifest-{row}.txt").write_text("\n".join(lines) + "\n")
+
+
+@torch.no_grad()
+def write_vector_case(folder, case, *, encoder, architecture, arch, weights, model, pixels, embed, reference, layout=None):
+    """One vector for each image: `embed(pixels)` [B, D], computed by `model`."""
+    exact = embed(pixels)
+    lost = losses(model, lambda dtype: [embed(pixels.to(dtype))], [exact])
+    subject = {"encoder": encoder, "architecture": architecture, "arch": arch, "layout": layout}
+    expect = [{"tensor": "embedding", "embedding": True, "loses": lost[0]}]
+    write_case(folder, case, subject, weights, {"pixels": pixels, "embedding": exact}, expect, reference)
+
+
+@torch.no_grad()
+def write_text_case(folder, case, *, text, architecture, arch, weights, model, ids, embed, images, logits, reference,
+                    layout=None):
+    """A text tower: `embed(ids)` [B, D] of ids [B, T], computed by `model`, and `logits` [M, B] of image vectors `images`
+    [M, D] and these texts as the whole model gives them."""
+    exact = embed(ids)
+    lost = losses(model, lambda dtype: [embed(ids)], [exact])
+    subject = {"text": text, "architecture": architecture, "arch": arch, "layout": layout}
+    expect = [{"tensor": "embedding", "what": "embedding", "loses": lost[0]},
+              {"tensor": "logits", "what": "logits", "images": "images"}]
+    tensors = {"ids": ids, "embedding": exact, "images": images, "logits": logits}
+    write_case(folder, case, subject, weights, tensors, expect, reference)
+
+
+def texts(batch, length, vocab, seed, end=None):
+    """Ids [batch, length] of texts of several lengths, each ending in `end`, with which the rest is filled up; without `end`
+    all of them are whole."""
+    ids = torch.randint(1, vocab - 2, (batch, length), generator=generator(seed))
+    if end is not None:
+        for row in range(batch):
+            ids[row, max(length - 1 - 3 * row, 1):] = end
+    return ids

@@ -101,6 +101,9 @@ pub struct EncodeArgs {
     /// Also write the prefix tokens (cls, registers)
     #[arg(long, conflicts_with = "ensemble")]
     pub prefix: bool,
+    /// Write one vector for each image instead, as the reference of the encoder makes it: projected, pooled
+    #[arg(long, conflicts_with_all = ["ensemble", "layer", "norm", "no_norm", "tokens", "prefix"])]
+    pub pooled: bool,
     /// Images per call
     #[arg(long, value_name = "N", default_value = "4")]
     pub batch: NonZeroUsize,

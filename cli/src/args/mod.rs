@@ -4,6 +4,7 @@ mod bench;
 mod computing;
 mod list;
 mod model;
+mod vectors;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use zoo_core::Quantisation;
 pub use bench::BenchArgs;
 pub use computing::{EncodeArgs, EncoderArgs, PreprocessArgs, Subject, ViewArgs};
 pub use model::{AnswerArgs, AskArgs, ChatArgs, ExplainArgs, TalkArgs, TraceArgs};
+pub use vectors::{ClassifyArgs, IndexArgs, SearchArgs, SimilarArgs};
 pub use zoo_terminal::args::{
     DEFAULT_MODEL, Dtype, Global, ModelArgs, Newline, OrientationArgs, OverwriteArgs, PixelArgs,
 };
@@ -53,6 +55,12 @@ pub enum Command {
     Encode(EncodeArgs),
     /// Draw what encoders see in an image
     View(ViewArgs),
+    /// Say which of several labels fits a picture, by an encoder that was trained with texts
+    Classify(ClassifyArgs),
+    /// Find the pictures of a folder that fit a text
+    Search(SearchArgs),
+    /// Find the pictures of a folder that are like another one
+    Similar(SimilarArgs),
     /// Ask a multimodal model about images
     Ask(AskArgs),
     /// Talk with a multimodal model, about an image or about none

@@ -112,6 +112,9 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
     out.line("preprocessing", pixel_words(&pixels));
     out.line("licence", row.licence_words());
     out.line("weights", format!("{}: {status_words}", source_words(&row.weights)));
+    if let Some(text) = &row.text {
+        out.line("texts", format!("{} {}", text.architecture, json!(text.arch)));
+    }
     if !row.aliases.is_empty() {
         out.line("aliases", row.aliases.join(", "));
     }
@@ -133,6 +136,9 @@ fn encoder(zoo: &Zoo, name: &str, selection: &Selection<'_>) -> Result<Report, C
     match inspection {
         Ok(found) => {
             out.line("parameters", sizes(found.descriptor.parameters));
+            if let Some(vector) = &found.embedding {
+                out.line("vector", format!("{} numbers: {}", vector.width, vector.about));
+            }
             out.line(
                 "cost",
                 format!(

@@ -5,6 +5,7 @@ mod ask;
 mod bench;
 mod chat;
 mod check;
+mod classify;
 mod completions;
 mod doctor;
 mod elsewhere;
@@ -19,8 +20,10 @@ mod preprocess;
 mod pull;
 mod quantize;
 mod question;
+mod search;
 mod session;
 mod trace;
+mod vectors;
 mod view;
 
 use crate::args::Command;
@@ -36,6 +39,9 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Preprocess(args) => preprocess::run(args, context),
         Command::Encode(args) => encode::run(args, context),
         Command::View(args) => view::run(args, context),
+        Command::Classify(args) => classify::run(args, context),
+        Command::Search(args) => search::search(args, context),
+        Command::Similar(args) => search::similar(args, context),
         Command::Ask(args) => ask::run(args, context),
         Command::Chat(args) => chat::run(args, context),
         Command::Explain(args) => explain::run(args, context),

@@ -23,6 +23,7 @@ pub(super) fn request(subject: &Subject, prefix: bool) -> Result<EyesRequest, Cl
             tokens: options.tokens,
             resolution: options.resolution,
             options: options.option.iter().cloned().collect(),
+            vectors: false,
         })),
         (None, Some(id)) => {
             let weights = subject.weights.clone();

@@ -46,9 +46,9 @@ pub use parse::{Layer, strict};
 pub use problem::{Location, Problem, RegistryError};
 pub use registry::{Origin, Registry};
 pub use rows::{
-    ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow, Normalise,
-    OneOrMany, Pixels, ProjectorRow, Row, Select, Supervision, Term, TokenCounts, TypeNumber, Weights,
-    WeightsFile,
+    Clean, ConnectorRow, DecoderRow, EncoderRow, EnsembleRow, Input, Kind, LlmRow, Member, ModelRow,
+    Normalise, OneOrMany, Pixels, ProjectorRow, Row, Select, Supervision, Term, TextRow, TokenCounts,
+    TypeNumber, Weights, WeightsFile,
 };
 pub use schema::schema;
 pub use select::Selection;

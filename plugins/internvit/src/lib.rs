@@ -29,11 +29,10 @@ mod layouts;
 use candle_core::Device;
 use zoo_core::weights::Weights;
 use zoo_core::{Encoder, Result, Spec};
-use zoo_nn::vit::{ViT, ViTConfig, ViTPool, ViTStyle};
+use zoo_nn::vit::{ViT, ViTConfig, ViTStyle};
 
 /// What rows share unless they say otherwise.
-const STYLE: ViTStyle =
-    ViTStyle { layer_scale: true, final_norm: false, pool: Some(ViTPool::Class), ..ViTStyle::PLAIN };
+const STYLE: ViTStyle = ViTStyle { layer_scale: true, final_norm: false, ..ViTStyle::PLAIN };
 
 /// Opens an InternViT.
 ///

@@ -44,11 +44,11 @@ def write(case, **kwargs):
 def tower(seed, **kwargs):
     from timm.models.eva import Eva
 
-    options = dict(rope_grid_offset=1.0, use_post_transformer_norm=True, dynamic_img_size=True)
+    options = dict(rope_grid_offset=1.0, use_post_transformer_norm=True, dynamic_img_size=True, num_classes=0)
     return common.randomise(Eva(
         img_size=31, patch_size=7, embed_dim=48, depth=3, num_heads=3, mlp_ratio=80 / 48, attn_type="rope",
         use_pre_transformer_norm=True, use_rot_pos_emb=True, ref_feat_shape=(3, 3), rope_grid_indexing="xy",
-        use_fc_norm=False, num_classes=0, norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), **{**options, **kwargs}), seed)
+        use_fc_norm=False, norm_layer=partial(torch.nn.LayerNorm, eps=1e-5), **{**options, **kwargs}), seed)
 
 
 def originals(name):

@@ -71,7 +71,7 @@ pub struct ExtractArgs {
     /// Side of the image in pixels, for one encoder
     #[arg(long, value_name = "R", conflicts_with = "ensemble")]
     pub resolution: Option<usize>,
-    /// What to keep: the mean of the patch tokens, the class token, or the maps
+    /// What to keep: the mean of the patch tokens, the class token, the network's own vector, or the maps
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub keep: KeepArg,
     /// Scale each vector to length 1
@@ -141,6 +141,8 @@ pub enum KeepArg {
     Mean,
     /// The class token: a vector.
     Cls,
+    /// The vector that the network itself makes of a picture, as its reference does: projected, pooled.
+    Embedding,
     /// Every patch token; of an ensemble also the fused ones.
     Maps,
 }

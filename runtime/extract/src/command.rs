@@ -84,6 +84,7 @@ fn request(args: &ExtractArgs, context: &Context<'_>) -> Result<Request, CliErro
         keep: match args.keep {
             KeepArg::Mean => Keep::Mean,
             KeepArg::Cls => Keep::Cls,
+            KeepArg::Embedding => Keep::Embedding,
             KeepArg::Maps => Keep::Maps,
         },
         unit: args.unit,

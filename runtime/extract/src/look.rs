@@ -19,6 +19,8 @@ pub enum Keep {
     Mean,
     /// One vector a picture, `[C]`: the first prefix token.
     Cls,
+    /// One vector a picture, `[D]`: the one that the network itself makes, as its reference does.
+    Embedding,
     /// The map, `[N, C]`, and of an ensemble what its connector makes of it.
     Maps,
 }
@@ -29,6 +31,7 @@ impl Keep {
         match self {
             Self::Mean => "mean of patch tokens",
             Self::Cls => "first prefix token",
+            Self::Embedding => "embedding",
             Self::Maps => "maps",
         }
     }
@@ -47,14 +50,19 @@ impl<'z> Lookers<'z> {
     /// Opens them; `unit` scales each vector to length 1.
     ///
     /// # Errors
-    /// [`Error::Host`]; [`Error::Request`] for two of one name, or [`Keep::Cls`] of what has no prefix token.
+    /// [`Error::Host`]; [`Error::Request`] for two of one name, or [`Keep::Cls`] or [`Keep::Embedding`] of what has
+    /// none.
     pub fn open(zoo: &'z Zoo, requests: Vec<EyesRequest>, keep: Keep, unit: bool) -> Result<Self> {
         let mut encoders: Vec<Encoders<'z>> = Vec::new();
         for mut request in requests {
             match &mut request {
-                EyesRequest::Encoder(request) => request.prefix = keep == Keep::Cls,
-                EyesRequest::Ensemble(ensemble) if keep == Keep::Cls => {
-                    let message = format!("{}: an ensemble has no prefix token; take the mean", ensemble.id);
+                EyesRequest::Encoder(request) => {
+                    request.prefix = keep == Keep::Cls;
+                    request.vectors = keep == Keep::Embedding;
+                }
+                EyesRequest::Ensemble(ensemble) if matches!(keep, Keep::Cls | Keep::Embedding) => {
+                    let what = if keep == Keep::Cls { "prefix token" } else { "vector of its own" };
+                    let message = format!("{}: an ensemble has no {what}; take the mean", ensemble.id);
                     return Err(Error::Request(message));
                 }
                 EyesRequest::Ensemble(_) => {}
@@ -116,7 +124,11 @@ impl<'z> Lookers<'z> {
     }
 
     fn reduce(&self, rows: Rows) -> Option<Rows> {
-        let &[count, width] = rows.shape.as_slice() else { return None };
+        let (count, width) = match *rows.shape.as_slice() {
+            [count, width] => (count, width),
+            [width] => (1, width),
+            _ => return None,
+        };
         let (kind, label) =
             rows.name.split_once('.').map_or((&*rows.name, ""), |(kind, label)| (kind, label));
         let mut values: Vec<f32> = match (self.keep, kind) {
@@ -124,6 +136,7 @@ impl<'z> Lookers<'z> {
             (Keep::Mean, "features" | "tokens") => {
                 rows.values.chunks(count * width).flat_map(|map| mean(map, width)).collect()
             }
+            (Keep::Embedding, "embedding") => rows.values,
             (Keep::Cls, "prefix") => {
                 rows.values.chunks(count * width).flat_map(|map| map.iter().take(width).copied()).collect()
             }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 use zoo_core::{
-    CallOptions, Cost, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Grid, ImageBatch, Layers,
-    Origin, Preprocess,
+    CallOptions, Cost, EmbeddingInfo, Encoder, EncoderDescriptor, FeatureMap, FeatureRequest, Fit, Grid,
+    ImageBatch, Layers, Origin, Preprocess,
 };
 use zoo_preprocess::{DecodeOptions, Decoded, prepare_batch};
 
@@ -36,6 +36,8 @@ pub struct EncoderRequest {
     pub resolution: Option<usize>,
     /// Options of each call, by name, as they are written.
     pub options: BTreeMap<String, String>,
+    /// One vector for each image, instead of feature maps.
+    pub vectors: bool,
 }
 
 impl EncoderRequest {
@@ -56,6 +58,7 @@ pub(crate) struct EncoderPlan {
     pub preprocess: Preprocess,
     pub untrained: bool,
     pub options: CallOptions,
+    pub vectors: bool,
 }
 
 /// Where an encoder computes, and how images are decoded for it.
@@ -70,6 +73,8 @@ pub struct EncoderSession {
     plan: EncoderPlan,
     opening: Opening,
     descriptor: EncoderDescriptor,
+    /// The vector that it gives, where it was opened for one.
+    embedding: Option<EmbeddingInfo>,
     /// None where it is dropped after each look.
     staying: Option<Box<dyn Encoder>>,
     /// Held by whoever has an encoder open that is dropped again: two at once would take the memory of two.
@@ -93,7 +98,7 @@ impl Present<'_> {
     }
 }
 
-/// What an encoder saw, as one tensor.
+/// What an encoder saw, as one tensor: of an encoder that was opened for vectors, these, as maps of one cell.
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// f32 `[B, N, C]` on the CPU, row-major on `grid`; several layers are concatenated on channels.
@@ -113,8 +118,14 @@ impl EncoderSession {
     pub(crate) fn open(plan: EncoderPlan, opening: Opening, setting: Setting) -> Result<Self, HostError> {
         let encoder = opening.encoder()?;
         let descriptor = encoder.descriptor().clone();
+        let embedding = match plan.vectors {
+            true => Some(encoder.embedding().cloned().ok_or_else(|| {
+                zoo_core::Error::unsupported(&plan.id, "one vector for each image; it gives feature maps")
+            })?),
+            false => None,
+        };
         let session = Self::closed(plan, opening, descriptor, setting, Arc::default());
-        Ok(Self { staying: Some(encoder), ..session })
+        Ok(Self { staying: Some(encoder), embedding, ..session })
     }
 
     /// One that is opened to look and then dropped. All that share `turn` do so one after the other.
@@ -127,7 +138,7 @@ impl EncoderSession {
     ) -> Self {
         let Setting { device, fast_resize } = setting;
         let label = plan.id.clone();
-        Self { label, plan, opening, descriptor, staying: None, turn, device, fast_resize }
+        Self { label, plan, opening, descriptor, embedding: None, staying: None, turn, device, fast_resize }
     }
 
     /// The same, open to stay; `trainable` with its weights as variables.
@@ -169,6 +180,11 @@ impl EncoderSession {
         &self.descriptor
     }
 
+    /// The vector that it gives, where it was opened for one.
+    pub fn embedding(&self) -> Option<&EmbeddingInfo> {
+        self.embedding.as_ref()
+    }
+
     /// The pixel pipeline at the resolution in use.
     pub fn preprocess(&self) -> &Preprocess {
         &self.plan.preprocess
@@ -182,7 +198,9 @@ impl EncoderSession {
     /// How to decode the images that it will look at: in full, or with [`crate::Options::fast_resize`] as small as
     /// serves it.
     pub fn decode_options(&self) -> DecodeOptions {
-        let reduce_for = self.fast_resize.then_some(self.plan.preprocess.size);
+        // The size of a padded image is that of its longer side.
+        let padded = self.plan.preprocess.fit == Fit::Pad;
+        let reduce_for = (self.fast_resize && padded).then_some(self.plan.preprocess.size);
         DecodeOptions { reduce_for, ..DecodeOptions::default() }
     }
 
@@ -259,6 +277,13 @@ impl EncoderSession {
         };
         let options = self.plan.options.clone().with(batch.options());
         let batch = &batch.clone().with_options(options);
+        if self.embedding.is_some() {
+            let vectors = encoder.embed(batch.pixels(), None, batch.options())?.vectors;
+            let tokens = vectors.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.unsqueeze(1)?;
+            finite::check(|| format!("the vectors of `{}`", self.id()), &tokens)?;
+            let (grid, origins) = (Grid::square(1), batch.origins().to_vec());
+            return Ok(Encoded { tokens, grid, prefix: None, layers: Vec::new(), origins });
+        }
         let features = encoder.features(batch, &self.request())?;
         let maps: Vec<FeatureMap> = features.into_iter().map(zoo_core::Features::into_map).collect();
         let seen = join(maps, self.plan.tokens, batch.origins().to_vec())?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zoo_core::weights::TensorInfo;
-use zoo_core::{ConnectorDescriptor, Cost, EncoderDescriptor, Grid, Spec};
+use zoo_core::{ConnectorDescriptor, Cost, EmbeddingInfo, EncoderDescriptor, Grid, Spec};
 
 use crate::HostError;
 use crate::encoder::EncoderPlan;
@@ -25,6 +25,9 @@ pub struct EncoderInspection {
     pub channels: usize,
     /// One image through all layers.
     pub cost: Cost,
+    /// The one vector that it makes of an image, where it makes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingInfo>,
 }
 
 /// A connector.
@@ -63,6 +66,7 @@ impl EncoderInspection {
             channels: layers.iter().map(|(_, _, channels)| channels).sum(),
             layers,
             cost: found.cost,
+            embedding: found.embedding,
             tensors: found.tensors,
             descriptor,
         })

@@ -4,9 +4,10 @@
 use serde_json::{Map, Value};
 use zoo_core::sdk::{Inspection, ObjectKind};
 use zoo_core::{
-    ConnectorDescriptor, EncoderDescriptor, Error, Layers, LlmDescriptor, Precision, Resolution, Spec,
+    ConnectorDescriptor, EmbeddingInfo, EncoderDescriptor, Error, Layers, LlmDescriptor, Precision,
+    Resolution, Spec, TextDescriptor,
 };
-use zoo_registry::{ConnectorRow, EncoderRow, Kind, LlmRow, OneOrMany, Problem, Registry, Row};
+use zoo_registry::{ConnectorRow, EncoderRow, Kind, LlmRow, OneOrMany, Problem, Registry, Row, TextRow};
 
 use crate::plugins::{PluginDoor, PluginError};
 use crate::{HostError, Zoo};
@@ -90,6 +91,9 @@ impl Judge<'_> {
                 {
                     let misfits = encoder_shapes(row, &said).into_iter().chain(encoder_use(row, &said));
                     self.misfits(row, misfits.collect(), to);
+                    if let Some(text) = &row.text {
+                        self.text(row, text, found.embedding.as_ref(), to);
+                    }
                 }
             }
             Kind::Connector => {
@@ -123,6 +127,30 @@ impl Judge<'_> {
             }
             Kind::Ensemble | Kind::Model => {}
         }
+    }
+
+    /// The text tower of an encoder's model: what its plugin says of it, and that its vectors and those of images meet.
+    fn text(&self, row: &EncoderRow, text: &TextRow, images: Option<&EmbeddingInfo>, to: &mut Judgement) {
+        let Ok(door) = (self.door)(&row.plugin) else { return };
+        let found = door.inspect(ObjectKind::Text, &text_spec(row, text, Precision::default()));
+        let said = found.and_then(|found| found.descriptor::<TextDescriptor>());
+        let fault = match (said, images) {
+            (Err(error), _) => ("text.architecture", error.to_string()),
+            (Ok(_), None) => {
+                ("text", "it has a text tower, and its plugin makes no vectors of images".to_owned())
+            }
+            (Ok(said), Some(images)) if said.width != images.width => (
+                "text.arch",
+                format!("texts become vectors of {} numbers, and images of {}", said.width, images.width),
+            ),
+            (Ok(said), _) if said.filled && text.pad.is_none() => (
+                "text",
+                "its text tower wants every text filled up: `pad` names the token for that".to_owned(),
+            ),
+            _ => return,
+        };
+        let at = (Kind::Encoder, row.id.as_str());
+        to.problems.extend(self.registry.objection(at, fault.0, fault.1, None));
     }
 
     fn misfits<R: Row>(&self, row: &R, misfits: Vec<Misfit>, to: &mut Judgement) {
@@ -208,6 +236,12 @@ impl Judge<'_> {
 pub(crate) fn spec<R: Row>(row: &R, arch: &Map<String, Value>, precision: Precision) -> Spec {
     let architecture = row.plugin().map_or_else(String::new, |(_, architecture)| architecture.to_owned());
     Spec { id: row.id().to_owned(), architecture, arch: arch.clone(), precision }
+}
+
+/// What the plugin of a row is told of its text tower.
+pub(crate) fn text_spec(row: &EncoderRow, text: &TextRow, precision: Precision) -> Spec {
+    let (architecture, arch) = (text.architecture.clone(), text.arch.clone());
+    Spec { id: row.id.clone(), architecture, arch, precision }
 }
 
 /// The first misfit of a row as an error, for whoever opens it.

@@ -32,6 +32,7 @@ mod model;
 mod opening;
 mod paths;
 pub mod plugins;
+mod text;
 mod weights;
 mod zoo;
 
@@ -46,6 +47,7 @@ pub use model::{
     ModelProgress, ModelRequest, ModelSession, Phase, Piece, Pieces, Sight, Trace,
 };
 pub use paths::Folders;
+pub use text::{TextSession, probabilities, to_unit};
 pub use weights::WeightsStatus;
 pub use zoo::{Options, Zoo};
 pub use zoo_models::Shipped;

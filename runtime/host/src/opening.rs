@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use zoo_core::sdk::{DeviceName, Inspection, OpenOptions, Plugin};
-use zoo_core::{Connector, Encoder, LanguageModel, Quantisation, Spec};
+use zoo_core::{Connector, Encoder, LanguageModel, Quantisation, Spec, TextTower};
 
 use crate::plugins::{ObjectKind, PluginDoor};
 use crate::weights::WeightedRow;
@@ -46,6 +46,10 @@ impl Opening {
 
     pub fn connector(&self) -> Result<Box<dyn Connector>, HostError> {
         Ok(self.door.open_connector(&self.spec, &self.options)?)
+    }
+
+    pub fn text(&self) -> Result<Box<dyn TextTower>, HostError> {
+        Ok(self.door.open_text(&self.spec, &self.options)?)
     }
 
     pub fn llm(&self) -> Result<Box<dyn LanguageModel>, HostError> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use serde_json::{Map, Value};
 use zoo_core::sdk::Plugin;
-use zoo_core::{CallOptions, Precision, Spec, path_text};
+use zoo_core::{CallOptions, EncoderDescriptor, Precision, Spec, path_text};
 use zoo_hub::{Hub, Progress, Settings};
 use zoo_registry::{ConnectorRow, EncoderRow, Kind, Layer, Registry, Row, Selection, Weights};
 
@@ -276,7 +276,11 @@ impl Zoo {
         if let Ok(row) = self.registry.connector(id) {
             return self.fetch(&self.connector_part(row), progress);
         }
-        self.fetch(&self.encoder_part(self.registry.select(id)?.row, None), progress)
+        let row = self.registry.select(id)?.row;
+        let mut files = self.fetch(&self.encoder_part(row, None), progress)?;
+        files.extend(self.fetch_text(row, progress)?);
+        files.dedup();
+        Ok(files)
     }
 
     fn open_encoder(
@@ -287,7 +291,10 @@ impl Zoo {
         let (plan, opening) = self.encoder_opening(selection, request)?;
         let session = EncoderSession::open(plan, opening, self.setting())?;
         if request.arch_override.is_none() {
-            self.fits(selection.row, session.descriptor())?;
+            let said = session.descriptor();
+            // What makes vectors is counted too where it was opened; a row counts what maps need.
+            let parameters = selection.row.parameters.filter(|_| request.vectors).unwrap_or(said.parameters);
+            self.fits(selection.row, &EncoderDescriptor { parameters, ..said.clone() })?;
         }
         session.check(request)?;
         Ok(session)
@@ -300,7 +307,8 @@ impl Zoo {
         request: &EncoderRequest,
     ) -> Result<(EncoderPlan, Opening), HostError> {
         let part = self.encoder_part(selection.row, request.arch_override.as_ref());
-        let opening = self.opening(&part, request.weights.clone())?;
+        let mut opening = self.opening(&part, request.weights.clone())?;
+        opening.options.vectors = request.vectors;
         Ok((plan(selection, request, opening.untrained), opening))
     }
 
@@ -333,7 +341,7 @@ impl Zoo {
 
     /// A row promises channels and strides so that ensembles can be checked before anything is loaded; the plugin must
     /// keep the promise.
-    fn fits(&self, row: &EncoderRow, said: &zoo_core::EncoderDescriptor) -> Result<(), HostError> {
+    fn fits(&self, row: &EncoderRow, said: &EncoderDescriptor) -> Result<(), HostError> {
         judge::refuse(&self.registry, row, judge::encoder_shapes(row, said))
     }
 
@@ -377,12 +385,16 @@ fn plan(selection: &Selection<'_>, request: &EncoderRequest, untrained: bool) ->
         norm,
         prefix: request.prefix,
         tokens: request.tokens.or(selection.tokens),
-        preprocess: selection.row.preprocess_at(resolution),
+        preprocess: match request.vectors {
+            true => selection.row.vector_preprocess_at(resolution),
+            false => selection.row.preprocess_at(resolution),
+        },
         untrained: untrained && request.weights.is_none(),
         options: {
             let mut options = CallOptions::default();
             request.options.iter().for_each(|(name, text)| options.set(name, text));
             options
         },
+        vectors: request.vectors,
     }
 }

@@ -35,6 +35,7 @@
 
 mod error;
 pub mod find;
+pub mod index;
 pub mod look;
 pub mod read;
 mod run;

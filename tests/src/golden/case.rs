@@ -28,6 +28,7 @@ pub(super) enum Subject {
     Encoder(String, Vec<EncoderExpectation>),
     Connector(String, Vec<ConnectorExpectation>),
     Llm(String, Vec<LlmExpectation>),
+    Text(String, Vec<TextExpectation>),
 }
 
 /// What the reference itself loses in half precision, against what it gives in f32.
@@ -59,13 +60,16 @@ impl Losses {
     }
 }
 
-/// Patch tokens `[B, N, C]` of one layer, or its prefix tokens `[B, P, C]`.
+/// Patch tokens `[B, N, C]` of one layer, or its prefix tokens `[B, P, C]`, or the vectors `[B, D]` of the images.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EncoderExpectation {
     pub tensor: String,
     pub loses: Option<Losses>,
+    #[serde(default)]
     pub layer: i32,
+    #[serde(default)]
+    pub embedding: bool,
     #[serde(default)]
     pub norm: bool,
     #[serde(default)]
@@ -118,6 +122,26 @@ pub(super) enum LlmOutput {
     Greedy {},
 }
 
+/// One output of a text tower, given the data tensor `ids` i64 `[B, T]`.
+#[derive(Deserialize)]
+pub(super) struct TextExpectation {
+    pub tensor: String,
+    pub loses: Option<Losses>,
+    #[serde(flatten)]
+    pub what: TextOutput,
+}
+
+/// Which output.
+#[derive(Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum TextOutput {
+    /// Vectors `[B, D]`.
+    Embedding {},
+    /// Of the data tensor `images` `[M, D]`, vectors of images, and these texts: `[M, B]`. In f32 only: a scale is one number,
+    /// which half precision rounds as a whole.
+    Logits { images: String },
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -125,6 +149,7 @@ struct File {
     encoder: Option<String>,
     connector: Option<String>,
     llm: Option<String>,
+    text: Option<String>,
     architecture: String,
     arch: Map<String, Value>,
     layout: Option<String>,
@@ -157,11 +182,12 @@ fn read(path: &Path) -> Result<Case, String> {
     if file.expect.is_empty() {
         return Err("nothing is expected: a case without `expect` checks nothing".into());
     }
-    let subject = match (file.encoder, file.connector, file.llm) {
-        (Some(id), None, None) => Subject::Encoder(id, expectations(file.expect)?),
-        (None, Some(id), None) => Subject::Connector(id, expectations(file.expect)?),
-        (None, None, Some(id)) => Subject::Llm(id, expectations(file.expect)?),
-        _ => return Err("a case has one of `encoder`, `connector` and `llm`".into()),
+    let subject = match (file.encoder, file.connector, file.llm, file.text) {
+        (Some(id), None, None, None) => Subject::Encoder(id, expectations(file.expect)?),
+        (None, Some(id), None, None) => Subject::Connector(id, expectations(file.expect)?),
+        (None, None, Some(id), None) => Subject::Llm(id, expectations(file.expect)?),
+        (None, None, None, Some(id)) => Subject::Text(id, expectations(file.expect)?),
+        _ => return Err("a case has one of `encoder`, `connector`, `llm` and `text`".into()),
     };
     let dir = path.parent().unwrap_or(Path::new("."));
     let data = candle_core::safetensors::load(dir.join(&file.data), &Device::Cpu)
@@ -191,7 +217,10 @@ fn expectations<T: serde::de::DeserializeOwned>(values: Vec<Value>) -> Result<Ve
 impl Case {
     /// What the plugin's loader is told.
     pub fn spec(&self, precision: Precision) -> Spec {
-        let (Subject::Encoder(id, _) | Subject::Connector(id, _) | Subject::Llm(id, _)) = &self.subject;
+        let (Subject::Encoder(id, _)
+        | Subject::Connector(id, _)
+        | Subject::Llm(id, _)
+        | Subject::Text(id, _)) = &self.subject;
         Spec { id: id.clone(), architecture: self.architecture.clone(), arch: self.arch.clone(), precision }
     }
 

@@ -3,10 +3,12 @@
 use candle_core::{DType, Device, Tensor};
 use zoo_core::sdk::Plugin;
 use zoo_core::weights::Weights;
-use zoo_core::{Cells, Connector, ConnectorInputs, Encoder, FeatureRequest, Fused, Layers, Precision};
+use zoo_core::{
+    Cells, Connector, ConnectorInputs, Encoder, FeatureRequest, Fused, Layers, Precision, TextTower,
+};
 
 use super::case::{
-    Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, LlmOutput, Losses, Subject,
+    Case, ConnectorExpectation, ConnectorOutput, EncoderExpectation, LlmOutput, Losses, Subject, TextOutput,
 };
 use super::llm::Trace;
 
@@ -31,6 +33,7 @@ pub(super) fn run(
     match &case.subject {
         Subject::Encoder(_, expect) => {
             let load = find(plugin.encoders, "encoder", &case.architecture)?;
+            let weights = weights.vectors(expect.iter().any(|e| e.embedding));
             let encoder = load(&spec, &weights, &Device::Cpu).map_err(text)?;
             let pixels = case.tensor("pixels")?;
             Ok(expect
@@ -52,6 +55,23 @@ pub(super) fn run(
                 })
                 .collect())
         }
+        Subject::Text(_, expect) => {
+            let load = find(plugin.texts, "text tower", &case.architecture)?;
+            let tower = load(&spec, &weights, &Device::Cpu).map_err(text)?;
+            let ids = case.tensor("ids")?.to_dtype(DType::U32).map_err(text)?;
+            let vectors = tower.embed(&ids).map_err(text)?;
+            Ok(expect
+                .iter()
+                .filter(|e| precision == Precision::F32 || !matches!(e.what, TextOutput::Logits { .. }))
+                .map(|e| {
+                    let got = match &e.what {
+                        TextOutput::Embedding {} => Ok(vectors.clone()),
+                        TextOutput::Logits { images } => logits(&*tower, &vectors, case.tensor(images)?),
+                    };
+                    pair(case, &e.tensor, e.loses, got)
+                })
+                .collect())
+        }
         Subject::Connector(_, expect) => {
             let load = find(plugin.connectors, "connector", &case.architecture)?;
             let connector = load(&spec, &weights, &Device::Cpu).map_err(text)?;
@@ -62,6 +82,17 @@ pub(super) fn run(
                 .collect())
         }
     }
+}
+
+/// What images and texts have in common, as the descriptor of the tower says it.
+fn logits(tower: &dyn TextTower, texts: &Tensor, images: &Tensor) -> Result<Tensor, String> {
+    let said = tower.descriptor();
+    let unit = |vectors: &Tensor| vectors.broadcast_div(&vectors.sqr()?.sum_keepdim(1)?.sqrt()?);
+    let scaled = || {
+        let cosines = unit(images)?.matmul(&unit(texts)?.t()?)?;
+        cosines.affine(said.scale, said.bias.unwrap_or(0.0))
+    };
+    scaled().map_err(text)
 }
 
 fn find<L: Copy>(loaders: &[(&str, L)], kind: &str, architecture: &str) -> Result<L, String> {
@@ -87,6 +118,9 @@ fn encoded(
     case: &Case,
     e: &EncoderExpectation,
 ) -> Result<Tensor, String> {
+    if e.embedding {
+        return Ok(encoder.embed(pixels, None, &case.options).map_err(text)?.vectors);
+    }
     let request = FeatureRequest { layers: Layers::Indices(vec![e.layer]), norm: e.norm, prefix: e.prefix };
     let mut maps = encoder.forward_with(pixels, &request, &case.options).map_err(text)?;
     let map = maps.pop().filter(|_| maps.is_empty()).ok_or("not exactly one map for one layer")?;

@@ -6,6 +6,7 @@ mod told;
 
 use serde_json::json;
 use zoo_core::path_text;
+use zoo_host::EyesRequest;
 use zoo_pipeline::find::{Found, find, find_literal, list};
 use zoo_pipeline::look::{Encoders, pixel_record, run_record};
 use zoo_pipeline::write::{FolderSink, Form, OneFile, Opening, Setting, Sink};
@@ -13,8 +14,7 @@ use zoo_pipeline::{Control, Outcome, Reading, Watch as _, run as pipeline};
 
 use self::report::{Written, ended, nothing, report};
 use self::target::Target;
-use self::told::Told;
-pub(super) use self::told::passed_over;
+pub(super) use self::told::{Told, passed_over};
 use super::session::request;
 use crate::args::EncodeArgs;
 use zoo_terminal::{CliError, Context, Report, interrupt, threads};
@@ -24,10 +24,13 @@ pub(super) fn run(args: &EncodeArgs, context: &Context<'_>) -> Result<Report, Cl
     if args.prefix && matches!(target, Target::File(_, Form::Npy)) {
         return Err(CliError::Usage("a .npy file holds one array; --prefix needs .safetensors".into()));
     }
-    let request = request(&args.subject, args.prefix)?;
+    let mut request = request(&args.subject, args.prefix)?;
+    if let EyesRequest::Encoder(request) = &mut request {
+        request.vectors = args.pooled;
+    }
     let Found { inputs, mut failures, passed } = named(args)?;
     passed_over(&passed, context);
-    let told = Told::new(context, inputs.len() + failures.len());
+    let told = Told::new(context, "encode", inputs.len() + failures.len());
     failures.iter().for_each(|failure| told.failed(failure));
     if inputs.is_empty() {
         told.finish();

@@ -11,7 +11,7 @@ use zoo_terminal::{Context, Progress, counted};
 const NAMED: usize = 3;
 
 /// Shows how far work has come, and what went wrong.
-pub(super) struct Told<'a, 'c> {
+pub(in crate::commands) struct Told<'a, 'c> {
     context: &'a Context<'c>,
     progress: Progress,
     /// Of a single input that fails, the message of the command says everything.
@@ -21,10 +21,11 @@ pub(super) struct Told<'a, 'c> {
 }
 
 impl<'a, 'c> Told<'a, 'c> {
-    pub fn new(context: &'a Context<'c>, inputs: usize) -> Self {
+    /// Of the command `name`, about so many inputs.
+    pub fn new(context: &'a Context<'c>, name: &'static str, inputs: usize) -> Self {
         Self {
             context,
-            progress: context.progress("encode", inputs as u64),
+            progress: context.progress(name, inputs as u64),
             alone: inputs == 1,
             last: RefCell::default(),
             repeated: Cell::new(0),

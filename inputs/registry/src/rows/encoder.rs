@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zoo_core::{FeatureRequest, Layers, Preprocess};
 
-use super::{Kind, OneOrMany, Pixels, Row, Weights};
+use super::{Kind, OneOrMany, Pixels, Row, TextRow, Weights};
 
 /// What an encoder learnt from, after the classes of Cambrian-1 (arXiv 2406.16860, appendix F.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -126,6 +126,9 @@ pub struct EncoderRow {
     pub preprocess: Pixels,
     /// Where its weights come from.
     pub weights: Weights,
+    /// The text tower of its model, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextRow>,
 }
 
 impl EncoderRow {
@@ -142,6 +145,23 @@ impl EncoderRow {
         // Sizes are checked to fit when the row is read; a request beyond them saturates and fails there.
         let pixels = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         self.preprocess.at(pixels(self.resolution)).at(pixels(resolution))
+    }
+}
+
+impl EncoderRow {
+    /// [`EncoderRow::preprocess_at`] for one vector of the image: where there is a text tower, as its makers prepare images
+    /// that are compared with texts.
+    pub fn vector_preprocess_at(&self, resolution: usize) -> Preprocess {
+        let pixels = self.preprocess_at(resolution);
+        match &self.text {
+            None => pixels,
+            Some(text) => Preprocess {
+                fit: text.fit,
+                filter: text.filter.unwrap_or(pixels.filter),
+                then: None,
+                ..pixels
+            },
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod language;
 mod one_or_many;
 mod pixels;
 mod projector;
+mod text;
 mod weights;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use one_or_many::OneOrMany;
 pub use pixels::{Normalise, Pixels};
 pub use projector::{ProjectorRow, TokenCounts, TypeNumber};
 pub(crate) use projector::{braces, matched};
+pub use text::{Clean, TextRow};
 pub use weights::{Weights, WeightsFile};
 
 /// The kinds of rows.

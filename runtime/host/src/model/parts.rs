@@ -41,6 +41,7 @@ impl Zoo {
                 tokens: choice.tokens,
                 resolution: choice.resolution,
                 options: BTreeMap::new(),
+                vectors: false,
             };
             let inspection = self.inspect_encoder(&request)?;
             encoders.push((request, inspection));

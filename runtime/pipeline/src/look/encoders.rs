@@ -83,7 +83,10 @@ impl<'z> Encoders<'z> {
     }
 
     fn one(&self, encoder: &EncoderSession, seen: &Encoded) -> Result<Seen, LookError> {
-        let mut tensors = vec![Rows::of("features", &seen.tokens)?];
+        let mut tensors = vec![match encoder.embedding() {
+            Some(_) => Rows::of("embedding", &seen.tokens.squeeze(1).map_err(HostError::from)?)?,
+            None => Rows::of("features", &seen.tokens)?,
+        }];
         if let Some(prefix) = &seen.prefix {
             tensors.push(Rows::of("prefix", prefix)?);
         }

@@ -42,7 +42,10 @@ fn member(zoo: &Zoo, encoder: &EncoderSession) -> Result<Metadata, HostError> {
     let mut out = Metadata::new();
     out.insert("row".into(), json!(row));
     out.insert("plugin".into(), zoo.plugins().signature(&row.plugin).into());
-    out.insert("request".into(), json!(encoder.request()));
+    match encoder.embedding() {
+        Some(embedding) => out.insert("embedding".into(), json!(embedding)),
+        None => out.insert("request".into(), json!(encoder.request())),
+    };
     if !encoder.options().values().is_empty() {
         out.insert("options".into(), json!(encoder.options().values()));
     }

@@ -46,9 +46,16 @@ pub(super) fn encoder_record(zoo: &Zoo, session: &EncoderSession, seen: &Encoded
     if !session.options().values().is_empty() {
         out.insert("options".into(), json!(session.options().values()));
     }
-    out.insert("layers".into(), seen.layers.iter().map(|(layer, _)| *layer).collect());
-    out.insert("norm".into(), (session.request().norm && descriptor.final_norm).into());
-    out.insert("grid".into(), json!([seen.grid.h, seen.grid.w]));
+    match session.embedding() {
+        Some(embedding) => {
+            out.insert("embedding".into(), embedding.about.clone().into());
+        }
+        None => {
+            out.insert("layers".into(), seen.layers.iter().map(|(layer, _)| *layer).collect());
+            out.insert("norm".into(), (session.request().norm && descriptor.final_norm).into());
+            out.insert("grid".into(), json!([seen.grid.h, seen.grid.w]));
+        }
+    }
     if seen.prefix.is_some() {
         out.insert("prefix".into(), json!(descriptor.prefix));
     }

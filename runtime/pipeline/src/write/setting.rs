@@ -56,7 +56,7 @@ impl Setting {
     }
 
     /// Keys of the identity in which this setting differs from `other`.
-    pub(super) fn differs(&self, other: &Metadata) -> Vec<String> {
+    pub(crate) fn differs(&self, other: &Metadata) -> Vec<String> {
         let keys = self.identity.keys().chain(other.keys().filter(|key| !self.identity.contains_key(*key)));
         keys.filter(|key| self.identity.get(*key) != other.get(*key)).cloned().collect()
     }
