@@ -32,10 +32,12 @@ mod run;
 
 pub use error::{Error, Result};
 pub use recipe::{
-    Assigned, ConnectorFile, DataRow, Group, Keys, Long, Lora, New, Order, Recipe, Shape, TrainingPlan,
-    matches,
+    Assigned, Checkpoints, ConnectorFile, DataRow, Group, Keys, Long, Lora, New, Optimizer, Order, Recipe,
+    Schedule, Shape, TrainingPlan, matches,
 };
 pub use run::{Begin, Ended, Estimate, Optimiser, Run, Step, StepCost, Watch, factor, several};
+// What the pre-training of encoders shares with runs of models.
+pub use run::{Journal, checkpoint, now, replace, write};
 
 use zoo_core::sdk::Plugin;
 

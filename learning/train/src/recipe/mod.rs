@@ -8,7 +8,9 @@ mod read;
 pub(crate) use groups::decays;
 pub use groups::{Assigned, Group, Keys};
 pub use pattern::matches;
-pub use plan::{ConnectorFile, DataRow, Long, Lora, New, Optimizer, Order, Shape, TrainingPlan};
+pub use plan::{
+    Checkpoints, ConnectorFile, DataRow, Long, Lora, New, Optimizer, Order, Schedule, Shape, TrainingPlan,
+};
 
 use zoo_data::DataSource;
 use zoo_registry::{Problem, RegistryError};

@@ -22,7 +22,7 @@ const STATE: &str = "state.json";
 /// What belongs to a checkpoint beside tensors. Order and randomness follow from the recipe and the number of steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub struct State {
     /// Of this format.
     pub version: u32,
     /// Steps that were done.
@@ -37,13 +37,16 @@ pub(super) struct State {
     pub skipped: u64,
 }
 
-/// A fingerprint of a text.
-pub(super) fn fingerprint(text: &str) -> String {
+/// A fingerprint of a text: 16 hexadecimal digits.
+pub fn fingerprint(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Writes a checkpoint to the folder `out` of a run, complete or not at all.
-pub(super) fn save(out: &Path, state: &State, optimiser: &Optimiser) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Checkpoint`].
+pub fn save(out: &Path, state: &State, optimiser: &Optimiser) -> Result<()> {
     let folder = out.join(FOLDER);
     fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot make the folder"))?;
     let path = folder.join(name(state.step));
@@ -62,7 +65,10 @@ pub(super) fn save(out: &Path, state: &State, optimiser: &Optimiser) -> Result<(
 }
 
 /// Removes all but the last `keep` checkpoints, and what was cut off while it was written.
-pub(super) fn prune(out: &Path, keep: usize) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn prune(out: &Path, keep: usize) -> Result<()> {
     let folder = out.join(FOLDER);
     let old = list(out)?;
     let old = old.iter().rev().skip(keep).map(|(_, path)| path.clone());
@@ -77,7 +83,10 @@ pub(super) fn prune(out: &Path, keep: usize) -> Result<()> {
 }
 
 /// Steps and folders of the checkpoints of a run, the last one last.
-pub(super) fn list(out: &Path) -> Result<Vec<(usize, PathBuf)>> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn list(out: &Path) -> Result<Vec<(usize, PathBuf)>> {
     let folder = out.join(FOLDER);
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -91,7 +100,10 @@ pub(super) fn list(out: &Path) -> Result<Vec<(usize, PathBuf)>> {
 }
 
 /// What a checkpoint says of itself.
-pub(super) fn state(path: &Path) -> Result<State> {
+///
+/// # Errors
+/// [`Error::Checkpoint`] for one of another version; [`Error::Io`].
+pub fn state(path: &Path) -> Result<State> {
     let file = path.join(STATE);
     let text = fs::read_to_string(&file).map_err(Error::io(&file, "cannot read the checkpoint"))?;
     let state: State = serde_json::from_str(&text).map_err(|e| Error::checkpoint(&file, e.to_string()))?;
@@ -105,7 +117,10 @@ pub(super) fn state(path: &Path) -> Result<State> {
 }
 
 /// Puts what a checkpoint holds into `optimiser`.
-pub(super) fn load(path: &Path, state: &State, optimiser: &mut Optimiser) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Checkpoint`] for one of other tensors; [`Error::Io`].
+pub fn load(path: &Path, state: &State, optimiser: &mut Optimiser) -> Result<()> {
     fill(&path.join(TRAINED), optimiser, |slot| &mut slot.value)?;
     for (i, name) in MOMENTS.into_iter().enumerate() {
         fill(&path.join(name), optimiser, |slot| &mut slot.moments[i])?;

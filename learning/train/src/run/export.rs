@@ -228,7 +228,10 @@ fn beside(out: &Path, path: &Path) -> Result<String> {
 }
 
 /// Writes a small file, as a whole or not at all.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("")))?;
         std::io::Write::write_all(&mut file, bytes)?;
@@ -238,7 +241,10 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes tensors to a safetensors file, as a whole or not at all.
-pub(super) fn write(path: &Path, tensors: BTreeMap<String, impl View>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Checkpoint`].
+pub fn write(path: &Path, tensors: BTreeMap<String, impl View>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let temporary = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder, "cannot write"))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();

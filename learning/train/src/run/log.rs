@@ -45,7 +45,7 @@ pub struct Step {
 }
 
 /// The time, as [`Step::time`].
-pub(super) fn now() -> f64 {
+pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 

@@ -2,7 +2,7 @@
 
 mod ahead;
 mod begin;
-mod checkpoint;
+pub mod checkpoint;
 mod course;
 mod curves;
 mod estimate;
@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod features;
 mod folder;
+mod journal;
 mod learner;
 mod log;
 mod lora;
@@ -25,7 +26,9 @@ mod trainer;
 mod world;
 
 pub use estimate::{Estimate, StepCost};
-pub use log::{Step, Watch};
+pub use export::{replace, write};
+pub use journal::Journal;
+pub use log::{Step, Watch, now};
 pub use optimiser::Optimiser;
 pub use schedule::factor;
 pub use trainer::{Begin, Ended, Run};

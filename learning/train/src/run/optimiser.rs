@@ -152,6 +152,11 @@ impl Optimiser {
         self.slots.iter().map(value).collect()
     }
 
+    /// Steps so far.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// The groups, the first being everything that no other names, with the numbers of tensors and parameters in each.
     pub fn groups(&self) -> Vec<(&Group, usize, usize)> {
         let count = |(index, group)| {

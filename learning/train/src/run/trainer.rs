@@ -14,10 +14,9 @@ use super::ahead::Ahead;
 use super::begin::{Origin, keys};
 use super::checkpoint::{self, State, fingerprint};
 use super::course::Course;
-use super::curves;
-use super::events::Events;
 use super::export::TrainedModel;
 use super::folder;
+use super::journal::Journal;
 use super::learner::{Learner, origins};
 use super::log::{Log, Step, Watch};
 use super::lora;
@@ -226,19 +225,19 @@ impl Run {
     /// [`Error::Diverged`] where loss or gradient is no number; [`Error::Io`].
     pub fn train(&mut self, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Ended> {
         let out = self.recipe.plan.out.clone();
-        let mut record = self.world.is_first().then(|| self.record(&out)).transpose()?;
+        let mut journal = self.world.is_first().then(|| self.journal(&out)).transpose()?;
         while self.optimiser.steps < self.steps {
             let stop = self.world.any(cancel.load(Ordering::Relaxed))?;
             let step = self.step()?;
-            if let Some(record) = &mut record {
-                record.step(&out, &step)?;
+            if let Some(journal) = &mut journal {
+                journal.step(&step)?;
             }
             watch.step(&step);
             let done = self.optimiser.steps;
             let due = done.is_multiple_of(*self.recipe.plan.checkpoints.every.get_ref());
-            if let Some(record) = record.as_ref().filter(|_| done == self.steps || stop || due) {
+            if let Some(journal) = journal.as_ref().filter(|_| done == self.steps || stop || due) {
                 self.save(&out)?;
-                curves::draw(&out, &record.steps)?;
+                journal.draw()?;
                 watch.saved(done, &out);
             }
             if stop && done < self.steps {
@@ -249,16 +248,13 @@ impl Run {
     }
 
     /// Makes the folder, and what is written in it at every step.
-    fn record(&mut self, out: &Path) -> Result<Record> {
+    fn journal(&mut self, out: &Path) -> Result<Journal> {
         fs::create_dir_all(out).map_err(Error::io(out, "cannot make the folder"))?;
         if self.overwrites {
             folder::clear(out)?;
         }
         self.write_beside(out)?;
-        let before = std::mem::take(&mut self.before);
-        let log = Log::open(out, &before)?;
-        let steps: Vec<Step> = before.into_iter().map(|(_, step)| step).collect();
-        Ok(Record { events: Events::open(out, &steps)?, log, steps })
+        Journal::open(out, std::mem::take(&mut self.before))
     }
 
     /// Gives the model the optimiser's values.
@@ -299,23 +295,6 @@ impl Run {
         let line = |flaw| serde_json::to_string(flaw).map(|line| line + "\n");
         let flaws = self.data.flaws().iter().map(line).collect::<Result<String, _>>();
         write("skipped.jsonl", flaws.map_err(|e| Error::Internal(e.to_string()))?)
-    }
-}
-
-/// What the first process writes at every step.
-struct Record {
-    log: Log,
-    events: Events,
-    /// All steps so far.
-    steps: Vec<Step>,
-}
-
-impl Record {
-    fn step(&mut self, out: &Path, step: &Step) -> Result<()> {
-        self.log.line(out, step)?;
-        self.events.step(step)?;
-        self.steps.push(step.clone());
-        Ok(())
     }
 }
 
