@@ -75,6 +75,8 @@ pub enum Command {
     Quantize(QuantizeArgs),
     /// Train the connector or the whole of a model on conversations about images
     Train(ElsewhereArgs),
+    /// Bring up a small vision encoder, from nothing, on a synthetic world
+    Pretrain(ElsewhereArgs),
     /// Look at, check, curate, mix, convert and compare data for training
     Data(ElsewhereArgs),
     /// Ask a model the questions of benchmarks, and keep its replies
@@ -85,6 +87,8 @@ pub enum Command {
     Compare(ElsewhereArgs),
     /// Build questions as those of CV-Bench from annotated pictures
     CvBench(ElsewhereArgs),
+    /// Train and judge every combination of a study, and report what sees best
+    Study(ElsewhereArgs),
     /// Draw what scores say about benchmarks and encoders
     Analyse(ElsewhereArgs),
     /// Turn very many images into vectors or feature maps, on as many machines as there are

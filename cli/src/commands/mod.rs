@@ -49,11 +49,13 @@ pub fn run(command: &Command, context: &Context<'_>) -> Result<Report, CliError>
         Command::Bench(args) => bench::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
         Command::Train(_)
+        | Command::Pretrain(_)
         | Command::Data(_)
         | Command::Eval(_)
         | Command::Score(_)
         | Command::Compare(_)
         | Command::CvBench(_)
+        | Command::Study(_)
         | Command::Analyse(_) => elsewhere::run("zoo-learn"),
         Command::Extract(_) => elsewhere::run("zoo-extract"),
         Command::Serve(_) => elsewhere::run("zoo-serve"),

@@ -115,6 +115,12 @@ impl<'a> Context<'a> {
         self.opened(Options { precision, random_weights, ..self.options(device, &[])? })
     }
 
+    /// For stages of a study: with an element type of its own, and these registries over all others.
+    pub fn studying(&self, precision: Precision, more: &[PathBuf]) -> Result<Zoo, CliError> {
+        let device = self.global.device.unwrap_or_default();
+        self.opened(Options { precision, ..self.options(device, more)? })
+    }
+
     /// `--plugin-dir`, made absolute: who types a folder here means the one that is seen from here.
     pub fn plugin_dirs(&self) -> Result<Vec<PathBuf>, CliError> {
         let absolute = |folder: &PathBuf| std::path::absolute(folder).map_err(|e| CliError::file(folder, e));

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use page::{csv, html, markdown};
-pub(crate) use page::{escaped, page};
+pub use page::{csv, escaped, html, markdown, page};
 
 use crate::run::{Manifest, stored};
 use crate::score::{Scorer, TaskScore, score, stats};

@@ -30,6 +30,8 @@ fn it_speaks_as_zoo_does() {
     check("trian r.toml", 2, "train");
     check("train", 2, "RECIPE.toml");
     check("train none.toml", 1, "none.toml");
+    check("pretrain", 2, "RECIPE.toml");
+    check("pretrain none.toml", 1, "none.toml");
     check("data check none.json --json", 1, "\"error\"");
     check("data curate cambrian-t350 --plan", 0, "5836500 in all");
     check("data curate cambrian-t350 --out out.jsonl", 2, "--plan does the arithmetic");
@@ -51,6 +53,8 @@ fn it_speaks_as_zoo_does() {
     check("cv-bench build --pictures . --out d", 2, "--coco");
     check("analyse --scores none.csv --out figures", 1, "none.csv");
     check("analyse --out figures", 0, "correlations.svg");
+    check("study", 2, "STUDY.toml");
+    check("study none.toml", 1, "none.toml");
     check("--version", 0, "zoo ");
     check("data synth set", 1, "--train, --val or --test");
     check("data synth set --test 2 --size 48 --write tasks,coco", 0, "2 scenes");
@@ -66,6 +70,8 @@ fn help_is_as_reviewed() {
     let mut stale = Vec::new();
     for command in [
         "train",
+        "pretrain",
+        "study",
         "data",
         "data inspect",
         "data check",

@@ -35,3 +35,4 @@ pub use draw::scene;
 pub use error::{Error, Result};
 pub use maths::{Turn, V3};
 pub use render::{Rendering, Whole, classes, render};
+pub use rng::Rng;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use matrix::{Component, Merge, cluster, components, correlations, cut, order};
 pub use page::html;
-pub use picture::{bars, heatmap, ranking_chart, scatter};
+pub use picture::{INK, Svg, bars, heatmap, ranking_chart, scatter};
 
 use crate::compare::Scored;
 use crate::published::{self, Published};

@@ -7,7 +7,8 @@ use crate::compare::escaped;
 use crate::suite::{self, Group};
 
 const FONT: &str = "font-family=\"system-ui, sans-serif\" font-size=\"12\"";
-const INK: &str = "#222";
+/// The colour of text.
+pub const INK: &str = "#222";
 
 /// One colour for each group, told apart also by those who see few colours (Okabe and Ito).
 fn colour(group: Option<Group>) -> &'static str {
@@ -20,38 +21,42 @@ fn colour(group: Option<Group>) -> &'static str {
     }
 }
 
-/// A drawing of a size.
-struct Svg {
+/// A drawing of a size, in pixels from the upper left corner.
+pub struct Svg {
     width: f64,
     height: f64,
     body: String,
 }
 
 impl Svg {
-    fn new(width: f64, height: f64) -> Self {
+    /// An empty one.
+    pub fn new(width: f64, height: f64) -> Self {
         Self { width, height, body: String::new() }
     }
 
-    fn rect(&mut self, (x, y, w, h): (f64, f64, f64, f64), fill: &str) {
+    /// A filled rectangle: left, top, width, height.
+    pub fn rect(&mut self, (x, y, w, h): (f64, f64, f64, f64), fill: &str) {
         let _ = writeln!(
             self.body,
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{fill}\"/>"
         );
     }
 
-    fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), stroke: &str) {
+    /// A line of one pixel.
+    pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), stroke: &str) {
         let _ = writeln!(
             self.body,
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{stroke}\"/>"
         );
     }
 
-    fn circle(&mut self, (x, y): (f64, f64), r: f64, fill: &str) {
+    /// A filled circle.
+    pub fn circle(&mut self, (x, y): (f64, f64), r: f64, fill: &str) {
         let _ = writeln!(self.body, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\" fill=\"{fill}\"/>");
     }
 
-    /// `anchor` is `start`, `middle` or `end`.
-    fn text(&mut self, (x, y): (f64, f64), anchor: &str, fill: &str, text: &str) {
+    /// Text whose `anchor` is `start`, `middle` or `end`.
+    pub fn text(&mut self, (x, y): (f64, f64), anchor: &str, fill: &str, text: &str) {
         let _ = writeln!(
             self.body,
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{}</text>",
@@ -68,7 +73,8 @@ impl Svg {
         );
     }
 
-    fn end(self) -> String {
+    /// The whole file.
+    pub fn end(self) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" {FONT}>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{}</svg>\n",

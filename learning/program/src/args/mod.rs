@@ -3,6 +3,8 @@
 mod bench;
 mod data;
 mod eval;
+mod pretrain;
+mod study;
 mod synth;
 mod train;
 
@@ -17,6 +19,8 @@ pub use data::{
 pub use eval::{
     CheckTaskArgs, ChoicesBy, CompareArgs, EvalArgs, EvalCommand, ScoreArgs, ScorerArg, ShowTaskArgs,
 };
+pub use pretrain::PretrainArgs;
+pub use study::StudyArgs;
 pub use synth::SynthArgs;
 pub use train::TrainArgs;
 
@@ -44,6 +48,8 @@ pub struct Cli {
 pub enum Command {
     /// Train the connector or the whole of a model on conversations about images
     Train(TrainArgs),
+    /// Bring up a small vision encoder, from nothing, on a synthetic world
+    Pretrain(PretrainArgs),
     /// Look at, check, curate, mix, convert and compare data for training
     Data(DataArgs),
     /// Ask a model the questions of benchmarks, and keep its replies
@@ -54,6 +60,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Build questions as those of CV-Bench from annotated pictures
     CvBench(CvBenchArgs),
+    /// Train and judge every combination of a study, and report what sees best
+    Study(StudyArgs),
     /// Draw what scores say about benchmarks and encoders
     Analyse(AnalyseArgs),
 }

@@ -45,7 +45,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<Report, Cli
         return Ok(estimate(&run.estimate(MEASURED).map_err(trained)?));
     }
     let (done, steps) = run.progress();
-    let mut line = Line { progress: context.progress("train", steps as u64), last: None };
+    let mut line = Line::new(context.progress("train", steps as u64));
     line.progress.advance(done as u64);
     let ended = run.train(&mut line, interrupt::flag());
     line.progress.finish();
@@ -94,33 +94,26 @@ fn share(mut run: Run, rank: usize, processes: usize) -> Result<Report, CliError
 }
 
 /// The one line of a run.
-struct Line {
-    progress: Progress,
-    last: Option<Step>,
+pub(super) struct Line {
+    pub progress: Progress,
+    pub last: Option<Step>,
+}
+
+impl Line {
+    pub fn new(progress: Progress) -> Self {
+        Self { progress, last: None }
+    }
 }
 
 impl Watch for Line {
     fn step(&mut self, step: &Step) {
-        let per_second = |count: usize| count as f64 / step.seconds.max(1e-9);
-        let mut text = match step.loss {
-            Some(loss) => format!("loss {loss:.4}"),
-            None => "no loss".to_owned(),
-        };
-        for (group, rate) in &step.rates {
-            let _ = write!(text, ", {group} {rate:.1e}");
-        }
-        let (tokens, samples) = (per_second(step.tokens), per_second(step.samples));
-        let _ = write!(text, ", {tokens:.0} tokens/s, {samples:.1} samples/s");
-        if let Some(held) = zoo_measure::memory::resident() {
-            let _ = write!(text, ", {}", bytes(held));
-        }
         self.progress.advance(1);
-        self.progress.message(&text);
+        self.progress.message(&line(step));
         self.last = Some(step.clone());
     }
 
     fn saved(&mut self, step: usize, out: &Path) {
-        self.progress.message(&format!("step {step} saved in {}", out.display()));
+        self.progress.message(&stated(step, out));
     }
 }
 
@@ -131,6 +124,29 @@ fn duration(seconds: f64) -> String {
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
     }
+}
+
+/// A step in words.
+pub(super) fn line(step: &Step) -> String {
+    let per_second = |count: usize| count as f64 / step.seconds.max(1e-9);
+    let mut text = match step.loss {
+        Some(loss) => format!("loss {loss:.4}"),
+        None => "no loss".to_owned(),
+    };
+    for (group, rate) in &step.rates {
+        let _ = write!(text, ", {group} {rate:.1e}");
+    }
+    let (tokens, samples) = (per_second(step.tokens), per_second(step.samples));
+    let _ = write!(text, ", {tokens:.0} tokens/s, {samples:.1} samples/s");
+    if let Some(held) = zoo_measure::memory::resident() {
+        let _ = write!(text, ", {}", bytes(held));
+    }
+    text
+}
+
+/// That a checkpoint was written.
+pub(super) fn stated(step: usize, out: &Path) -> String {
+    format!("step {step} saved in {}", out.display())
 }
 
 fn estimate(found: &Estimate) -> Report {
