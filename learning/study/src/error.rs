@@ -21,7 +21,7 @@ pub enum Error {
         /// The stage.
         stage: String,
         /// Why.
-        source: zoo_train::Error,
+        source: Box<zoo_train::Error>,
     },
     /// An upbringing.
     #[error("{stage}: {source}")]
@@ -29,7 +29,7 @@ pub enum Error {
         /// The stage.
         stage: String,
         /// Why.
-        source: zoo_pretrain::Error,
+        source: Box<zoo_pretrain::Error>,
     },
     /// Judging.
     #[error("{stage}: {source}")]
@@ -37,7 +37,7 @@ pub enum Error {
         /// The stage.
         stage: String,
         /// Why.
-        source: zoo_eval::Error,
+        source: Box<zoo_eval::Error>,
     },
     /// Drawing the world.
     #[error(transparent)]
@@ -80,16 +80,16 @@ impl Error {
 
     pub(crate) fn train(stage: &str) -> impl FnOnce(zoo_train::Error) -> Self {
         let stage = stage.to_owned();
-        move |source| Self::Train { stage, source }
+        move |source| Self::Train { stage, source: Box::new(source) }
     }
 
     pub(crate) fn pretrain(stage: &str) -> impl FnOnce(zoo_pretrain::Error) -> Self {
         let stage = stage.to_owned();
-        move |source| Self::Pretrain { stage, source }
+        move |source| Self::Pretrain { stage, source: Box::new(source) }
     }
 
     pub(crate) fn eval(stage: &str) -> impl FnOnce(zoo_eval::Error) -> Self {
         let stage = stage.to_owned();
-        move |source| Self::Eval { stage, source }
+        move |source| Self::Eval { stage, source: Box::new(source) }
     }
 }
