@@ -74,7 +74,8 @@ impl Run {
         let mut optimiser =
             Optimiser::new(&plan.optimizer, &Assigned { groups: vec![group], trained }, &values)?;
         if let Some((_, path)) = earlier.last() {
-            let state = checkpoint::load(path, &mut optimiser)?;
+            let state = checkpoint::state(path)?;
+            checkpoint::load(path, &state, &mut optimiser)?;
             if state.recipe != fingerprint(&recipe.text) {
                 let message =
                     "the recipe changed since its checkpoint was written; a run that goes on needs the same";
@@ -115,12 +116,12 @@ impl Run {
         let out = self.recipe.plan.out.clone();
         fs::create_dir_all(&out).map_err(Error::io(&out, "cannot make the folder"))?;
         zoo_train::replace(&out.join(RECIPE), self.recipe.text.as_bytes())?;
-        let mut journal = Journal::open(&out, self.optimiser.steps())?;
+        let mut journal = Journal::after(&out, self.optimiser.steps())?;
         let (_, steps) = self.progress();
         while self.optimiser.steps() < steps {
             let stop = cancel.load(Ordering::Relaxed);
             let step = self.step()?;
-            journal.step(step.clone())?;
+            journal.step(&step)?;
             watch.step(&step);
             let done = step.step;
             if stop || done == steps || done.is_multiple_of(*self.recipe.plan.checkpoints.every.get_ref()) {
@@ -241,7 +242,7 @@ fn there(out: &Path, begin: Begin, checkpoints: bool) -> Option<&'static str> {
     let other = entries.unwrap_or(out.exists()) && !out.join(RECIPE).is_file();
     match begin {
         Begin::Nowhere => None,
-        Begin::Anew if checkpoints => {
+        Begin::Anew | Begin::Overwrite if checkpoints => {
             Some("there are checkpoints of a run here; --resume goes on with it, another `out` begins anew")
         }
         _ if other => Some("this folder is not empty and not that of a run; choose another `out`"),
