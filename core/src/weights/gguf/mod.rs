@@ -105,9 +105,11 @@ impl Gguf {
             Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?
         } else {
             let dtype = entry.kind.candle().map_err(|e| self.file.fault(format!("tensor `{key}` {e}")))?;
-            // candle reads blocks where they are aligned, which in the file they need not be.
-            let blocks = bytes.to_vec();
-            qtensor_from_ggml(dtype, &blocks, entry.shape.clone(), &Device::Cpu)?.dequantize(&Device::Cpu)?
+            // candle reads blocks where they are aligned, which bytes of a file need not be, nor those of no block at all.
+            let mut aligned = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
+            let blocks = &mut bytemuck::cast_slice_mut(&mut aligned)[..bytes.len()];
+            blocks.copy_from_slice(bytes);
+            qtensor_from_ggml(dtype, blocks, entry.shape.clone(), &Device::Cpu)?.dequantize(&Device::Cpu)?
         };
         self.file.release(entry.bytes.clone());
         Ok(tensor)
