@@ -279,3 +279,35 @@ fn a_store_that_is_not_there_is_named() {
     let error = extract(folder.path(), &request).unwrap_err();
     assert!(error.to_string().contains(&address), "{error}");
 }
+
+/// What cannot work leaves no setting behind that the corrected command would have to agree with.
+#[test]
+fn slips_are_told_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out, file) =
+        (folder.path().join("pictures"), folder.path().join("out"), folder.path().join("file"));
+    pictures(&source, 3, &[]);
+    std::fs::write(&file, "").unwrap();
+    let (source, wrong) = (source.to_str().unwrap(), file.join("below"));
+    let mut columns = request(source, out.to_str().unwrap());
+    columns.columns.kept = vec!["caption".into()];
+    for (request, expected) in [
+        (columns, "--columns caption: loose pictures (00000-pictures) have no columns"),
+        (request(source, file.to_str().unwrap()), "outputs go into a folder"),
+        (request(source, wrong.to_str().unwrap()), "is a file"),
+    ] {
+        let message = extract(folder.path(), &request).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        let costs = zoo_extract::bill::bill(
+            &zoo(folder.path()),
+            vec![zoo_host::EyesRequest::Encoder(EncoderRequest::new(ENCODER))],
+            &request,
+        );
+        assert!(costs.unwrap_err().to_string().contains(expected), "the bill says so, too");
+    }
+    assert!(!out.exists());
+    let done = extract(folder.path(), &request(source, out.to_str().unwrap())).unwrap();
+    assert_eq!(done.rows, 3);
+    // Nothing is left to be computed: the encoder that shows the shape of a row is no part of a run.
+    assert_eq!(extract(folder.path(), &request(source, out.to_str().unwrap())).unwrap().busy, 0.0);
+}
