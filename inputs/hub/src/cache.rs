@@ -7,6 +7,8 @@
 //! models--org--name/snapshots/<commit>/<file>       a relative link to a blob
 //! .locks/models--org--name/<etag>.lock              held while a blob is being written
 //! ```
+//!
+//! Of a data set it is `datasets--org--name`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use hf_hub::{Cache, Repo, RepoType};
 
+use crate::remote::Kind;
 use crate::{Error, Progress, Result, names, retry};
 
 /// One repository's part of the cache, seen from one revision.
@@ -27,8 +30,12 @@ pub(crate) struct RepoCache {
 pub(crate) struct BlobLock(#[expect(dead_code, reason = "held for its drop")] File);
 
 impl RepoCache {
-    pub(crate) fn new(root: &Path, repo: &str, revision: &str) -> Self {
-        let repo = Repo::with_revision(repo.to_owned(), RepoType::Model, revision.to_owned());
+    pub(crate) fn new(root: &Path, kind: Kind, repo: &str, revision: &str) -> Self {
+        let kind = match kind {
+            Kind::Model => RepoType::Model,
+            Kind::Dataset => RepoType::Dataset,
+        };
+        let repo = Repo::with_revision(repo.to_owned(), kind, revision.to_owned());
         Self { root: root.to_path_buf(), repo }
     }
 
@@ -84,14 +91,20 @@ impl RepoCache {
         // From snapshots/<commit>/a/b up to the repository's folder: two levels and one for each folder in `file`.
         let up = "../".repeat(2 + file.matches('/').count());
         link(&self.blob(etag), &format!("{up}blobs/{etag}"), &pointer)?;
-        if self.repo.revision() != commit {
-            let refs = self.folder().join("refs");
-            Cache::new(self.root.clone())
-                .repo(self.repo.clone())
-                .create_ref(commit)
-                .map_err(Error::io(refs.join(self.repo.revision())))?;
-        }
+        self.point(commit)?;
         Ok(pointer)
+    }
+
+    /// Makes the revision point at a commit.
+    pub(crate) fn point(&self, commit: &str) -> Result<()> {
+        if self.repo.revision() == commit {
+            return Ok(());
+        }
+        let refs = self.folder().join("refs");
+        Cache::new(self.root.clone())
+            .repo(self.repo.clone())
+            .create_ref(commit)
+            .map_err(Error::io(refs.join(self.repo.revision())))
     }
 
     fn folder(&self) -> PathBuf {

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::cache::RepoCache;
 use crate::download::{Download, Expected};
 use crate::hash::sha256_file;
-use crate::remote::{Address, Metadata, Remote};
+use crate::remote::{Address, Kind, Metadata, Remote};
 use crate::retry::retry;
 use crate::settings::Settings;
 use crate::{Error, Progress, Result, names};
 
-/// Files of model repositories, from the cache or, when asked to, from the Hub.
+/// Files of repositories, of models or of data sets, from the cache or, when asked to, from the Hub.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    settings: Settings,
+    pub(crate) settings: Settings,
+    pub(crate) kind: Kind,
 }
 
 impl Hub {
@@ -27,7 +28,13 @@ impl Hub {
 
     /// With explicit settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, kind: Kind::Model }
+    }
+
+    /// The same Hub and cache, where names are those of data sets.
+    #[must_use]
+    pub fn datasets(&self) -> Self {
+        Self { settings: self.settings.clone(), kind: Kind::Dataset }
     }
 
     /// The settings in use.
@@ -93,7 +100,7 @@ impl Hub {
         progress: &dyn Progress,
     ) -> Result<PathBuf> {
         let backoff = self.settings.backoff;
-        let remote = Remote::new(&self.settings)?;
+        let remote = Remote::new(&self.settings, self.kind)?;
         let meta = retry(backoff, progress, || remote.metadata(address))?;
         agree(&meta, sha256, address)?;
         let expected = match (sha256, meta.sha256()) {
@@ -114,12 +121,12 @@ impl Hub {
         cache.publish(&meta.etag, &meta.commit, address.file)
     }
 
-    fn cache(&self, address: Address<'_>) -> RepoCache {
-        RepoCache::new(&self.settings.cache, address.repo, address.revision)
+    pub(crate) fn cache(&self, address: Address<'_>) -> RepoCache {
+        RepoCache::new(&self.settings.cache, self.kind, address.repo, address.revision)
     }
 }
 
-fn check(address: Address<'_>) -> Result<()> {
+pub(crate) fn check(address: Address<'_>) -> Result<()> {
     names::repo(address.repo)?;
     names::file(address.file)?;
     names::revision(address.revision)

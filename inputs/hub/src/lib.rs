@@ -1,4 +1,4 @@
-//! Weight files from the Hugging Face Hub. The only crate of the workspace that opens sockets.
+//! Weight files and data sets from the Hugging Face Hub. The only crate of the workspace that opens sockets.
 //!
 //! **The one decision.** The cache is the one that the Python tools keep (`models--org--name` with `blobs`, `refs`
 //! and `snapshots`), found through the same environment variables and guarded by the same lock files, so nothing is
@@ -43,6 +43,7 @@ mod error;
 mod expand;
 mod hash;
 mod hub;
+mod list;
 mod names;
 mod post;
 mod progress;
@@ -55,6 +56,7 @@ pub use error::{Error, Result};
 pub use expand::expand;
 pub use hash::sha256_file;
 pub use hub::Hub;
+pub use list::Listed;
 pub use post::{Answer, Poster};
 pub use progress::{Progress, Quiet};
 pub use settings::Settings;

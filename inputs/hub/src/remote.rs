@@ -21,6 +21,28 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Silence after which a connection counts as broken; also the longest time in which a cancellation goes unnoticed.
 const SILENCE: Duration = Duration::from_secs(20);
 const REDIRECTS: usize = 8;
+/// The longest list of files that is read.
+const MOST_NAMES: u64 = 64 << 20;
+
+/// What a repository holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    /// A model.
+    #[default]
+    Model,
+    /// A data set.
+    Dataset,
+}
+
+impl Kind {
+    /// A repository's name as addresses and pages have it.
+    pub(crate) fn of(self, repo: &str) -> String {
+        match self {
+            Self::Model => repo.to_owned(),
+            Self::Dataset => format!("datasets/{repo}"),
+        }
+    }
+}
 
 /// A file of a repository at a revision; the names have been checked.
 #[derive(Clone, Copy)]
@@ -58,6 +80,7 @@ pub(crate) struct Incoming {
 pub(crate) struct Remote<'a> {
     agent: Agent,
     settings: &'a Settings,
+    kind: Kind,
 }
 
 /// Whom to trust.
@@ -71,7 +94,7 @@ pub(crate) fn tls(settings: &Settings) -> Result<TlsConfig> {
 
 impl<'a> Remote<'a> {
     /// Opens no connection yet.
-    pub(crate) fn new(settings: &'a Settings) -> Result<Self> {
+    pub(crate) fn new(settings: &'a Settings, kind: Kind) -> Result<Self> {
         let agent = Agent::config_builder()
             .tls_config(tls(settings)?)
             .http_status_as_error(false)
@@ -84,7 +107,7 @@ impl<'a> Remote<'a> {
             .timeout_per_read(Some(SILENCE))
             .build()
             .new_agent();
-        Ok(Self { agent, settings })
+        Ok(Self { agent, settings, kind })
     }
 
     /// Commit, tag and size.
@@ -150,7 +173,36 @@ impl<'a> Remote<'a> {
 
     fn url(&self, address: Address<'_>, revision: &str) -> String {
         let (revision, file) = (names::escape(revision, false), names::escape(address.file, true));
-        format!("{}/{}/resolve/{revision}/{file}", self.settings.endpoint, address.repo)
+        format!("{}/{}/resolve/{revision}/{file}", self.settings.endpoint, self.kind.of(address.repo))
+    }
+
+    /// What the Hub says of a repository at a revision, with the names of its files: JSON.
+    pub(crate) fn about(&self, address: Address<'_>) -> Result<(String, Vec<u8>), Fault> {
+        let api = match self.kind {
+            Kind::Model => "models",
+            Kind::Dataset => "datasets",
+        };
+        let revision = names::escape(address.revision, false);
+        let start = format!("{}/api/{api}/{}/revision/{revision}", self.settings.endpoint, address.repo);
+        let mut url = start.clone();
+        for _ in 0..REDIRECTS {
+            let response = self.send(Method::GET, &url, 0, false)?;
+            if response.status().is_redirection() {
+                let Some(location) = text(&response, "location") else { break };
+                url = absolute(&url, &location);
+                continue;
+            }
+            if response.status().as_u16() == 404 && text(&response, "x-error-code").is_none() {
+                let (endpoint, repo) = (self.settings.endpoint.clone(), self.kind.of(address.repo));
+                return Err(Error::NoRepo { endpoint, repo, token: self.settings.token.is_some() }.into());
+            }
+            self.check(&response, address, &url)?;
+            let mut body = Vec::new();
+            let read = response.into_body().into_reader().take(MOST_NAMES).read_to_end(&mut body);
+            read.map_err(|error| Fault::network(&url, &ureq::Error::Io(error), true))?;
+            return Ok((start, body));
+        }
+        Err(not_a_hub(&start, format!("it redirects without end (more than {REDIRECTS} times)")).into())
     }
 
     fn send(&self, method: Method, url: &str, from: u64, connected: bool) -> Result<Response<Body>, Fault> {
@@ -182,7 +234,7 @@ impl<'a> Remote<'a> {
             return Ok(());
         }
         let Address { repo, file, revision } = address;
-        let (repo, file, revision) = (repo.to_owned(), file.to_owned(), revision.to_owned());
+        let (repo, file, revision) = (self.kind.of(repo), file.to_owned(), revision.to_owned());
         let (endpoint, token) = (self.settings.endpoint.clone(), self.settings.token.is_some());
         let on_hub = same_origin(url, &endpoint);
         let code = text(response, "x-error-code").unwrap_or_default();
@@ -236,7 +288,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
     if found.is_empty() { Err(fault("it holds no certificate")) } else { Ok(found) }
 }
 
-fn not_a_hub(url: &str, why: String) -> Error {
+pub(crate) fn not_a_hub(url: &str, why: String) -> Error {
     Error::NotAHub { url: without_query(url), why }
 }
 

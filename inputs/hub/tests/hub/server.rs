@@ -1,6 +1,8 @@
 //! A Hub of our own: the `resolve` protocol on loopback, with a second port as its storage host, and faults on
 //! demand.
 
+#![allow(dead_code, reason = "each test program uses its part of the support")]
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -65,6 +67,7 @@ struct State {
     log: Vec<Request>,
     moved_from: Option<String>,
     access: Option<Access>,
+    list: Option<String>,
 }
 
 #[derive(Clone)]
@@ -118,6 +121,12 @@ impl Server {
     /// The next `HEAD`s answer with these statuses.
     pub fn head_status(self, statuses: impl IntoIterator<Item = u16>) -> Self {
         self.state.lock().unwrap().head_troubles.extend(statuses);
+        self
+    }
+
+    /// What is said when the files are asked for, in place of the truth.
+    pub fn lists(self, list: &str) -> Self {
+        self.state.lock().unwrap().list = Some(list.to_owned());
         self
     }
 
@@ -192,8 +201,15 @@ impl Server {
         if let Some(status) = head.then(|| state.head_troubles.pop_front()).flatten() {
             return respond(&mut stream, status, &[]);
         }
-        let Some((repo, rest)) = request.path[1..].split_once("/resolve/") else {
-            return respond(&mut stream, 404, &[]);
+        let (repo, rest) = match request.path[1..].split_once("/resolve/") {
+            Some((repo, rest)) => (repo.strip_prefix("datasets/").unwrap_or(repo), rest),
+            // A list of files: only data sets are asked for it.
+            None => {
+                match request.path.strip_prefix("/api/datasets/").and_then(|p| p.split_once("/revision/")) {
+                    Some((repo, revision)) => (repo, revision),
+                    None => return respond(&mut stream, 404, &[]),
+                }
+            }
         };
         if state.moved_from.as_deref() == Some(repo) {
             return respond(&mut stream, 307, &[("Location", format!("/{REPO}/resolve/{rest}"))]);
@@ -209,6 +225,18 @@ impl Server {
         let (revision, file) = rest.split_once('/').unwrap_or((rest, ""));
         if !["main", "refs%2Fpr%2F1", COMMIT].contains(&revision) {
             return respond(&mut stream, 404, &code("RevisionNotFound"));
+        }
+        if request.path.starts_with("/api/") {
+            let mut files: Vec<&String> = state.files.keys().collect();
+            files.sort();
+            let files: Vec<String> =
+                files.iter().map(|file| format!("{{\"rfilename\": \"{file}\"}}")).collect();
+            let list = state.list.clone();
+            let list = list.unwrap_or_else(|| {
+                format!("{{\"id\": \"{REPO}\", \"sha\": \"{COMMIT}\", \"siblings\": [{}]}}", files.join(", "))
+            });
+            respond(&mut stream, 200, &[("Content-Length", list.len().to_string())])?;
+            return stream.write_all(list.as_bytes());
         }
         let Some(blob) = state.files.get(file) else {
             return respond(&mut stream, 404, &code("EntryNotFound"));
