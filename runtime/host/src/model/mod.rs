@@ -11,6 +11,7 @@ mod pieces;
 mod plan;
 mod request;
 mod session;
+mod several;
 mod sight;
 mod source;
 mod trace;
