@@ -133,8 +133,9 @@ fn the_papers_tables_are_analysed() {
     for (name, svg) in &pictures {
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{name}");
     }
-    // A cell for each pair, with its number.
-    assert_eq!(pictures[0].1.matches("<rect x=").count(), 16 * 16);
+    // A cell for each pair, with its number, and the colours of the groups; a bracket for each merge.
+    assert_eq!(pictures[0].1.matches("<rect x=").count(), 16 * 16 + Group::ALL.len());
+    assert!(pictures[0].1.matches("stroke=\"#555\"").count() >= 3 * 15);
     assert!(page.contains("DocVQA") && page.contains("principal components"));
 }
 

@@ -1,17 +1,21 @@
 //! What scores of many models say about benchmarks (Cambrian-1, section 3.1): which of them measure the same, which need no
 //! picture, and which encoders are good at what.
 
+mod charts;
 mod matrix;
 mod page;
 mod picture;
+mod svg;
 
 use std::path::Path;
 
 use serde::Serialize;
 
+pub use charts::{bars, ranking_chart};
 pub use matrix::{Component, Merge, cluster, components, correlations, cut, order};
 pub use page::html;
-pub use picture::{INK, Svg, bars, heatmap, ranking_chart, scatter};
+pub use picture::{heatmap, scatter};
+pub use svg::{INK, Svg};
 
 use crate::compare::Scored;
 use crate::published::{self, Published};

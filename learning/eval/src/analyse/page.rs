@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Blind, Table, bars, cluster, components, correlations, cut, heatmap, order, ranking, ranking_chart,
-    scatter,
+    Blind, Table, bars, cluster, components, correlations, cut, heatmap, ranking, ranking_chart, scatter,
 };
 use crate::Result;
 use crate::compare::{escaped, page};
@@ -21,11 +20,10 @@ pub fn html(table: &Table, blind: &[Blind]) -> Result<(String, Vec<(String, Stri
     let complete = table.complete();
     let r = correlations(&complete.numbers()?);
     let merges = cluster(&r);
-    let order = order(&merges);
     let parts = components(&r, 2);
     let names = &complete.columns;
     let mut pictures = vec![
-        ("correlations".to_owned(), heatmap(names, &r, &order)),
+        ("correlations".to_owned(), heatmap(names, &r, &merges)),
         ("components".to_owned(), scatter(names, &parts)),
     ];
     let mut body = format!(

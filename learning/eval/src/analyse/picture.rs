@@ -1,93 +1,7 @@
-//! Pictures of an analysis, as SVG.
+//! Which benchmarks go together: correlations with their tree, and two principal components.
 
-use std::fmt::Write as _;
-
-use super::{Blind, Component, Place};
-use crate::compare::escaped;
-use crate::suite::{self, Group};
-
-const FONT: &str = "font-family=\"system-ui, sans-serif\" font-size=\"12\"";
-/// The colour of text.
-pub const INK: &str = "#222";
-
-/// One colour for each group, told apart also by those who see few colours (Okabe and Ito).
-fn colour(group: Option<Group>) -> &'static str {
-    match group {
-        Some(Group::General) => "#0072b2",
-        Some(Group::Knowledge) => "#e69f00",
-        Some(Group::Ocr) => "#009e73",
-        Some(Group::Vision) => "#cc79a7",
-        None => "#666",
-    }
-}
-
-/// A drawing of a size, in pixels from the upper left corner.
-pub struct Svg {
-    width: f64,
-    height: f64,
-    body: String,
-}
-
-impl Svg {
-    /// An empty one.
-    pub fn new(width: f64, height: f64) -> Self {
-        Self { width, height, body: String::new() }
-    }
-
-    /// A filled rectangle: left, top, width, height.
-    pub fn rect(&mut self, (x, y, w, h): (f64, f64, f64, f64), fill: &str) {
-        let _ = writeln!(
-            self.body,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{fill}\"/>"
-        );
-    }
-
-    /// A line of one pixel.
-    pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), stroke: &str) {
-        let _ = writeln!(
-            self.body,
-            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{stroke}\"/>"
-        );
-    }
-
-    /// A filled circle.
-    pub fn circle(&mut self, (x, y): (f64, f64), r: f64, fill: &str) {
-        let _ = writeln!(self.body, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\" fill=\"{fill}\"/>");
-    }
-
-    /// Text whose `anchor` is `start`, `middle` or `end`.
-    pub fn text(&mut self, (x, y): (f64, f64), anchor: &str, fill: &str, text: &str) {
-        let _ = writeln!(
-            self.body,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{}</text>",
-            escaped(text)
-        );
-    }
-
-    /// Upwards.
-    fn upright(&mut self, (x, y): (f64, f64), fill: &str, text: &str) {
-        let _ = writeln!(
-            self.body,
-            "<text transform=\"translate({x:.1} {y:.1}) rotate(-60)\" fill=\"{fill}\">{}</text>",
-            escaped(text)
-        );
-    }
-
-    /// The whole file.
-    pub fn end(self) -> String {
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" {FONT}>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{}</svg>\n",
-            self.body,
-            w = self.width,
-            h = self.height
-        )
-    }
-}
-
-fn group_of(name: &str) -> Option<Group> {
-    suite::named(name).map(|column| column.group)
-}
+use super::svg::{INK, LETTER, PALE, Svg, colour, group_of, short, ticks};
+use super::{Component, Merge, order};
 
 /// From blue at -1 over white to red at 1.
 fn heat(value: f64) -> String {
@@ -99,101 +13,189 @@ fn heat(value: f64) -> String {
     }
 }
 
-/// The correlation of every two benchmarks, in the order of their clusters.
-pub fn heatmap(names: &[String], correlations: &[Vec<f64>], order: &[usize]) -> String {
+/// The correlation of every two benchmarks, in the order of the tree of clusters that stands beside it.
+pub fn heatmap(names: &[String], correlations: &[Vec<f64>], merges: &[Merge]) -> String {
     const CELL: f64 = 34.0;
     const LEFT: f64 = 90.0;
-    const TOP: f64 = 80.0;
+    const TOP: f64 = 100.0;
+    const TREE: f64 = 130.0;
+    let order = order(merges);
     let side = CELL * order.len() as f64;
-    let mut svg = Svg::new(LEFT + side + 50.0, TOP + side + 10.0);
+    let mut svg = Svg::new(LEFT + side + TREE + 30.0, TOP + side + 40.0);
+    svg.groups((LEFT, 18.0));
     for (row, i) in order.iter().enumerate() {
         let y = TOP + CELL * row as f64;
         let ink = colour(group_of(&names[*i]));
         svg.text((LEFT - 6.0, y + CELL / 2.0 + 4.0), "end", ink, &names[*i]);
-        svg.upright((LEFT + CELL * row as f64 + CELL / 2.0, TOP - 6.0), ink, &names[*i]);
+        let above = (LEFT + CELL * row as f64 + CELL / 2.0 + 2.0, TOP - 6.0);
+        svg.turned(above, -60, "start", ink, &names[*i]);
         for (column, j) in order.iter().enumerate() {
             let x = LEFT + CELL * column as f64;
             let value = correlations[*i][*j];
             svg.rect((x, y, CELL - 1.0, CELL - 1.0), &heat(value));
-            let ink = if value > 0.75 { "white" } else { INK };
-            svg.text(
-                (x + CELL / 2.0, y + CELL / 2.0 + 4.0),
-                "middle",
-                ink,
-                &format!("{value:.2}").replace("0.", "."),
-            );
+            let ink = if value > 0.85 { "white" } else { INK };
+            let text = format!("{value:.2}").replace("0.", ".");
+            svg.text((x + CELL / 2.0 - 0.5, y + CELL / 2.0 + 4.0), "middle", ink, &text);
         }
     }
+    let place = |row: usize| TOP + CELL * row as f64 + CELL / 2.0;
+    tree(
+        &mut svg,
+        merges,
+        &order,
+        Room { left: LEFT + side + 6.0, width: TREE, bottom: TOP + side, place: &place },
+    );
     svg.end()
+}
+
+/// Where a tree is drawn: its leaves stand at `place` of their row, `left` is distance 0.
+struct Room<'a> {
+    left: f64,
+    width: f64,
+    bottom: f64,
+    place: &'a dyn Fn(usize) -> f64,
+}
+
+/// Each merge as a bracket at its distance.
+fn tree(svg: &mut Svg, merges: &[Merge], order: &[usize], room: Room<'_>) {
+    let most = merges.iter().map(|merge| merge.distance).fold(0.0, f64::max).max(1e-9);
+    let at = |distance: f64| room.left + room.width * distance / most;
+    let row = |leaf: usize| order.iter().position(|i| *i == leaf).unwrap_or_default();
+    // Of every cluster the height of its middle, and how far its members are from each other.
+    let mut clusters: Vec<(f64, f64)> = (0..order.len()).map(|leaf| ((room.place)(row(leaf)), 0.0)).collect();
+    for merge in merges {
+        let [a, b] = [merge.a, merge.b].map(|part| clusters[part]);
+        let x = at(merge.distance);
+        for (y, distance) in [a, b] {
+            svg.line((at(distance), y), (x, y), "#555");
+        }
+        svg.line((x, a.0), (x, b.0), "#555");
+        clusters.push((f64::midpoint(a.0, b.0), merge.distance));
+    }
+    for tick in ticks(0.0, most, 3) {
+        svg.line((at(tick), room.bottom + 4.0), (at(tick), room.bottom + 8.0), "#555");
+        svg.text((at(tick), room.bottom + 21.0), "middle", INK, &short(tick));
+    }
+    svg.text((room.left + room.width / 2.0, room.bottom + 35.0), "middle", INK, "1 − mean correlation");
 }
 
 /// Benchmarks on two principal components.
 pub fn scatter(names: &[String], components: &[Component]) -> String {
-    const SIDE: f64 = 520.0;
-    const MARGIN: f64 = 50.0;
-    let mut svg = Svg::new(SIDE + 2.0 * MARGIN + 60.0, SIDE + 2.0 * MARGIN);
+    const WIDTH: f64 = 640.0;
+    const HEIGHT: f64 = 460.0;
+    const LEFT: f64 = 70.0;
+    const TOP: f64 = 40.0;
+    let mut svg = Svg::new(LEFT + WIDTH + 30.0, TOP + HEIGHT + 60.0);
     let [first, second] = components else { return svg.end() };
-    // Loadings are correlations, so that the square from -1 to 1 has them all.
-    let at = |x: f64, y: f64| (MARGIN + SIDE * (x + 1.0) / 2.0, MARGIN + SIDE * (1.0 - y) / 2.0);
-    svg.line(at(-1.0, 0.0), at(1.0, 0.0), "#bbb");
-    svg.line(at(0.0, -1.0), at(0.0, 1.0), "#bbb");
-    let share = |component: &Component| format!("{:.0} % of the variance", 100.0 * component.share);
-    svg.text(at(1.0, -0.05), "end", INK, &format!("first component: {}", share(first)));
-    svg.text((at(0.0, 1.0).0 + 6.0, at(0.0, 1.0).1), "start", INK, &format!("second: {}", share(second)));
-    for (name, (x, y)) in names.iter().zip(first.loadings.iter().zip(&second.loadings)) {
-        let (x, y) = at(*x, *y);
+    svg.groups((LEFT, 18.0));
+    let range = |loadings: &[f64]| {
+        let low = loadings.iter().copied().fold(0.0, f64::min);
+        let high = loadings.iter().copied().fold(0.0, f64::max);
+        let pad = 0.08 * (high - low).max(1e-9);
+        (low - pad, high + pad)
+    };
+    let ((left, right), (bottom, top)) = (range(&first.loadings), range(&second.loadings));
+    let x = |value: f64| LEFT + WIDTH * (value - left) / (right - left);
+    let y = |value: f64| TOP + HEIGHT * (top - value) / (top - bottom);
+    for tick in ticks(left, right, 6) {
+        svg.line((x(tick), TOP), (x(tick), TOP + HEIGHT), if tick == 0.0 { "#999" } else { PALE });
+        svg.text((x(tick), TOP + HEIGHT + 16.0), "middle", INK, &short(tick));
+    }
+    for tick in ticks(bottom, top, 6) {
+        svg.line((LEFT, y(tick)), (LEFT + WIDTH, y(tick)), if tick == 0.0 { "#999" } else { PALE });
+        svg.text((LEFT - 6.0, y(tick) + 4.0), "end", INK, &short(tick));
+    }
+    let share =
+        |component: &Component| format!("component ({:.0} % of the variance)", 100.0 * component.share);
+    svg.text(
+        (LEFT + WIDTH / 2.0, TOP + HEIGHT + 40.0),
+        "middle",
+        INK,
+        &format!("loading on the first {}", share(first)),
+    );
+    svg.turned(
+        (20.0, TOP + HEIGHT / 2.0),
+        -90,
+        "middle",
+        INK,
+        &format!("loading on the second {}", share(second)),
+    );
+    let points: Vec<(f64, f64)> =
+        first.loadings.iter().zip(&second.loadings).map(|(a, b)| (x(*a), y(*b))).collect();
+    let labels = labels(names, &points);
+    for ((name, point), label) in names.iter().zip(&points).zip(labels) {
         let ink = colour(group_of(name));
-        svg.circle((x, y), 5.0, ink);
-        svg.text((x + 8.0, y + 4.0), "start", ink, name);
+        let far = (label.0 + 3.0 - point.0).hypot(label.1 - 4.0 - point.1) > 24.0;
+        if far {
+            let end = if label.0 > point.0 { label.0 - 2.0 } else { label.0 + LETTER * name.len() as f64 };
+            svg.line(*point, (end, label.1 - 4.0), "#999");
+        }
+        svg.circle(*point, 4.5, ink);
+        svg.text(label, "start", ink, name);
     }
     svg.end()
 }
 
-/// Seeing, blind and guessing, benchmark by benchmark, the widest gap first.
-pub fn bars(bars: &[Blind]) -> String {
-    const ROW: f64 = 44.0;
-    const LEFT: f64 = 230.0;
-    const WIDTH: f64 = 520.0;
-    let mut sorted: Vec<&Blind> = bars.iter().collect();
-    sorted.sort_by(|a, b| (b.seeing - b.blind).total_cmp(&(a.seeing - a.blind)));
-    let mut svg = Svg::new(LEFT + WIDTH + 80.0, 40.0 + ROW * sorted.len() as f64);
-    svg.text((LEFT, 20.0), "start", "#0072b2", "seeing");
-    svg.text((LEFT + 70.0, 20.0), "start", "#e69f00", "blind");
-    svg.text((LEFT + 130.0, 20.0), "start", INK, "| guessing");
-    for (row, bar) in sorted.into_iter().enumerate() {
-        let y = 32.0 + ROW * row as f64;
-        // MME's sum of points is shown by its share of 2000.
-        let most = if bar.seeing.max(bar.blind) > 100.0 { 2000.0 } else { 100.0 };
-        let width = |value: f64| WIDTH * (value / most).clamp(0.0, 1.0);
-        svg.text((LEFT - 8.0, y + 20.0), "end", INK, &bar.name);
-        for (offset, value, fill) in [(2.0, bar.seeing, "#0072b2"), (18.0, bar.blind, "#e69f00")] {
-            svg.rect((LEFT, y + offset, width(value), 14.0), fill);
-            svg.text((LEFT + width(value) + 5.0, y + offset + 12.0), "start", INK, &format!("{value:.1}"));
-        }
-        if let Some(chance) = bar.chance {
-            svg.line((LEFT + width(chance), y), (LEFT + width(chance), y + 36.0), INK);
-        }
+/// Where the names of points begin, so that none stands on another or on a point: beside its point where there is room,
+/// else farther away.
+fn labels(names: &[String], points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    const HIGH: f64 = 13.0;
+    let mut taken: Vec<[f64; 4]> = points.iter().map(|(x, y)| [x - 5.0, y - 5.0, x + 5.0, y + 5.0]).collect();
+    let mut out = vec![(0.0, 0.0); points.len()];
+    let mut byheight: Vec<usize> = (0..points.len()).collect();
+    byheight.sort_by(|a, b| points[*a].1.total_cmp(&points[*b].1));
+    for index in byheight {
+        let (x, y) = points[index];
+        let wide = LETTER * names[index].chars().count() as f64;
+        let beside = [
+            (x + 8.0, y + 4.0),
+            (x - 8.0 - wide, y + 4.0),
+            (x - wide / 2.0, y - 8.0),
+            (x - wide / 2.0, y + 17.0),
+        ];
+        let farther = (1..=14).flat_map(|step| {
+            let (out, high) = (20.0 + 4.0 * f64::from(step), HIGH * f64::from(step));
+            [
+                (x - out - wide, y + 4.0 + high),
+                (x - out - wide, y + 4.0 - high),
+                (x + out, y + 4.0 + high),
+                (x + out, y + 4.0 - high),
+            ]
+        });
+        let around = |(x, y): (f64, f64)| [x - 2.0, y - HIGH + 2.0, x + wide, y + 3.0];
+        let free = |at: &(f64, f64)| {
+            let [a, b, c, d] = around(*at);
+            taken.iter().all(|[e, f, g, h]| c <= *e || *g <= a || d <= *f || *h <= b)
+        };
+        let at = beside.into_iter().chain(farther).find(free).unwrap_or(beside[0]);
+        taken.push(around(at));
+        out[index] = at;
     }
-    svg.end()
+    out
 }
 
-/// A ranking with intervals.
-pub fn ranking_chart(title: &str, places: &[Place]) -> String {
-    const ROW: f64 = 26.0;
-    const LEFT: f64 = 250.0;
-    const WIDTH: f64 = 420.0;
-    let mut svg = Svg::new(LEFT + WIDTH + 70.0, 40.0 + ROW * places.len() as f64);
-    svg.text((LEFT, 20.0), "start", INK, title);
-    let low = places.iter().map(|place| place.interval.0).fold(f64::INFINITY, f64::min);
-    let high = places.iter().map(|place| place.interval.1).fold(f64::NEG_INFINITY, f64::max);
-    let span = (high - low).max(1e-9);
-    let at = |value: f64| LEFT + WIDTH * (value - low) / span;
-    for (row, place) in places.iter().enumerate() {
-        let y = 44.0 + ROW * row as f64;
-        svg.text((LEFT - 8.0, y + 4.0), "end", INK, &place.name);
-        svg.line((at(place.interval.0), y), (at(place.interval.1), y), "#0072b2");
-        svg.circle((at(place.mean), y), 4.0, "#0072b2");
-        svg.text((LEFT + WIDTH + 10.0, y + 4.0), "start", INK, &format!("{:.1}", place.mean));
+#[cfg(test)]
+mod tests {
+    use super::super::{Table, components, correlations};
+    use super::*;
+
+    /// The benchmarks of the paper lie close together, and every name can be read.
+    #[test]
+    fn no_name_stands_on_another() {
+        let Ok(numbers) = Table::paper().numbers() else { panic!("the paper's tables are complete") };
+        let parts = components(&correlations(&numbers), 2);
+        let names = Table::paper().columns;
+        let points: Vec<(f64, f64)> =
+            parts[0].loadings.iter().zip(&parts[1].loadings).map(|(x, y)| (600.0 * x, -400.0 * y)).collect();
+        let at = labels(&names, &points);
+        let wide = |index: usize| LETTER * names[index].chars().count() as f64;
+        for i in 0..names.len() {
+            for j in 0..i {
+                let apart = (at[i].1 - at[j].1).abs() >= 12.0
+                    || at[i].0 + wide(i) <= at[j].0
+                    || at[j].0 + wide(j) <= at[i].0;
+                assert!(apart, "{} at {:?} and {} at {:?}", names[i], at[i], names[j], at[j]);
+            }
+        }
     }
-    svg.end()
 }
