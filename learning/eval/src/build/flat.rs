@@ -1,18 +1,38 @@
-//! Boxes in the picture: COCO's `instances_*.json`, and ADE20K's file of JSON beside each picture.
+//! Boxes in the picture: COCO's `instances_*.json`, and ADE20K's files of JSON or masks beside each picture.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Object, Scene};
+use super::{Object, Scene, masks};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
 struct Coco {
+    #[serde(default)]
+    info: Info,
     images: Vec<CocoImage>,
     annotations: Vec<CocoObject>,
     categories: Vec<Category>,
+}
+
+/// What a file says of itself.
+#[derive(Default, Deserialize)]
+pub(super) struct Info {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    source: String,
+}
+
+impl Info {
+    /// The data set, as the published items name it: `published` for the files that they were made from.
+    pub(super) fn dataset(&self, published: impl Fn(&str) -> String) -> String {
+        let known =
+            self.description.is_empty() || self.description.starts_with("COCO ") || !self.source.is_empty();
+        if known { published(&self.source) } else { self.description.clone() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -50,7 +70,7 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> R
 /// # Errors
 /// [`Error::Input`] for another form, and for objects of pictures or categories that are not there.
 pub fn coco(path: &Path) -> Result<Vec<Scene>> {
-    let Coco { images, annotations, categories } = read(path, "COCO writes them")?;
+    let Coco { info, images, annotations, categories } = read(path, "COCO writes them")?;
     let names: BTreeMap<u64, String> = categories.into_iter().map(|c| (c.id, c.name)).collect();
     let mut scenes: BTreeMap<u64, Scene> = BTreeMap::new();
     for image in images {
@@ -58,7 +78,7 @@ pub fn coco(path: &Path) -> Result<Vec<Scene>> {
             file: image.file_name,
             size: (image.width, image.height),
             source: "COCO",
-            dataset: "COCO 2017 Validation Set".into(),
+            dataset: info.dataset(|_| "COCO 2017 Validation Set".into()),
             objects: Vec::new(),
             absent: names.values().cloned().collect(),
         };
@@ -122,11 +142,28 @@ fn yes(value: &serde_json::Value) -> bool {
     value.as_bool().unwrap_or_else(|| value.as_f64().is_some_and(|n| n != 0.0))
 }
 
-/// Scenes of a folder in ADE20K's form (2021): a file of JSON beside each picture. Parts of objects do not count.
+/// Scenes of a folder in ADE20K's form: a file of JSON beside each picture (2021), or masks of instances. Parts of objects
+/// do not count.
 ///
 /// # Errors
-/// [`Error::Input`] for a folder without such files, and for another form.
+/// [`Error::Input`] for a folder with neither, and for another form.
 pub fn ade20k(folder: &Path) -> Result<Vec<Scene>> {
+    let mut scenes = match folder.join(masks::MASKS).is_dir() {
+        true => masks::scenes(folder)?,
+        false => files(folder)?,
+    };
+    // Every class of the set may be asked for where it is not.
+    let mut classes: Vec<String> =
+        scenes.iter().flat_map(|s| s.objects.iter().map(|o| o.class.clone())).collect();
+    classes.sort();
+    classes.dedup();
+    for scene in &mut scenes {
+        scene.absent.clone_from(&classes);
+    }
+    Ok(scenes)
+}
+
+fn files(folder: &Path) -> Result<Vec<Scene>> {
     let mut paths: Vec<_> = walkdir::WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
@@ -137,7 +174,7 @@ pub fn ade20k(folder: &Path) -> Result<Vec<Scene>> {
     paths.sort();
     if paths.is_empty() {
         return Err(Error::Input(format!(
-            "{}: no files of JSON as ADE20K has beside its pictures",
+            "{}: neither files of JSON as ADE20K has beside its pictures, nor masks in `annotations_instance`",
             folder.display()
         )));
     }
@@ -177,14 +214,6 @@ pub fn ade20k(folder: &Path) -> Result<Vec<Scene>> {
             objects,
             absent: Vec::new(),
         });
-    }
-    // Every class of the set may be asked for where it is not.
-    let mut classes: Vec<String> =
-        scenes.iter().flat_map(|s| s.objects.iter().map(|o| o.class.clone())).collect();
-    classes.sort();
-    classes.dedup();
-    for scene in &mut scenes {
-        scene.absent.clone_from(&classes);
     }
     Ok(scenes)
 }

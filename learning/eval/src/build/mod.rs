@@ -8,6 +8,7 @@
 mod ask;
 mod draw;
 mod flat;
+mod masks;
 mod review;
 mod solid;
 mod write;

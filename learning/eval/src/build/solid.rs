@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::flat::read;
+use super::flat::{Info, read};
 use super::{Object, Scene};
 use crate::{Error, Result};
 
@@ -15,12 +15,6 @@ struct Omni {
     info: Info,
     images: Vec<Image>,
     annotations: Vec<Annotation>,
-}
-
-#[derive(Default, Deserialize)]
-struct Info {
-    #[serde(default)]
-    source: String,
 }
 
 #[derive(Deserialize)]
@@ -68,8 +62,10 @@ const SEEN: f64 = 0.5;
 /// [`Error::Input`] for another form, and for objects of pictures that are not there.
 pub fn omni3d(path: &Path) -> Result<Vec<Scene>> {
     let Omni { info, images, annotations } = read(path, "Omni3D writes them")?;
-    let dataset =
-        if info.source.is_empty() { "Omni3D".to_owned() } else { format!("Omni3D_{}", info.source) };
+    let dataset = info.dataset(|source| match source {
+        "" => "Omni3D".to_owned(),
+        source => format!("Omni3D_{source}"),
+    });
     let mut scenes: BTreeMap<u64, (Scene, [[f64; 3]; 3])> = BTreeMap::new();
     for image in images {
         let scene = Scene {

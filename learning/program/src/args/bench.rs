@@ -35,7 +35,7 @@ pub struct BuildArgs {
     /// A file in COCO's form (instances); may be given several times
     #[arg(long, value_name = "FILE")]
     pub coco: Vec<PathBuf>,
-    /// A folder in ADE20K's form: a file of JSON beside each picture
+    /// A folder in ADE20K's form: a file of JSON beside each picture, or masks of instances
     #[arg(long, value_name = "FOLDER")]
     pub ade20k: Vec<PathBuf>,
     /// A file in Omni3D's form: boxes in the camera's space
