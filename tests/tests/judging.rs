@@ -112,7 +112,7 @@ fn three_kinds_of_tasks_from_end_to_end() {
     let zoo = support::zoo(&PLUGINS, Precision::F32);
     let model = TRILOBITE.unpack(&support::folder().join("models")).unwrap();
     let session = zoo.model(&ModelRequest::new(model.display().to_string()), &()).unwrap();
-    let local = Local::new(session, zoo_preprocess::DecodeOptions::default(), &NEVER);
+    let local = Local::new(session, zoo_preprocess::DecodeOptions::default(), 1, &NEVER);
     let about = local.describe().unwrap();
     assert_eq!(about["fingerprint"], fingerprint(&model).unwrap());
     let folder = tempfile::tempdir().unwrap();

@@ -154,7 +154,14 @@ pub struct CheckArgs {
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
     /// An encoder, a connector, an ensemble with all its parts, or a model with its encoders
-    pub id: String,
+    #[arg(required_unless_present = "dataset")]
+    pub id: Option<String>,
+    /// In place of weights, the data of these tasks of `zoo eval`, for its --data
+    #[arg(long, value_name = "TASKS", conflicts_with_all = ["id", "accept_licence"])]
+    pub dataset: Option<String>,
+    /// The folder with a folder for each data set; `data` if absent
+    #[arg(long, value_name = "FOLDER", requires = "dataset")]
+    pub out: Option<PathBuf>,
     /// You have read the licence of weights that have terms of their own, such as non-commercial use, and accept it
     #[arg(long)]
     pub accept_licence: bool,

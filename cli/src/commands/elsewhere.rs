@@ -12,9 +12,17 @@ use zoo_terminal::{CliError, Report};
 /// Hands this process's command line to `program`, which stands beside this one. Where the system can, it takes the place
 /// of this process.
 pub(super) fn run(program: &str) -> Result<Report, CliError> {
+    run_as(program, std::env::args_os().skip(1))
+}
+
+/// The same with another command line.
+pub(super) fn run_as(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Report, CliError> {
     let path = find(program)?;
     let mut command = Command::new(&path);
-    command.args(std::env::args_os().skip(1));
+    command.args(arguments);
     let failed = |error: std::io::Error| CliError::file(&path, format_args!("cannot be run: {error}"));
     #[cfg(unix)]
     {

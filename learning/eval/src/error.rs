@@ -20,6 +20,9 @@ pub enum Error {
     /// The model, or a part of it.
     #[error(transparent)]
     Host(#[from] zoo_host::HostError),
+    /// The Hub, or the cache of what it has.
+    #[error(transparent)]
+    Hub(#[from] zoo_hub::Error),
     /// There is no such task.
     #[error("there is no task `{name}`{hint}")]
     NoTask {

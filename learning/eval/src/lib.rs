@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | [`task`] | task files: the shipped benchmarks and one's own |
 //! | [`dataset`] | rows of a data set as questions |
+//! | [`pull`] | the data of tasks, from the Hub |
 //! | [`run`] | asks a model here or an endpoint, stores replies, goes on where it was stopped |
 //! | [`rules`] | from a reply to a verdict, as each harness does it |
 //! | [`score`] | from verdicts to scores with intervals |
@@ -39,6 +40,7 @@ pub mod dataset;
 mod error;
 pub mod grade;
 pub mod published;
+pub mod pull;
 pub mod rules;
 pub mod run;
 pub mod score;

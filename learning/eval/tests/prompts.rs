@@ -85,9 +85,18 @@ fn every_shipped_task_is_covered() {
     for name in task::names() {
         let task = task::shipped(name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(task.name(), name, "a task is called as its file");
-        assert!(golden.contains_key(name) || name == "shapes", "{name} is not compared");
+        assert!(
+            golden.contains_key(name) || ["shapes", "vizwiz-test"].contains(&name),
+            "{name} is not compared"
+        );
     }
-    assert_eq!(golden.len() + 1, task::names().count());
+    assert_eq!(golden.len() + 2, task::names().count());
+    // The other split of a task that is compared.
+    let asked = |name: &str| {
+        let spec = task::shipped(name).unwrap().spec;
+        (spec.prompt.into_inner(), spec.suffix, spec.generation.max_new_tokens)
+    };
+    assert_eq!(asked("vizwiz-test"), asked("vizwiz"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) fn judged(error: zoo_eval::Error) -> CliError {
     match error {
         zoo_eval::Error::Task(problems) => CliError::Host(HostError::Registry(problems)),
         zoo_eval::Error::Host(error) => CliError::Host(error),
+        zoo_eval::Error::Hub(error) => CliError::Host(HostError::Hub(error)),
         other => CliError::Failed(other.to_string()),
     }
 }

@@ -85,6 +85,7 @@ fn help_is_as_reviewed() {
         "data engine",
         "data synth",
         "eval",
+        "eval pull",
         "score",
         "compare",
         "cv-bench",

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::task::Task;
 use crate::{Error, Result};
 
-pub(super) fn listed(patterns: &[&str]) -> String {
+pub(crate) fn listed(patterns: &[&str]) -> String {
     patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(" or ")
 }
 
@@ -20,24 +20,34 @@ pub(super) fn missing(task: &Task, folder: &Path, patterns: &[&str]) -> String {
         (Some(hub), None) => format!(" They are in the data set {hub} on the Hub."),
         _ => String::new(),
     };
+    let pull = match &source.hub {
+        Some(_) => format!(", or download them with `zoo pull --dataset {}`", task.name()),
+        None => String::new(),
+    };
     format!(
-        "no data: nothing in {} matches {}.{place} Give their folder with --data",
+        "no data: nothing in {} matches {}.{place} Give their folder with --data{pull}",
         folder.display(),
         listed(patterns)
     )
 }
 
-/// The files below `folder` that match the first pattern that any matches, by their path or, where they lie loose, by
-/// their name; sorted. `a+b` is both. Of files in several forms those in one form are taken, Parquet before others.
+/// The files below `folder` that the patterns choose.
 pub(super) fn found(folder: &Path, patterns: &[&str]) -> Result<Vec<PathBuf>> {
     let walk = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name();
-    let readable = |path: &Path| zoo_records::Form::of(path).is_some();
+    let below = |path: PathBuf| path.strip_prefix(folder).map(Path::to_owned).ok();
     let files: Vec<PathBuf> = walk
         .into_iter()
         .filter_map(std::result::Result::ok)
-        .filter(|entry| entry.file_type().is_file() && readable(entry.path()))
-        .map(walkdir::DirEntry::into_path)
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| below(entry.into_path()))
         .collect();
+    Ok(chosen(&files, patterns)?.iter().map(|path| folder.join(path)).collect())
+}
+
+/// The tables among `files` that match the first pattern that any matches, by their path or, where they lie loose, by
+/// their name. `a+b` is both. Of files in several forms those in one form are taken, Parquet before others.
+pub(crate) fn chosen(files: &[PathBuf], patterns: &[&str]) -> Result<Vec<PathBuf>> {
+    let readable = |path: &&PathBuf| zoo_records::Form::of(path).is_some();
     let matching = |pattern: &str| -> Result<Vec<PathBuf>> {
         let glob: GlobMatcher = GlobBuilder::new(pattern)
             .literal_separator(false)
@@ -45,12 +55,8 @@ pub(super) fn found(folder: &Path, patterns: &[&str]) -> Result<Vec<PathBuf>> {
             .map_err(|error| Error::Input(format!("`{pattern}`: {error}")))?
             .compile_matcher();
         let name = |path: &PathBuf| path.file_name().map(PathBuf::from).unwrap_or_default();
-        let below = |path: &PathBuf| path.strip_prefix(folder).map(Path::to_owned).unwrap_or_default();
-        Ok(files
-            .iter()
-            .filter(|path| glob.is_match(below(path)) || glob.is_match(name(path)))
-            .cloned()
-            .collect())
+        let matches = |path: &&PathBuf| glob.is_match(path) || glob.is_match(name(path));
+        Ok(files.iter().filter(readable).filter(matches).cloned().collect())
     };
     for pattern in patterns {
         let mut all: Vec<PathBuf> = Vec::new();

@@ -13,7 +13,8 @@ use crate::rules::Target;
 use crate::task::{OneOrMany, Task};
 use crate::{Error, Result};
 
-use files::{found, listed, missing};
+pub(crate) use files::{chosen, listed};
+use files::{found, missing};
 use read::Reader;
 
 /// A question.
@@ -48,7 +49,8 @@ impl Item {
         self.picture != Place::None
     }
 
-    /// The answers that can be given: the letters of the options, or yes and no; none for open questions.
+    /// The answers that can be given: the letters of the options, or yes and no in either way of writing them; none for open
+    /// questions.
     pub fn given(&self) -> Vec<String> {
         let target = &self.target;
         match target.answers.as_slice() {
@@ -56,7 +58,7 @@ impl Item {
                 ('A'..='Z').take(target.options.len()).map(String::from).collect()
             }
             [word] if word.eq_ignore_ascii_case("yes") || word.eq_ignore_ascii_case("no") => {
-                vec!["Yes".into(), "No".into()]
+                ["Yes", "No", "yes", "no"].map(String::from).into()
             }
             _ => Vec::new(),
         }

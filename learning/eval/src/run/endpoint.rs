@@ -113,7 +113,9 @@ impl Endpoint {
                 Err(zoo_hub::Error::NotAsked { .. }) => {
                     ("not asked: --offline or HF_HUB_OFFLINE is set, and no socket is opened".into(), None)
                 }
-                Err(zoo_hub::Error::NoAnswer { why, .. }) => (why, Some(None)),
+                Err(zoo_hub::Error::NoAnswer { why, .. }) => {
+                    (format!("{why}; check that the server runs, the address, and proxies"), Some(None))
+                }
                 Err(error) => (error.to_string(), None),
             };
             let Some(asked) = again.filter(|_| tries < self.patience.tries) else {

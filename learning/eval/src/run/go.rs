@@ -73,7 +73,8 @@ impl Run<'_> {
         let mut outcome = Outcome { done: done.len(), total, ..Outcome::default() };
         let halted = AtomicBool::new(false);
         let over = || halted.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
-        let (questions, waiting) = sync_channel(AHEAD);
+        let together = answerer.together().max(1);
+        let (questions, waiting) = sync_channel(AHEAD.max(together));
         let waiting = Mutex::new(waiting);
         let (answers, arriving) = sync_channel(AHEAD);
         std::thread::scope(|scope| -> Result<()> {
@@ -91,16 +92,14 @@ impl Run<'_> {
             for _ in 0..answerer.at_once().max(1) {
                 let (waiting, answers) = (&waiting, answers.clone());
                 scope.spawn(move || {
-                    while let Some((item, question)) = next(waiting) {
+                    while let Some(group) = next(waiting, together) {
                         if over() {
                             continue; // so that whoever reads ahead is not left waiting
                         }
-                        let answered = question.and_then(|question| {
-                            let reply = answerer.answer(item, question.seen, self.asking)?;
-                            Ok((reply, question.digest))
-                        });
-                        if answers.send((item, answered)).is_err() {
-                            break;
+                        for answered in self.answered(answerer, group) {
+                            if answers.send(answered).is_err() {
+                                return;
+                            }
                         }
                     }
                 });
@@ -136,6 +135,28 @@ impl Run<'_> {
         Ok(outcome)
     }
 
+    /// The answers to some questions; those whose picture is wrong have none.
+    fn answered<'i>(
+        &self,
+        answerer: &(dyn Answerer + Sync),
+        group: Vec<Asked<'i>>,
+    ) -> Vec<(&'i Item, Result<(Reply, Option<String>)>)> {
+        let (mut out, mut asked, mut digests) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, question) in group {
+            match question {
+                Ok(question) => {
+                    asked.push((item, question.seen));
+                    digests.push((item, question.digest));
+                }
+                Err(error) => out.push((item, Err(error))),
+            }
+        }
+        let replies = answerer.answer_all(asked, self.asking);
+        let replied = digests.into_iter().zip(replies);
+        out.extend(replied.map(|((item, digest), reply)| (item, reply.map(|reply| (reply, digest)))));
+        out
+    }
+
     fn prepare(
         &self,
         answerer: &(dyn Answerer + Sync),
@@ -160,10 +181,19 @@ struct Question {
     digest: Option<String>,
 }
 
-type Queue<'a> = Mutex<Receiver<(&'a Item, Result<Question>)>>;
+/// A question, or what is wrong with its picture.
+type Asked<'a> = (&'a Item, Result<Question>);
 
-fn next<'a>(waiting: &Queue<'a>) -> Option<(&'a Item, Result<Question>)> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+/// The next questions, `most` of them where there are as many; none at the end.
+fn next<'a>(waiting: &Mutex<Receiver<Asked<'a>>>, most: usize) -> Option<Vec<Asked<'a>>> {
+    let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut group = vec![waiting.recv().ok()?];
+    while group.len() < most
+        && let Ok(asked) = waiting.recv()
+    {
+        group.push(asked);
+    }
+    Some(group)
 }
 
 fn record(item: &Item, reply: &Reply, picture: Option<String>) -> Record {

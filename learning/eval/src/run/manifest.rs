@@ -116,7 +116,8 @@ impl Manifest {
             .map_err(|error| Error::run(&path, format!("is not what a run writes: {error}")))
     }
 
-    /// Keeps it, or finds that what is there is the same but for tasks. Tasks that are there stay.
+    /// Keeps it, or finds that what is there is the same but for tasks. Tasks that are there stay. The run is held
+    /// ([`super::hold`]).
     ///
     /// # Errors
     /// [`Error::Run`] where the folder holds a run of something else.

@@ -15,7 +15,7 @@ pub use go::{Failure, Outcome, Run, Watch};
 pub use manifest::{Asking, Choices, Manifest, TaskManifest};
 pub use model::{Local, fingerprint};
 pub(crate) use store::keep_file;
-pub use store::{Shard, Store, keep_task, stored};
+pub use store::{Held, Shard, Store, hold, keep_task, stored};
 
 use crate::Result;
 use crate::dataset::Item;
@@ -88,8 +88,18 @@ pub trait Answerer {
     /// Why there is no answer; other questions may still have one.
     fn answer(&self, item: &Item, picture: Option<Seen>, asking: &Asking) -> Result<Reply>;
 
+    /// Answers several questions, each as [`Answerer::answer`] answers it by itself.
+    fn answer_all(&self, asked: Vec<(&Item, Option<Seen>)>, asking: &Asking) -> Vec<Result<Reply>> {
+        asked.into_iter().map(|(item, picture)| self.answer(item, picture, asking)).collect()
+    }
+
     /// How many questions may be under way at once.
     fn at_once(&self) -> usize {
+        1
+    }
+
+    /// How many questions [`Answerer::answer_all`] is given at a time.
+    fn together(&self) -> usize {
         1
     }
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use zoo_host::{ModelProgress, ModelSession, Phase, Sight};
-use zoo_language::generate::{Control, Finish, Options};
+use zoo_language::generate::{Finish, Generated, Options};
 use zoo_language::template::Conversation;
-use zoo_preprocess::{DecodeOptions, decode};
+use zoo_preprocess::{DecodeOptions, Decoded, decode};
 
 use super::{Answerer, Asking, Choices, Reply, Seen};
 use crate::dataset::Item;
@@ -18,6 +18,7 @@ use crate::{Error, Result};
 pub struct Local<'a> {
     session: ModelSession,
     decode: DecodeOptions,
+    together: usize,
     stop: &'a AtomicBool,
 }
 
@@ -31,9 +32,9 @@ impl ModelProgress for Unwatched {
 }
 
 impl<'a> Local<'a> {
-    /// `stop` ends an answer that is being written.
-    pub fn new(session: ModelSession, decode: DecodeOptions, stop: &'a AtomicBool) -> Self {
-        Self { session, decode, stop }
+    /// `together` questions are answered as one batch; `stop` ends answers that are being written.
+    pub fn new(session: ModelSession, decode: DecodeOptions, together: usize, stop: &'a AtomicBool) -> Self {
+        Self { session, decode, together, stop }
     }
 
     /// What a run records of it: everything of which replies depend.
@@ -62,6 +63,33 @@ impl<'a> Local<'a> {
         let conversation = conversation(item, !blind && item.has_picture())?;
         let rendered = self.session.template().render(&conversation).map_err(zoo_host::HostError::from)?;
         Ok(rendered.text())
+    }
+
+    /// What is seen for each question; none where there is no picture.
+    fn sights(&self, pictures: Vec<Option<Seen>>) -> Vec<Result<Option<Sight>>> {
+        let mut images = Vec::new();
+        let mut shown = Vec::new();
+        for picture in pictures {
+            shown.push(matches!(picture, Some(Seen::Decoded(_))));
+            if let Some(Seen::Decoded(decoded)) = picture {
+                images.push(*decoded);
+            }
+        }
+        let look = |images: &[Decoded]| self.session.look_each(images, &Unwatched);
+        let seen: Vec<Result<Sight>> = match look(&images) {
+            Ok(sights) => sights.into_iter().map(Ok).collect(),
+            // One by one, so that only those have no reply that cannot be looked at.
+            Err(_) => {
+                let alone = |image| Ok(look(std::slice::from_ref(image))?.pop().unwrap_or_default());
+                images.iter().map(alone).collect()
+            }
+        };
+        let mut seen = seen.into_iter();
+        let one = |shown| match shown {
+            true => seen.next().transpose(),
+            false => Ok(None),
+        };
+        shown.into_iter().map(one).collect()
     }
 
     fn chosen(&self, item: &Item, conversation: &Conversation, sight: &Sight) -> Result<Reply> {
@@ -99,33 +127,61 @@ impl Answerer for Local<'_> {
     }
 
     fn answer(&self, item: &Item, picture: Option<Seen>, asking: &Asking) -> Result<Reply> {
-        let (conversation, sight) = match picture {
-            Some(Seen::Decoded(decoded)) => {
-                let mut sights = self.session.look_each(std::slice::from_ref(&*decoded), &Unwatched)?;
-                (conversation(item, true)?, sights.pop().unwrap_or_default())
-            }
-            _ => (conversation(item, false)?, Sight::none()),
-        };
+        let mut replies = self.answer_all(vec![(item, picture)], asking);
+        replies.pop().unwrap_or_else(|| Err(Error::Input(format!("{}: there is no reply", item.place))))
+    }
+
+    fn answer_all(&self, asked: Vec<(&Item, Option<Seen>)>, asking: &Asking) -> Vec<Result<Reply>> {
+        let (items, pictures): (Vec<&Item>, Vec<Option<Seen>>) = asked.into_iter().unzip();
+        let opened: Vec<Result<(Conversation, Sight)>> =
+            items.iter().zip(self.sights(pictures)).map(|(item, sight)| opened(item, sight)).collect();
         if asking.choices == Choices::Likelihood {
-            return self.chosen(item, &conversation, &sight);
+            let chosen = |(item, opened): (&&Item, Result<(Conversation, Sight)>)| {
+                let (conversation, sight) = opened?;
+                self.chosen(item, &conversation, &sight)
+            };
+            return items.iter().zip(opened).map(chosen).collect();
         }
-        let max_new_tokens = asking.max_new_tokens.unwrap_or(item.max_new_tokens);
-        let options = Options { max_new_tokens, ..self.session.defaults() };
-        let mut piece = |_: &str| {};
-        let control = Control { cancel: self.stop, piece: &mut piece };
-        let generated = self.session.answer(&conversation, &sight, &options, control)?;
-        let finish = match generated.finish {
-            Finish::StopId(_) | Finish::StopString(_) => "stop",
-            Finish::MaxTokens => "length",
-            Finish::ContextFull => "context",
-            Finish::Cancelled => "cancelled",
+        let most = items.iter().map(|item| item.max_new_tokens).max().unwrap_or(1);
+        let options =
+            Options { max_new_tokens: asking.max_new_tokens.unwrap_or(most), ..self.session.defaults() };
+        let mut ready = Vec::new();
+        let wrong: Vec<Option<Error>> =
+            opened.into_iter().map(|opened| opened.map(|opened| ready.push(opened)).err()).collect();
+        let mut written = self.session.answer_each(&ready, &options, self.stop).into_iter();
+        let replied = |wrong: Option<Error>| match wrong {
+            Some(error) => Err(error),
+            None => match written.next() {
+                Some(generated) => Ok(reply(generated?)),
+                None => Err(Error::Input("the model gave fewer replies than it was asked for".into())),
+            },
         };
-        Ok(Reply {
-            text: generated.text,
-            finish: finish.into(),
-            tokens: Some(generated.ids.len() as u64),
-            choices: Vec::new(),
-        })
+        wrong.into_iter().map(replied).collect()
+    }
+
+    fn together(&self) -> usize {
+        self.together
+    }
+}
+
+/// The conversation that asks a question, with what was seen for it.
+fn opened(item: &Item, sight: Result<Option<Sight>>) -> Result<(Conversation, Sight)> {
+    let sight = sight?;
+    Ok((conversation(item, sight.is_some())?, sight.unwrap_or_else(Sight::none)))
+}
+
+fn reply(generated: Generated) -> Reply {
+    let finish = match generated.finish {
+        Finish::StopId(_) | Finish::StopString(_) => "stop",
+        Finish::MaxTokens => "length",
+        Finish::ContextFull => "context",
+        Finish::Cancelled => "cancelled",
+    };
+    Reply {
+        text: generated.text,
+        finish: finish.into(),
+        tokens: Some(generated.ids.len() as u64),
+        choices: Vec::new(),
     }
 }
 

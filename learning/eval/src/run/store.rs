@@ -1,7 +1,7 @@
 //! Replies on disk: one line each, appended as they come, in the order of items once all are there.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +54,8 @@ pub struct Store {
     file: File,
     sorted: bool,
     last: Option<u64>,
+    /// Locked as long as this process writes them.
+    _own: File,
 }
 
 impl Store {
@@ -61,19 +63,26 @@ impl Store {
     /// cut off, as when the power goes, is taken away.
     ///
     /// # Errors
-    /// [`Error::Run`] for a line that is none; [`Error::Io`].
+    /// [`Error::Run`] for a line that is none, and while another process writes them; [`Error::Io`].
     pub fn open(folder: &Path, shard: Shard) -> Result<(Self, Vec<u64>)> {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot make the folder"))?;
         let path = folder.join(shard.file());
-        let records = if path.exists() { read(&path, Cut::Repair)? } else { Vec::new() };
-        let done: Vec<u64> = records.iter().map(|record| record.index).collect();
+        // A file of its own, since some systems let nobody read what is locked, this process included.
+        let own = lock_file(&folder.join(format!(".{}.lock", shard.file())))?;
+        if let Err(TryLockError::WouldBlock) = own.try_lock() {
+            let message =
+                "another process is asking these questions: let it end, or give each a part with --shard";
+            return Err(Error::run(&path, message));
+        }
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .map_err(Error::io(&path, "cannot write"))?;
+        let records = read(&path, Cut::Repair)?;
+        let done: Vec<u64> = records.iter().map(|record| record.index).collect();
         let sorted = done.is_sorted();
-        Ok((Self { path, file, sorted, last: done.iter().max().copied() }, done))
+        Ok((Self { path, file, sorted, last: done.iter().max().copied(), _own: own }, done))
     }
 
     /// Adds a reply. It is in the file when this returns.
@@ -111,6 +120,30 @@ impl Store {
         }
         keep_file(&self.path, &text)
     }
+}
+
+/// While it lives, no other process keeps what a run was made with.
+pub struct Held(#[expect(dead_code, reason = "held for its drop")] File);
+
+/// Waits until this process alone keeps `run.json` and the tasks' files in the folder of a run, which it makes.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn hold(run: &Path) -> Result<Held> {
+    std::fs::create_dir_all(run).map_err(Error::io(run, "cannot make the folder"))?;
+    let path = run.join(".lock");
+    let file = lock_file(&path)?;
+    match file.lock() {
+        Err(error) if error.kind() != std::io::ErrorKind::Unsupported => {
+            Err(Error::io(&path, "cannot lock")(error))
+        }
+        _ => Ok(Held(file)),
+    }
+}
+
+fn lock_file(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(Error::io(path, "cannot write"))
 }
 
 /// The replies of a task, whatever parts they are in, in the order of items; none before the first.
@@ -179,26 +212,31 @@ fn read(path: &Path, cut: Cut) -> Result<Vec<Record>> {
     lines.map(parse).collect()
 }
 
-/// Keeps the file of the task that a run asks, for whoever scores it.
+/// Keeps the file of the task that a run asks, for whoever scores it. The run is [`hold`]ed.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn keep_task(path: &Path, text: &str) -> Result<()> {
-    if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
-        Ok(())
-    } else {
-        keep_file(path, text.as_bytes())
-    }
+    keep_file(path, text.as_bytes())
 }
 
-/// Writes a file under another name and gives it its own: it is never half-written.
+/// Writes a file of which this process is the only writer. The name that it has until it is complete is always the same,
+/// so that nothing is left of processes that were killed.
 pub(crate) fn keep_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot make the folder"))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = folder.join(format!(".{name}.part"));
+    if std::fs::read(path).is_ok_and(|there| there == bytes) {
+        return match std::fs::remove_file(&part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(&part, "cannot remove")(error))
+            }
+            _ => Ok(()),
+        };
+    }
     let io = |error| Error::io(path, "cannot write")(error);
-    let mut file =
-        tempfile::Builder::new().prefix(".zoo-").suffix(".part").tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    let mut file = File::create(&part).map_err(io)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+    std::fs::rename(&part, path).map_err(io)
 }

@@ -37,7 +37,7 @@ pub(super) fn aggregate(metric: &Metric, judged: &[Judged<'_>], scorer: Scorer) 
 /// The figure that units add up to. A single sample of values in [0, 1] has Wilson's interval, others that of their
 /// variance within strata.
 fn summed(name: &str, units: &[Unit]) -> Figure {
-    let value = units.iter().map(|unit| unit.weight * unit.value).sum();
+    let value = total(units);
     let single = units.iter().all(|unit| unit.stratum == 0 && (0.0..=1.0).contains(&unit.value));
     let interval = if single {
         let scale: f64 = units.iter().map(|unit| unit.weight).sum();
@@ -50,6 +50,18 @@ fn summed(name: &str, units: &[Unit]) -> Figure {
         ))
     };
     Figure { name: name.to_owned(), value, interval, count: units.len() }
+}
+
+/// The weighted sum. Where all weigh the same it is a mean of what they weigh together, so that nothing but right answers is
+/// 100 and not a rounding more.
+fn total(units: &[Unit]) -> f64 {
+    let first = units.first().map_or(0.0, |unit| unit.weight);
+    if units.iter().any(|unit| unit.weight != first) {
+        return units.iter().map(|unit| unit.weight * unit.value).sum();
+    }
+    let count = units.len().max(1) as f64;
+    let together = (1e9 * first * count).round() / 1e9;
+    together * units.iter().map(|unit| unit.value).sum::<f64>() / count
 }
 
 /// The variance of a sum of independent values, estimated within strata.

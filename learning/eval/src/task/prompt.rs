@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 use serde_json::{Map, Value as Json};
 
 use super::{Spec, Task};
@@ -46,7 +46,17 @@ impl Prompts {
 
     fn render(&self, name: &str, values: minijinja::Value) -> Result<String, String> {
         let template = self.environment.get_template(name).map_err(|error| error.to_string())?;
-        template.render(values).map_err(|error| format!("`{name}`: {}", detail(&error)))
+        template.render(&values).map_err(|error| {
+            let absent = |column: &String| values.get_attr(column).is_ok_and(|value| value.is_undefined());
+            let mut columns: Vec<String> =
+                template.undeclared_variables(false).into_iter().filter(absent).collect();
+            columns.sort();
+            match columns.as_slice() {
+                [] => format!("`{name}`: {}", detail(&error)),
+                _ if error.kind() != ErrorKind::UndefinedError => format!("`{name}`: {}", detail(&error)),
+                columns => format!("`{name}`: there is no column `{}`", columns.join("`, `")),
+            }
+        })
     }
 }
 

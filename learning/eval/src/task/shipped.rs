@@ -28,6 +28,7 @@ const SHIPPED: &[(&str, &str)] = tasks![
     "cv-bench",
     "mmbench-cn",
     "vizwiz",
+    "vizwiz-test",
     "pope",
     "infovqa",
     "st-vqa",

@@ -334,8 +334,6 @@ pub struct Submission {
     /// Replies in lower case.
     #[serde(default)]
     pub lower: bool,
-    /// Only rows whose id does not contain this.
-    pub unless: Option<String>,
 }
 
 fn answer() -> String {

@@ -1,6 +1,6 @@
 //! `zoo eval`, `zoo score`, `zoo compare`
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -68,9 +68,15 @@ pub struct EvalArgs {
     /// Questions that are under way at an endpoint at once
     #[arg(long, value_name = "N", default_value = "8")]
     pub at_once: NonZeroUsize,
+    /// Questions that a model here answers as one batch; replies do not depend on it
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub batch: NonZeroUsize,
     /// Seconds that an endpoint may take for an answer
     #[arg(long, value_name = "SECONDS", default_value = "120")]
     pub patience: NonZeroU64,
+    /// How often an endpoint is asked a question that it does not answer
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub tries: NonZeroU32,
     /// How images are read.
     #[command(flatten)]
     pub orientation: OrientationArgs,
@@ -93,6 +99,8 @@ pub enum EvalCommand {
     Tasks,
     /// Validate a task against data, and show three of its prompts
     Check(CheckTaskArgs),
+    /// Download the data of tasks from the Hub
+    Pull(PullDataArgs),
     /// Print a task's file, to start one of your own from
     Show(ShowTaskArgs),
     /// Print the JSON schema of task files, for editors
@@ -108,6 +116,24 @@ pub struct CheckTaskArgs {
     /// The folder of its data
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub data: PathBuf,
+}
+
+/// `zoo eval pull`, which is `zoo pull --dataset`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The data are put into the folder of the task's name: links into the cache that is shared with the Python tools. What was \
+interrupted goes on with the same command. `zoo pull --dataset TASKS` is the same.
+
+Example:
+  zoo eval pull cv-bench,mmvp --out data
+  zoo eval --model MODEL --tasks cv-bench,mmvp --data data --out runs/mine")]
+pub struct PullDataArgs {
+    /// Names of tasks, or files
+    #[arg(value_name = "TASKS", value_delimiter = ',', required = true)]
+    pub tasks: Vec<String>,
+    /// The folder with a folder for each task
+    #[arg(long, value_name = "FOLDER", default_value = "data")]
+    pub out: PathBuf,
 }
 
 /// `zoo eval show`.

@@ -17,7 +17,8 @@ pub use data::{
     InspectArgs, LeakArgs, MixArgs, PromptArgs, SameArgs, SplitArgs, TargetArgs,
 };
 pub use eval::{
-    CheckTaskArgs, ChoicesBy, CompareArgs, EvalArgs, EvalCommand, ScoreArgs, ScorerArg, ShowTaskArgs,
+    CheckTaskArgs, ChoicesBy, CompareArgs, EvalArgs, EvalCommand, PullDataArgs, ScoreArgs, ScorerArg,
+    ShowTaskArgs,
 };
 pub use pretrain::PretrainArgs;
 pub use study::StudyArgs;

@@ -22,7 +22,7 @@ use zoo_terminal::table::Table;
 use zoo_terminal::{CliError, Context, ModelPhases, Progress, Report, counted, interrupt};
 
 use super::endpoint::{Typed, settings};
-use crate::args::{CheckTaskArgs, ChoicesBy, EvalArgs, EvalCommand};
+use crate::args::{CheckTaskArgs, ChoicesBy, EvalArgs, EvalCommand, PullDataArgs};
 use crate::told::{judged, plain};
 
 /// Failures that are told of while a run goes on; all of them are in `--json`.
@@ -35,6 +35,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<Report, CliE
     match &args.command {
         Some(EvalCommand::Tasks) => list(),
         Some(EvalCommand::Check(args)) => check(args),
+        Some(EvalCommand::Pull(args)) => pull(args, context),
         Some(EvalCommand::Show(args)) => {
             let task = task::shipped(&args.task).map_err(judged)?;
             Ok(Report::new(task.text.clone(), json!({ "task": task.name(), "text": task.text })))
@@ -58,6 +59,26 @@ fn list() -> Result<Report, CliError> {
         json.push(json!({ "task": name, "title": task.spec.title, "hub": hub, "note": task.spec.note }));
     }
     Ok(Report::new(table.render(0), json!({ "tasks": json })))
+}
+
+fn pull(args: &PullDataArgs, context: &Context<'_>) -> Result<Report, CliError> {
+    let hub = zoo_hub::Hub::new(settings(context)?).datasets();
+    let tasks = args.tasks.iter().map(|name| task::find(name, Path::new("")).map_err(judged));
+    let (mut text, mut json) = (String::new(), Vec::new());
+    for task in tasks.collect::<Result<Vec<_>, _>>()? {
+        let pulled = zoo_eval::pull::pull(&hub, &task, &args.out, &context.downloads()).map_err(judged)?;
+        let files = counted(pulled.files.len(), "file");
+        let before = if pulled.before { "there already: " } else { "" };
+        let _ = writeln!(
+            text,
+            "{}: {before}{files} of {} ({})",
+            pulled.folder.display(),
+            pulled.repo,
+            pulled.commit
+        );
+        json.push(json!(pulled));
+    }
+    Ok(Report::new(text, json!({ "pulled": json })))
 }
 
 fn check(args: &CheckTaskArgs) -> Result<Report, CliError> {
@@ -168,7 +189,7 @@ impl Judging<'_, '_> {
             address: &args.model,
             model: &args.served,
             key_env: &args.key_env,
-            patience: Patience { answer, ..Patience::default() },
+            patience: Patience { answer, tries: args.tries.get(), ..Patience::default() },
             at_once: args.at_once.get(),
         };
         let settings = settings(self.context)?;
@@ -194,7 +215,8 @@ impl Judging<'_, '_> {
             self.context
                 .note(&format!("warning: encoders of {id} are UNTRAINED: their weights are random numbers"));
         }
-        Ok(Local::new(session, args.orientation.decode_options(), interrupt::flag()))
+        let together = args.batch.get();
+        Ok(Local::new(session, args.orientation.decode_options(), together, interrupt::flag()))
     }
 
     fn all(
@@ -215,12 +237,14 @@ impl Judging<'_, '_> {
             tasks.insert(task.name().to_owned(), about);
         }
         let manifest = Manifest { version: 1, model, answerer: describe, asking: self.asking.clone(), tasks };
+        let held = zoo_eval::run::hold(self.out).map_err(judged)?;
         manifest.keep(self.out).map_err(judged)?;
         // Of all of them before the first question: whatever ends the run, what is there can be scored.
         for Asked { task, .. } in asked {
             let path = self.out.join(task.name()).join(TASK_FILE);
             zoo_eval::run::keep_task(&path, &task.text).map_err(judged)?;
         }
+        drop(held);
         let stop = interrupt::flag();
         let (mut json, mut failures, mut stopped) = (Vec::new(), Vec::new(), false);
         let mut text = String::new();

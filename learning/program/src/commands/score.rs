@@ -121,6 +121,9 @@ fn details(score: &TaskScore, text: &mut String) {
     }
 }
 
+/// Questions of the published CV-Bench.
+const PUBLISHED: u64 = 2638;
+
 /// CV-Bench with the published scores beside it.
 fn beside(scored: &Scored, text: &mut String) {
     let Some(cv) = scored.scores.iter().find(|score| score.task == "cv-bench") else { return };
@@ -138,6 +141,13 @@ fn beside(scored: &Scored, text: &mut String) {
         }
     }
     let _ = write!(text, "\n{}", table.render(0));
+    if cv.items as u64 != PUBLISHED {
+        let _ = writeln!(
+            text,
+            "The scores of others are published ones, on {PUBLISHED} questions; this run has {}.",
+            cv.items
+        );
+    }
 }
 
 fn submissions(
