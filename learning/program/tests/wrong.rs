@@ -94,11 +94,12 @@ fn endpoints_that_are_busy_at_first() {
 #[test]
 fn nobody_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    data(&folder.path().join("data"), &rows()[..1]);
+    data(&folder.path().join("data"), &(0..60).map(row).collect::<Vec<_>>());
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = run(folder.path(), &line(&format!("http://127.0.0.1:{port}/v1"), "run"), 1);
-    says(&text, &["rows.jsonl:1", "check that the server runs"]);
+    says(&text, &["rows.jsonl:1", "check that the server runs", "the others were not asked"]);
+    assert!(!text.contains("judges the replies") && !text.contains("rows.jsonl:60"), "{text}");
 }
 
 /// The data after `spoil` are refused before anybody is asked; mended, they are asked.

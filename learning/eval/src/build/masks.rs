@@ -69,9 +69,9 @@ fn scene(folder: &Path, path: &Path, names: &BTreeMap<u8, String>) -> Result<Sce
     let below = path.strip_prefix(folder.join(MASKS)).unwrap_or(path);
     let picture = |ending: &&str| Path::new("images").join(below).with_extension(ending);
     let file: PathBuf =
-        PICTURES.iter().map(|ending| picture(&ending)).find(|file| folder.join(file).is_file()).ok_or_else(
-            || wrong(format!("there is no picture {} in {}", picture(&"jpg").display(), folder.display())),
-        )?;
+        PICTURES.iter().map(picture).find(|file| folder.join(file).is_file()).ok_or_else(|| {
+            wrong(format!("there is no picture {} in {}", picture(&"jpg").display(), folder.display()))
+        })?;
     let mut boxes: BTreeMap<(u8, u8), [u32; 4]> = BTreeMap::new();
     for (x, y, pixel) in mask.enumerate_pixels() {
         let [class, number, _] = pixel.0;

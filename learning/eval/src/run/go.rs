@@ -16,6 +16,9 @@ use crate::{Error, Result, text};
 /// Pictures that are read and decoded ahead of their turn.
 const AHEAD: usize = 4;
 
+/// Questions in a row that an endpoint does not answer, after which the others are not asked.
+const LOST: usize = 16;
+
 /// A task that is being asked.
 pub struct Run<'a> {
     /// Its questions.
@@ -58,6 +61,8 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Whether it was stopped.
     pub stopped: bool,
+    /// Whether the others were not asked, since the endpoint answered none of many in a row.
+    pub lost: bool,
 }
 
 impl Run<'_> {
@@ -105,7 +110,7 @@ impl Run<'_> {
                 });
             }
             drop(answers);
-            let mut kept = Ok(());
+            let (mut kept, mut in_a_row) = (Ok(()), 0);
             for (item, answered) in arriving {
                 if kept.is_err() {
                     continue; // the threads end by themselves
@@ -115,10 +120,16 @@ impl Run<'_> {
                     Ok((reply, digest)) => {
                         kept = store.add(&record(item, &reply, digest));
                         outcome.done += usize::from(kept.is_ok());
+                        in_a_row = 0;
                         watch.reply(item, Ok(&reply));
                     }
                     Err(error) => {
                         watch.reply(item, Err(&error));
+                        in_a_row += usize::from(matches!(error, Error::Endpoint { .. }));
+                        if in_a_row >= LOST {
+                            outcome.lost = true;
+                            halted.store(true, Ordering::Relaxed);
+                        }
                         outcome.failures.push(Failure { place: item.place.clone(), error });
                     }
                 }
@@ -131,16 +142,12 @@ impl Run<'_> {
             kept.and(read)
         })?;
         store.finish()?;
-        outcome.stopped = over();
+        outcome.stopped = over() && !outcome.lost;
         Ok(outcome)
     }
 
     /// The answers to some questions; those whose picture is wrong have none.
-    fn answered<'i>(
-        &self,
-        answerer: &(dyn Answerer + Sync),
-        group: Vec<Asked<'i>>,
-    ) -> Vec<(&'i Item, Result<(Reply, Option<String>)>)> {
+    fn answered<'i>(&self, answerer: &(dyn Answerer + Sync), group: Vec<Asked<'i>>) -> Vec<Answered<'i>> {
         let (mut out, mut asked, mut digests) = (Vec::new(), Vec::new(), Vec::new());
         for (item, question) in group {
             match question {
@@ -180,6 +187,9 @@ struct Question {
     seen: Option<Seen>,
     digest: Option<String>,
 }
+
+/// The reply to a question with the digest of its picture, or why there is none.
+type Answered<'a> = (&'a Item, Result<(Reply, Option<String>)>);
 
 /// A question, or what is wrong with its picture.
 type Asked<'a> = (&'a Item, Result<Question>);

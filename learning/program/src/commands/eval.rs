@@ -246,8 +246,8 @@ impl Judging<'_, '_> {
         }
         drop(held);
         let stop = interrupt::flag();
-        let (mut json, mut failures, mut stopped) = (Vec::new(), Vec::new(), false);
-        let mut text = String::new();
+        let (mut json, mut failures, mut stopped, mut lost) = (Vec::new(), Vec::new(), false, false);
+        let (mut text, mut answered) = (String::new(), 0);
         for Asked { task, dataset } in asked {
             let folder = self.out.join(task.name());
             let (bar, told) = Default::default();
@@ -255,14 +255,16 @@ impl Judging<'_, '_> {
             let run = Run { dataset, folder: &folder, shard: self.shard, asking: &self.asking, stop };
             let outcome = run.go(answerer, &bar).map_err(judged);
             bar.ends();
-            let Outcome { done, total, failures: failed, stopped: halted } = outcome?;
+            let Outcome { done, total, failures: failed, stopped: halted, lost: gone } = outcome?;
+            answered += done;
             let _ = writeln!(text, "{}: {done} of {total} answered", task.name());
             json.push(json!({ "task": task.name(), "answered": done, "questions": total }));
             failures.extend(
                 failed.into_iter().map(|f| json!({ "place": f.place, "error": f.error.to_string() })),
             );
             stopped |= halted;
-            if halted {
+            lost |= gone;
+            if halted || gone {
                 break;
             }
         }
@@ -273,15 +275,20 @@ impl Judging<'_, '_> {
         }
         let failed = !failures.is_empty();
         if failed {
-            let message = format!(
-                "{} got no answer; the same command asks them again",
-                counted(failures.len(), "question")
-            );
+            let unanswered = counted(failures.len(), "question");
+            let message = match lost {
+                true => format!(
+                    "{unanswered} got no answer, many in a row: the others were not asked; the same command goes on"
+                ),
+                false => format!("{unanswered} got no answer; the same command asks them again"),
+            };
             self.context.complain(&message);
             report["error"] = message.into();
         }
-        let _ =
-            writeln!(text, "{}: `zoo score {}` judges the replies", self.out.display(), self.out.display());
+        if answered > 0 {
+            let out = self.out.display();
+            let _ = writeln!(text, "{out}: `zoo score {out}` judges the replies");
+        }
         Ok(Report { failed, ..Report::new(text, report) })
     }
 }
