@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+#[allow(dead_code, reason = "made for another suite, which uses all of it")]
 #[path = "../../../inputs/hub/tests/hub/server.rs"]
 mod server;
 mod support;

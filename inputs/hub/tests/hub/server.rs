@@ -1,8 +1,6 @@
 //! A Hub of our own: the `resolve` protocol on loopback, with a second port as its storage host, and faults on
 //! demand.
 
-#![allow(dead_code, reason = "each test program uses its part of the support")]
-
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
