@@ -89,7 +89,10 @@ fn a_model_that_is_killed_says_what_it_would_have_said() {
             (*part, sandbox.spawn(&line.split_whitespace().collect::<Vec<_>>()))
         };
         let mut running: Vec<_> = open.iter().map(spawn).collect();
-        for (_, child) in running.iter_mut().filter(|_| kills < 8) {
+        for (_, child) in &mut running {
+            if kills >= 8 {
+                break;
+            }
             std::thread::sleep(Duration::from_micros(dice.below(full.as_micros() as u64)));
             if child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
