@@ -16,6 +16,9 @@ use crate::go::{Ended, Watch};
 use crate::read::Study;
 use crate::{Error, Result};
 
+/// Questions that are answered as one batch; replies do not depend on it.
+const BATCH: usize = 4;
+
 /// Replies that were given to pictures.
 pub(crate) const SEEING: &str = "seeing";
 /// Replies to the same questions without them.
@@ -55,7 +58,7 @@ impl Judging<'_> {
         let fail = || Error::eval(self.name);
         let request = ModelRequest::new(self.model);
         let session = self.zoo.model(&request, &())?;
-        let local = Local::new(session, DecodeOptions::default(), self.stop);
+        let local = Local::new(session, DecodeOptions::default(), BATCH, self.stop);
         let watch = RefCell::new(watch);
         for (name, blind) in [(SEEING, false), (BLIND, true)] {
             let run = folder.join(name);

@@ -6,7 +6,7 @@ mod page;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use zoo_eval::analyse::{self, cluster, components, correlations, heatmap, order, scatter};
+use zoo_eval::analyse::{self, cluster, components, correlations, heatmap, scatter};
 
 use crate::Result;
 use crate::effect::{Selector, Verdict, difference, level};
@@ -331,7 +331,7 @@ fn tasks(table: &Table) -> (String, Vec<(String, String)>) {
     let pictures = vec![
         (
             "Correlation of tasks over runs, in the order of average-linkage clustering.".to_owned(),
-            heatmap(&whole.columns, &r, &order(&cluster(&r))),
+            heatmap(&whole.columns, &r, &cluster(&r)),
         ),
         (
             "Tasks on the first two principal components of standardised scores.".to_owned(),
