@@ -198,7 +198,10 @@ fn estimate(found: &Estimate) -> Report {
     if let (Some(less), Some(more)) =
         (found.recomputed.peak_bytes, found.kept.as_ref().and_then(|kept| kept.peak_bytes))
     {
-        let _ = writeln!(text, "recomputing saves {}", bytes(more.saturating_sub(less)));
+        let _ = match more.saturating_sub(less) {
+            0 => writeln!(text, "recomputing saves nothing that shows"),
+            saved => writeln!(text, "recomputing saves {}", bytes(saved)),
+        };
     }
     let mut json = json!(found);
     json["seconds"] = seconds.into();
