@@ -93,11 +93,13 @@ fn required(name: &str) -> usize {
 
 #[test]
 fn architecture_counts_required_methods() {
-    let [encoder, connector, llm] = ["Encoder", "Connector", "LanguageModel"].map(required);
+    let [encoder, connector, llm, text] =
+        ["Encoder", "Connector", "LanguageModel", "TextTower"].map(required);
     says(
         "ARCHITECTURE.md",
         &format!(
-            "Required of an `Encoder` are {encoder} methods, of a `Connector` {connector}, of a `LanguageModel` {llm};"
+            "Required of an `Encoder` are {encoder} methods, of a `Connector` {connector}, of a `LanguageModel` {llm}, of a \
+             `TextTower` {text};"
         ),
     );
 }

@@ -156,7 +156,8 @@ fn the_readme_shows_what_the_program_prints() {
     let mut printed = String::new();
     let commands = ["zoo eval --tasks shapes ", "zoo compare "];
     let mut ran = 0;
-    for line in readme.lines().filter(|line| commands.iter().any(|command| line.starts_with(command))) {
+    let typed = readme.lines().filter_map(|line| line.strip_prefix("$ "));
+    for line in typed.filter(|line| commands.iter().any(|command| line.starts_with(command))) {
         let line = line.replace("inputs/models/trilobite/holdout", &holdout());
         printed = sandbox.run(line.strip_prefix("zoo ").unwrap(), 0).out;
         ran += 1;

@@ -24,7 +24,7 @@ fn check(name: &str, rules: TextRules) {
 }
 
 fn clip() -> TextRules {
-    TextRules { context: 77, ..TextRules::default() }
+    TextRules { context: 77, clean: Cleaning::Lower, ..TextRules::default() }
 }
 
 #[test]

@@ -292,9 +292,10 @@ impl Server {
             if let Some(Trouble::Slow(wait)) = trouble {
                 std::thread::sleep(wait);
             }
+            // Counted first: who has it all may ask at once how much that was.
+            self.state.lock().unwrap().log[index].served += piece.len();
             stream.write_all(piece)?;
             stream.flush()?;
-            self.state.lock().unwrap().log[index].served += piece.len();
         }
         Ok(())
     }
