@@ -104,7 +104,7 @@ impl Request {
     }
 }
 
-/// What a caller wants to hear. Everything is heard on the thread that called [`run()`].
+/// What a caller wants to hear. Everything is heard on the thread that called [`run()`](crate::run()).
 pub trait Watch {
     /// There are so many shards, of which so many were done before.
     fn planned(&self, _plan: &Plan, _done: usize) {}
