@@ -55,10 +55,13 @@ impl Setting {
         &self.fingerprint
     }
 
-    /// Keys of the identity in which this setting differs from `other`.
+    /// Keys of the identity in which this setting differs from `other`, which was read from a file.
     pub(crate) fn differs(&self, other: &Metadata) -> Vec<String> {
-        let keys = self.identity.keys().chain(other.keys().filter(|key| !self.identity.contains_key(*key)));
-        keys.filter(|key| self.identity.get(*key) != other.get(*key)).cloned().collect()
+        // A number that is written and read is not always the same one.
+        let written = Value::Object(self.identity.clone()).to_string();
+        let ours: Metadata = serde_json::from_str(&written).unwrap_or_default();
+        let keys = ours.keys().chain(other.keys().filter(|key| !ours.contains_key(*key)));
+        keys.filter(|key| ours.get(*key) != other.get(*key)).cloned().collect()
     }
 }
 
