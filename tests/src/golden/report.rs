@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, io};
 
 use zoo_core::Precision;
@@ -32,9 +33,11 @@ fn folder() -> io::Result<PathBuf> {
     Ok(target.join("parity"))
 }
 
-/// Whole or not at all, as other test programs write beside us.
+/// Whole or not at all, as other tests write beside us, in this process and in others.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.part", std::process::id()));
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{count}.part", std::process::id()));
     fs::write(&temporary, text)?;
     fs::rename(&temporary, path)
 }
