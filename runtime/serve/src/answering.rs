@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zoo_core::{LayerHook, NoHook};
 use zoo_host::{HostError, ModelSession, Sight};
 use zoo_language::generate::{Control, Finish, Generator, Options};
-use zoo_language::template::Conversation;
+use zoo_language::tokens::Tokenized;
 
 use crate::Failure;
 use crate::interest::Interest;
@@ -40,9 +40,9 @@ pub enum Said {
 /// What is asked.
 #[derive(Debug)]
 pub struct Question {
-    /// Turns, of which the last is open.
-    pub conversation: Conversation,
-    /// Those that the conversation speaks of.
+    /// [`ModelSession::prompt`] of a conversation.
+    pub prompt: Tokenized,
+    /// Those that it speaks of.
     pub pictures: Vec<Picture>,
     /// How the answer is written.
     pub options: Options,
@@ -143,10 +143,8 @@ impl Worker<'_> {
     fn write(&mut self, asked: &Asked) -> Result<Said, HostError> {
         let Asked { question, interest, reply } = asked;
         let (session, measures) = (self.session, self.measures);
-        // A prompt that cannot be meant is refused before anything is looked at.
-        let tokens = session.prompt(&question.conversation)?;
         let sight = self.sight(&question.pictures)?;
-        let assembled = session.assemble(&tokens, sight)?;
+        let assembled = session.assemble(&question.prompt, sight)?;
         let mut refiner = session.hook(sight, &assembled)?;
         let hook: &mut dyn LayerHook = match &mut refiner {
             Some(refiner) => refiner,

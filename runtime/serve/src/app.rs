@@ -87,32 +87,32 @@ impl App {
     /// The model, which `name` may name.
     ///
     /// # Errors
-    /// [`Failure::unknown`].
+    /// [`Failure::unknown`], [`Failure::unnamed`].
     pub fn answerer(&self, name: Option<&str>) -> Result<&Answerer, Failure> {
         match &self.answerer {
             Some(answerer) if name.is_none_or(|name| name == answerer.session().id()) => Ok(answerer),
             Some(answerer) => Err(Failure::unknown(name.unwrap_or_default(), &[answerer.session().id()])),
-            None => {
-                Err(Failure::unknown(name.unwrap_or("a model"), &["encoders alone (start it with --model)"]))
-            }
+            None => Err(Failure::unnamed("no model is served here: this server was started with --no-model")),
         }
     }
 
     /// The encoder or ensemble `name`; without a name the only one.
     ///
     /// # Errors
-    /// [`Failure::unknown`].
+    /// [`Failure::unknown`], [`Failure::unnamed`].
     pub fn looker(&self, name: Option<&str>) -> Result<&Looker, Failure> {
-        let found = match (name, self.lookers.as_slice()) {
-            (Some(name), all) => all.iter().find(|looker| looker.id() == name),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-        };
-        let known = || match self.lookers.as_slice() {
-            [] => vec!["no encoder (start it with --encoder or --ensemble)"],
-            all => all.iter().map(Looker::id).collect(),
-        };
-        found.ok_or_else(|| Failure::unknown(name.unwrap_or("no encoder"), &known()))
+        let known = || self.lookers.iter().map(Looker::id).collect::<Vec<_>>();
+        match (name, self.lookers.as_slice()) {
+            (_, []) => Err(Failure::unnamed(
+                "no encoder is served here: start this server with --encoder or --ensemble",
+            )),
+            (None, [only]) => Ok(only),
+            (None, _) => Err(Failure::unnamed(format!("name one of {} as `model`", known().join(", ")))),
+            (Some(name), all) => {
+                let found = all.iter().find(|looker| looker.id() == name);
+                found.ok_or_else(|| Failure::unknown(name, &known()))
+            }
+        }
     }
 
     /// Decodes the pictures that `texts` hold ([`picture::bytes`]), each with its place in the request.

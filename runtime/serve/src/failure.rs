@@ -42,6 +42,11 @@ impl Failure {
         Self { param: Some("model".into()), ..Self::new(StatusCode::NOT_FOUND, message) }
     }
 
+    /// A kind of thing is not served at all, or more than one is and none was named.
+    pub fn unnamed(message: impl Into<String>) -> Self {
+        Self { param: Some("model".into()), ..Self::new(StatusCode::NOT_FOUND, message) }
+    }
+
     /// The body is larger than the limit.
     pub fn large(limit: usize) -> Self {
         let message = format!("the request is larger than {limit} bytes, which is as much as is read here");
@@ -96,6 +101,7 @@ impl From<HostError> for Failure {
         let message = error.to_string();
         match error {
             error if error.is_cancelled() => Self::closing(),
+            HostError::Language(zoo_language::Error::Model(_)) => Self::internal(message),
             HostError::Conversation(_) | HostError::Language(_) => Self::request("messages", message),
             HostError::Image(_) => Self::request("image", message),
             _ => Self::internal(message),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use candle_core::IndexOp as _;
 use tokio::sync::oneshot;
-use zoo_host::{Eyes, HostError};
+use zoo_host::{EncoderSession, Eyes, HostError};
+use zoo_pipeline::look::{Rows, tensors};
 use zoo_preprocess::Decoded;
 
 use crate::Failure;
@@ -18,22 +18,20 @@ use crate::queue::{Job, Queue, Refused};
 /// What was seen of one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sighting {
-    /// By name, as `zoo encode` names them: `features`, `prefix`, of an ensemble `features.<member>` and `tokens`.
+    /// As `zoo encode` keeps it ([`tensors`]).
     pub maps: Vec<Map>,
 }
 
-/// Tokens `[rows, width]`, row-major.
+/// A tensor of one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
     /// Its name.
     pub name: String,
-    /// Tokens.
-    pub rows: usize,
-    /// Numbers of a token.
-    pub width: usize,
+    /// Tokens come first, then the numbers of a token.
+    pub shape: Vec<usize>,
     /// Height and width in tokens, where they stand on a grid.
     pub grid: Option<(usize, usize)>,
-    /// The numbers.
+    /// The numbers, row-major.
     pub values: Vec<f32>,
 }
 
@@ -166,28 +164,22 @@ fn pass(eyes: &Eyes, jobs: Vec<Look>) {
 
 fn sightings(eyes: &Eyes, pictures: &[Decoded]) -> Result<Vec<Sighting>, HostError> {
     let seen = eyes.look(pictures, &())?;
-    let mut tensors = Vec::new();
-    for (member, encoded) in eyes.members().iter().zip(&seen.members) {
-        let name = |kind: &str| match eyes.alone() {
-            Some(_) => kind.to_owned(),
-            None => format!("{kind}.{}", member.label()),
+    let grid = |name: &str| {
+        let of = |member: &EncoderSession| {
+            name == "features" || name.strip_prefix("features.").is_some_and(|label| label == member.label())
         };
-        let grid = Some((encoded.grid.h, encoded.grid.w));
-        tensors.push((name("features"), grid, &encoded.tokens));
-        if let Some(prefix) = &encoded.prefix {
-            tensors.push((name("prefix"), None, prefix));
-        }
-    }
-    if let Some(fused) = &seen.fused {
-        tensors.push(("tokens".to_owned(), None, &fused.tokens));
-    }
-    let of_row = |row: usize| {
-        let map = |(name, grid, tensor): &(String, Option<(usize, usize)>, &candle_core::Tensor)| {
-            let (_, rows, width) = tensor.dims3()?;
-            let values = tensor.i(row)?.flatten_all()?.to_vec1()?;
-            Ok(Map { name: name.clone(), rows, width, grid: *grid, values })
-        };
-        Ok(Sighting { maps: tensors.iter().map(map).collect::<Result<_, HostError>>()? })
+        let place = eyes.members().iter().position(of)?;
+        seen.members.get(place).map(|encoded| (encoded.grid.h, encoded.grid.w))
     };
-    (0..pictures.len()).map(of_row).collect()
+    let tensors = tensors(eyes, &seen)?;
+    let of_row = |row: usize| {
+        let map = |rows: &Rows| Map {
+            name: rows.name.clone(),
+            shape: rows.shape.clone(),
+            grid: grid(&rows.name),
+            values: rows.row(row).to_vec(),
+        };
+        Sighting { maps: tensors.iter().map(map).collect() }
+    };
+    Ok((0..pictures.len()).map(of_row).collect())
 }

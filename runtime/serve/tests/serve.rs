@@ -243,6 +243,7 @@ fn what_cannot_be_meant_is_said_with_its_place() {
     let limits = Limits { body: 100_000, pictures: 2, ..Limits::default() };
     let server = Server::start(None, limits);
     let picture = data(0);
+    let shown = json!({ "type": "image_url", "image_url": { "url": picture } });
     let user = |content: Value| json!({ "messages": [{ "role": "user", "content": content }] });
     let cases: Vec<(&str, Value, u16, &str)> = vec![
         ("/v1/chat/completions", json!({}), 400, "missing field `messages`"),
@@ -266,6 +267,12 @@ fn what_cannot_be_meant_is_said_with_its_place() {
             user(json!([{ "type": "image_url", "image_url": { "url": "data:image/png;base64,AAAA" } }])),
             400,
             "messages[0].content[0]",
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": user(json!([shown, shown]))["messages"], "stream": true }),
+            400,
+            "one image per conversation",
         ),
         ("/v1/embeddings", json!({ "input": "a red car" }), 400, "input: text, for which"),
         (
@@ -314,8 +321,9 @@ fn who_left_is_not_answered_and_a_closed_server_says_so() {
     let question = || {
         let mut conversation = Conversation::new();
         conversation.ask("Describe the picture.").unwrap();
-        let options = answerer.session().defaults();
-        Question { conversation, pictures: Vec::new(), options }
+        let (prompt, options) =
+            (answerer.session().prompt(&conversation).unwrap(), answerer.session().defaults());
+        Question { prompt, pictures: Vec::new(), options }
     };
     let (heard, waiting) = interest();
     drop(waiting);

@@ -46,21 +46,11 @@ impl<'z> Encoders<'z> {
 
     fn images(&self, images: &[Decoded], part: &dyn Fn(&str)) -> Result<Seen, LookError> {
         let seen = self.eyes.look(images, &part)?;
-        if let (Some(encoder), Some(encoded)) = (self.eyes.alone(), seen.members.first()) {
-            return self.one(encoder, encoded);
-        }
-        let members = self.eyes.members();
-        let mut tensors = Vec::new();
-        for (member, encoded) in members.iter().zip(&seen.members) {
-            tensors.push(Rows::of(format!("features.{}", member.label()), &encoded.tokens)?);
-        }
-        if let Some(fused) = &seen.fused {
-            tensors.push(Rows::of("tokens", &fused.tokens)?);
-            for (member, share) in members.iter().zip(&fused.attention) {
-                tensors.push(Rows::of(format!("attention.{}", member.label()), share)?);
-            }
-        }
-        Ok(Seen { record: ensemble_record(self.zoo, &self.eyes, &seen), tensors })
+        let record = match (self.eyes.alone(), seen.members.first()) {
+            (Some(encoder), Some(encoded)) => encoder_record(self.zoo, encoder, encoded),
+            _ => ensemble_record(self.zoo, &self.eyes, &seen),
+        };
+        Ok(Seen { tensors: tensors(&self.eyes, &seen)?, record })
     }
 
     fn pixels(&self, items: &[Item], rows: &PixelRows, part: &dyn Fn(&str)) -> Result<Seen, LookError> {
@@ -77,21 +67,45 @@ impl<'z> Encoders<'z> {
         }
         let batch = ImageBatch::new(rows.pixels.clone(), origins).map_err(HostError::from)?;
         let batch = batch.with_options(options);
-        let mut seen = self.one(encoder, &encoder.encode(&batch)?)?;
-        seen.record.insert("preprocess".into(), Value::from("none: the input was normalised pixels"));
-        Ok(seen)
+        let encoded = encoder.encode(&batch)?;
+        let mut record = encoder_record(self.zoo, encoder, &encoded);
+        record.insert("preprocess".into(), Value::from("none: the input was normalised pixels"));
+        Ok(Seen { tensors: of_one(encoder, &encoded)?, record })
     }
+}
 
-    fn one(&self, encoder: &EncoderSession, seen: &Encoded) -> Result<Seen, LookError> {
-        let mut tensors = vec![match encoder.embedding() {
-            Some(_) => Rows::of("embedding", &seen.tokens.squeeze(1).map_err(HostError::from)?)?,
-            None => Rows::of("features", &seen.tokens)?,
-        }];
-        if let Some(prefix) = &seen.prefix {
-            tensors.push(Rows::of("prefix", prefix)?);
-        }
-        Ok(Seen { tensors, record: encoder_record(self.zoo, encoder, seen) })
+/// What `eyes` saw, by the names under which it is kept: `features` or `embedding`, and `prefix` of an encoder by itself;
+/// `features.<member>` of an ensemble, and with a connector its `tokens` and `attention.<member>`.
+///
+/// # Errors
+/// [`HostError::Core`] when memory runs out.
+pub fn tensors(eyes: &Eyes, seen: &zoo_host::Seen) -> Result<Vec<Rows>, HostError> {
+    if let (Some(encoder), Some(encoded)) = (eyes.alone(), seen.members.first()) {
+        return of_one(encoder, encoded);
     }
+    let members = eyes.members();
+    let mut tensors = Vec::new();
+    for (member, encoded) in members.iter().zip(&seen.members) {
+        tensors.push(Rows::of(format!("features.{}", member.label()), &encoded.tokens)?);
+    }
+    if let Some(fused) = &seen.fused {
+        tensors.push(Rows::of("tokens", &fused.tokens)?);
+        for (member, share) in members.iter().zip(&fused.attention) {
+            tensors.push(Rows::of(format!("attention.{}", member.label()), share)?);
+        }
+    }
+    Ok(tensors)
+}
+
+fn of_one(encoder: &EncoderSession, seen: &Encoded) -> Result<Vec<Rows>, HostError> {
+    let mut tensors = vec![match encoder.embedding() {
+        Some(_) => Rows::of("embedding", &seen.tokens.squeeze(1)?)?,
+        None => Rows::of("features", &seen.tokens)?,
+    }];
+    if let Some(prefix) = &seen.prefix {
+        tensors.push(Rows::of("prefix", prefix)?);
+    }
+    Ok(tensors)
 }
 
 impl Look for Encoders<'_> {

@@ -11,7 +11,7 @@ use zoo_host::HostError;
 use crate::Metadata;
 use crate::read::Batch;
 
-pub use encoders::Encoders;
+pub use encoders::{Encoders, tensors};
 pub use record::{pixel_record, resize_mode, run_record};
 pub use vector::{mean, to_unit};
 

@@ -80,8 +80,10 @@ pub(super) async fn completions(
     let options = options(&asked, answerer.session().defaults(), app.limits.tokens)?;
     let (interest, waiting) = interest();
     let (conversation, texts) = conversation(&asked.messages)?;
+    // What cannot be meant is refused before anything is decoded or waits, and before an answer begins.
+    let prompt = answerer.session().prompt(&conversation)?;
     let pictures = app.pictures(&texts, &interest).await?;
-    let said = answerer.ask(Question { conversation, pictures, options }, interest)?;
+    let said = answerer.ask(Question { prompt, pictures, options }, interest)?;
     let head = Head { id: id(), created: now(), model: answerer.session().id().to_owned() };
     if asked.stream {
         let usage = asked.stream_options.is_some_and(|options| options.include_usage);

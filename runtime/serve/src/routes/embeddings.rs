@@ -60,10 +60,11 @@ impl Pooling {
             Self::Mean => name == "features" || name == "tokens",
             Self::Cls => name == "prefix",
         };
-        let map = sighting.maps.iter().rev().find(|map| wanted(&map.name))?;
+        let map = sighting.maps.iter().find(|map| wanted(&map.name))?;
+        let width = *map.shape.last()?;
         Some(match self {
-            Self::Mean => mean(&map.values, map.width),
-            Self::Cls => map.values.get(..map.width)?.to_vec(),
+            Self::Mean => mean(&map.values, width),
+            Self::Cls => map.values.get(..width)?.to_vec(),
         })
     }
 }
@@ -93,7 +94,7 @@ pub(super) async fn embeddings(
         if request.normalize {
             to_unit(&mut vector);
         }
-        tokens += sighting.maps.iter().map(|map| map.rows).sum::<usize>();
+        tokens += sighting.maps.iter().filter_map(|map| map.shape.first()).sum::<usize>();
         let embedding = match request.encoding_format {
             Encoding::Float => json!(vector),
             Encoding::Base64 => {

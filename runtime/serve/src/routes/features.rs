@@ -58,12 +58,12 @@ pub(super) async fn features(
 fn shown(sighting: &Sighting) -> Value {
     let map = |map: &Map| {
         let grid = map.grid.map(|(h, w)| [h, w]);
-        (map.name.clone(), json!({ "shape": [map.rows, map.width], "grid": grid, "values": map.values }))
+        (map.name.clone(), json!({ "shape": map.shape, "grid": grid, "values": map.values }))
     };
     Value::Object(sighting.maps.iter().map(map).collect())
 }
 
-/// The pictures of a request as rows of tensors `[B, N, C]`, as `zoo encode --out FILE.safetensors` has them.
+/// The pictures of a request as rows of tensors `[B, …]`, as `zoo encode --out FILE.safetensors` has them.
 fn file(id: &str, seen: &[Sighting]) -> Result<Vec<u8>, Failure> {
     let mut joined: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     let mut about: Vec<(String, String)> = vec![("encoder".into(), id.to_owned())];
@@ -72,7 +72,8 @@ fn file(id: &str, seen: &[Sighting]) -> Result<Vec<u8>, Failure> {
             if let Some((h, w)) = map.grid {
                 about.push((format!("grid.{name}"), format!("{h}x{w}")));
             }
-            (vec![seen.len(), map.rows, map.width], Vec::new())
+            let shape = std::iter::once(seen.len()).chain(map.shape.iter().copied());
+            (shape.collect(), Vec::new())
         });
         bytes.extend(map.values.iter().flat_map(|value| value.to_le_bytes()));
     }
