@@ -55,6 +55,13 @@ enum Pooling {
 }
 
 impl Pooling {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+        }
+    }
+
     fn of(self, sighting: &Sighting) -> Option<Vec<f32>> {
         let wanted = |name: &str| match self {
             Self::Mean => name == "features" || name == "tokens",
@@ -81,9 +88,9 @@ pub(super) async fn embeddings(
     let (mut data, mut tokens) = (Vec::new(), 0);
     for (index, sighting) in seen.iter().enumerate() {
         let mut vector = request.pooling.of(sighting).ok_or_else(|| {
-            let message =
-                format!("`{}` has no {:?} vector; take the other pooling", looker.id(), request.pooling);
-            Failure::request("pooling", message.to_lowercase())
+            let seen: Vec<&str> = sighting.maps.iter().map(|map| map.name.as_str()).collect();
+            let (id, pooling, seen) = (looker.id(), request.pooling.name(), seen.join(", "));
+            Failure::request("pooling", format!("`{id}` gives no `{pooling}` of its own; it gives {seen}"))
         })?;
         if let Some(wanted) = request.dimensions.filter(|&wanted| wanted != vector.len()) {
             let has = vector.len();
